@@ -1,0 +1,173 @@
+"""How good are the scores: AUC, false positives, false negatives, each with its interval.
+
+A score is the log-odds of *good*; label 1 = good (a single hit), 0 = bad. A frame whose score reaches the
+threshold is kept. False negative: a good one discarded. False positive: a bad one kept. A score of -inf
+(an invalid frame) is legal and is never kept.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import brentq
+from scipy.stats import binomtest, norm, rankdata
+
+from ..geometries.errors import InputError
+
+
+def check_scores(label: ArrayLike, score: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Return `label` as (N,) bool and `score` as (N,) float64.
+
+    Raises InputError for empty input, shapes other than (N,), unequal lengths, labels other than 0 and 1,
+    and scores of NaN or +inf.
+    """
+    labels, scores = np.asarray(label), np.asarray(score, dtype=np.float64)
+    if labels.ndim != 1 or labels.shape != scores.shape:
+        raise InputError(
+            f"labels have shape {labels.shape} and scores {scores.shape}; expected (N,) and (N,): "
+            "give one label and one score a pattern"
+        )
+    if labels.size == 0:
+        raise InputError("there are no scores: give at least one labelled pattern")
+    good = labels == 1
+    if not np.all(good | (labels == 0)):
+        raise InputError(f"labels must be 1 (good) or 0 (bad); found {labels[~good & (labels != 0)][0]}")
+    illegal = np.isnan(scores) | np.isposinf(scores)
+    if illegal.any():
+        raise InputError(
+            f"{illegal.sum()} scores are NaN or +inf, the first at index {illegal.argmax()}; expected finite "
+            "log-odds: give invalid frames a score of -inf"
+        )
+    return good, scores
+
+
+def auc(label: ArrayLike, score: ArrayLike) -> float:
+    """Chance that a good pattern outscores a bad one, ties counting half: Mann-Whitney U / (n_good n_bad).
+
+    `label` (N,) of 0 and 1, `score` (N,) log-odds of good. Raises InputError as `check_scores` does and when
+    only good or only bad patterns are present.
+    """
+    good, scores = check_scores(label, score)
+    n_good, n_bad = int(good.sum()), int((~good).sum())
+    if not n_good or not n_bad:
+        raise InputError(f"AUC needs good and bad patterns; there are {n_good} good and {n_bad} bad ones")
+    # Ranks rather than sklearn.metrics.roc_auc_score, which refuses -inf.
+    rank_sum = rankdata(scores)[good].sum()
+    return float((rank_sum - n_good * (n_good + 1) / 2) / (n_good * n_bad))
+
+
+def auc_interval(auc: float, n_good: int, n_bad: int, level: float = 0.95) -> tuple[float, float]:
+    """Two-sided confidence interval of an AUC; inside [0, 1] and not degenerate at 0 or 1.
+
+    The two solutions t of |auc - t| = z sqrt(V(t)), with the variance of Hanley & McNeil, Radiology 143, 29
+    (1982), at balanced numbers:
+
+        V(t) = t (1 - t) [1 + s (1 - t) / (2 - t) + s t / (1 + t)] / (n_good n_bad),
+        s = (n_good + n_bad) / 2 - 1
+
+    which is method 5 of Newcombe, Statist. Med. 25, 559 (2006). The patterns must be independent.
+    Raises InputError for an AUC or level outside [0, 1] or (0, 1), or for numbers below 1.
+    """
+    if not 0 <= auc <= 1 or not 0 < level < 1 or n_good < 1 or n_bad < 1:
+        raise InputError(
+            f"no interval for AUC {auc} of {n_good} good and {n_bad} bad patterns at level {level}: expected "
+            "AUC within 0..1, at least one of each and a level between 0 and 1"
+        )
+    z = norm.ppf((1 + level) / 2)
+    s = (n_good + n_bad) / 2 - 1
+
+    def excess(t: float, estimate: float) -> float:
+        variance = t * (1 - t) * (1 + s * (1 - t) / (2 - t) + s * t / (1 + t)) / (n_good * n_bad)
+        return estimate - t - z * np.sqrt(variance)
+
+    def lower(estimate: float) -> float:
+        if estimate == 0:
+            return 0.0
+        # t = 1 solves the equation for an estimate of 1, but is not the limit sought.
+        root: Any = brentq(excess, 0.0, min(estimate, 1 - 1e-12), args=(estimate,))
+        return float(root)
+
+    return lower(auc), 1 - lower(1 - auc)  # V(t) = V(1 - t)
+
+
+def rate_interval(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of the rate k / n: J. Am. Stat. Assoc. 22, 209 (1927).
+
+    Raises InputError unless 0 <= k <= n and n >= 1.
+    """
+    if not 0 <= k <= n or n < 1:
+        raise InputError(f"no rate for {k} of {n}: expected 0 <= k <= n and n >= 1")
+    interval = binomtest(int(k), int(n)).proportion_ci(level, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def threshold_at_false_positive_rate(label: ArrayLike, score: ArrayLike, rate: float) -> float:
+    """Lowest threshold at which at most the fraction `rate` of the bad patterns is kept (score >= threshold).
+
+    Finite. Midway between the highest bad score that must fail and the next score above it, of either label;
+    just above the former where there is no latter; exact in float32, the precision of the network's scores.
+    Raises InputError as `check_scores` does, without bad patterns, and for a rate outside [0, 1].
+    """
+    good, scores = check_scores(label, score)
+    bad = np.sort(scores[~good])[::-1]
+    if not bad.size:
+        raise InputError("a false-positive rate needs bad patterns; all of these are good")
+    if not 0 <= rate <= 1:
+        raise InputError(f"the false-positive rate is {rate}; expected 0 to 1")
+    n_kept = int(rate * bad.size + 1e-9)  # 0.29 * 100 is 28.999999999999996
+    fails = bad[n_kept] if n_kept < bad.size else -np.inf
+    above = scores[scores > fails]
+    if not above.size:
+        return float(np.nextafter(np.float32(fails), np.float32(np.inf)))
+    passes = float(above.min())
+    # NumPy compares float32 scores with a Python float in float32: the threshold must survive that rounding.
+    midway = float(np.float32(fails / 2 + passes / 2))
+    return midway if fails < midway < passes else passes
+
+
+def summarise(label: ArrayLike, score: ArrayLike, threshold: float) -> dict[str, Any]:
+    """All that a report says of one set of scores, ready for JSON.
+
+    `n_good`, `n_bad`, `auc`, `false_negative_rate`, `false_positive_rate` (fractions, at `threshold`), their
+    numbers `false_negatives` and `false_positives`, `false_negative_rate_at_zero_fp` (at the threshold just
+    above the highest bad score of *these* patterns), and the 95 % interval [low, high] of each rate under
+    its name + `_interval`. What cannot be had is None: rates of an absent label, AUC without both.
+    The interval at zero false positives takes that threshold as given: it leaves out its own uncertainty.
+
+    Raises InputError as `check_scores` does and for a threshold that is not finite.
+    """
+    good, scores = check_scores(label, score)
+    if not np.isfinite(threshold):
+        raise InputError(f"the threshold is {threshold}; expected a finite log-odds")
+    n_good, n_bad = int(good.sum()), int((~good).sum())
+    false_negatives = int((good & (scores < threshold)).sum())
+    false_positives = int((~good & (scores >= threshold)).sum())
+    summary: dict[str, Any] = {"n_good": n_good, "n_bad": n_bad, "auc": None, "auc_interval": None}
+    summary |= _rate("false_negative_rate", false_negatives, n_good) | {"false_negatives": false_negatives}
+    summary |= _rate("false_positive_rate", false_positives, n_bad) | {"false_positives": false_positives}
+    at_zero = 0
+    if n_good and n_bad:
+        summary["auc"] = auc(good, scores)
+        summary["auc_interval"] = list(auc_interval(summary["auc"], n_good, n_bad))
+        at_zero = int((scores[good] < threshold_at_false_positive_rate(good, scores, 0)).sum())
+    return summary | _rate("false_negative_rate_at_zero_fp", at_zero, n_good if n_bad else 0)
+
+
+def format_rate(rate: float | None) -> str:
+    """A fraction in per cent, without the sign: one decimal, two below 1; 0 and 100 only where exact."""
+    if rate is None or rate in (0, 1):
+        return "–" if rate is None else f"{100 * rate:.0f}"
+    if rate < 0.0001 or rate >= 0.9995:
+        return "<0.01" if rate < 0.0001 else ">99.9"
+    return f"{100 * rate:.2f}" if rate < 0.00995 else f"{100 * rate:.1f}"
+
+
+def format_auc(auc: float | None) -> str:
+    """An AUC to four decimals; 1 only where exact."""
+    if auc is None or auc == 1:
+        return "–" if auc is None else "1"
+    return ">0.9999" if auc >= 0.99995 else f"{auc:.4f}"
+
+
+def _rate(name: str, k: int, n: int) -> dict[str, Any]:
+    return {name: k / n if n else None, f"{name}_interval": list(rate_interval(k, n)) if n else None}

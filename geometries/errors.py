@@ -1,0 +1,8 @@
+"""The one exception for mistakes that a user can mend."""
+
+
+class InputError(ValueError):
+    """Bad input. The message is one line: what was wrong, what was expected, what to do.
+
+    The command line prints it and ends with exit code 2; as a library error it is an ordinary ValueError.
+    """

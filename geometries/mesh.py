@@ -1,0 +1,277 @@
+"""Closed triangle meshes: reading, checking, measuring, and merging triangles into flat faces."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from .errors import InputError
+
+# Read by trimesh with no further package. A fixed list, so that a geometry's name is told from a
+# file's without importing trimesh (0.6 s).
+MESH_SUFFIXES = (".stl", ".obj", ".ply", ".off", ".glb")
+
+
+@dataclass(frozen=True, eq=False)
+class Polyhedron:
+    """A mesh's flat faces and the straight edges between them: E edges, K faces, lengths as in the mesh.
+
+    The face `left[e]` has its boundary run counter-clockwise (seen from outside) from `edge_start[e]` to
+    `edge_end[e]`; the face `right[e]` has it run the other way.
+    """
+
+    edges: np.ndarray  # (E, 2) int64, the two ends as indices into the mesh's vertices
+    edge_start: np.ndarray  # (E, 3) float64
+    edge_end: np.ndarray  # (E, 3) float64
+    left: np.ndarray  # (E,) int64, into the K faces
+    right: np.ndarray  # (E,) int64
+    normals: np.ndarray  # (K, 3) float64, outward unit vectors
+    face_centroid: np.ndarray  # (K, 3) float64, centroid c of the face's area
+    area: np.ndarray  # (K,) float64
+    second_moment: np.ndarray  # (K, 3, 3) float64, integral over the face of (r - c)(r - c)^T dA
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """A closed surface of V vertices and F triangles; every Mesh that exists has passed the checks.
+
+    `vertices` (V, 3) float64; `faces` (F, 3) int64, counter-clockwise seen from outside. Several disjoint
+    bodies, and cavities (inner surfaces wound the other way), are fine. Self-intersection is not checked.
+    Raises InputError for a mesh that is empty, not finite, open, non-manifold, inconsistently wound,
+    inside out or flat.
+    """
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    name: str
+
+    def __post_init__(self) -> None:
+        for field, dtype in (("vertices", np.float64), ("faces", np.int64)):
+            array = np.array(getattr(self, field), dtype=dtype)
+            array.flags.writeable = False  # the cached volume and centroid must stay true
+            object.__setattr__(self, field, array)
+        _check_arrays(self)
+        _check_edges(self)
+        _check_volume(self)
+
+    @cached_property
+    def _cone_volumes(self) -> np.ndarray:
+        """(F,) signed volumes of the tetrahedra from the mean vertex to each triangle."""
+        a, b, c = _corners(self.vertices - self.vertices.mean(axis=0), self.faces)
+        return np.einsum("fi,fi->f", a, np.cross(b, c)) / 6
+
+    @cached_property
+    def volume(self) -> float:
+        """Enclosed volume."""
+        return float(self._cone_volumes.sum())
+
+    @cached_property
+    def centroid(self) -> np.ndarray:
+        """(3,) float64 centroid of the enclosed volume."""
+        apex = self.vertices.mean(axis=0)
+        cone_centroids = (self.vertices - apex)[self.faces].sum(axis=1) / 4
+        return apex + self._cone_volumes @ cone_centroids / self.volume
+
+    @property
+    def circumradius(self) -> float:
+        """Largest distance of a vertex from the origin."""
+        return float(np.linalg.norm(self.vertices, axis=1).max())
+
+    @cached_property
+    def longest_extent(self) -> float:
+        """Largest distance between two vertices."""
+        from scipy.spatial import ConvexHull
+        from scipy.spatial.distance import cdist
+
+        hull = self.vertices[ConvexHull(self.vertices).vertices]
+        radius = np.linalg.norm(hull - self.centroid, axis=1)
+        found = np.linalg.norm(hull - hull[radius.argmax()], axis=1).max()
+        # By the triangle inequality only these can be the ends of something longer than what is found.
+        ends = hull[radius >= (found - radius.max()) * (1 - 1e-9)]
+        blocks = np.array_split(ends, -(-len(ends) // 512))  # n^2 distances at once would fill the memory
+        return float(max(cdist(block, ends).max() for block in blocks))
+
+    def normalised(self) -> "Mesh":
+        """The same shape in this package's size convention.
+
+        Its volume centroid is at the origin and its volume-equivalent sphere diameter is 1.
+        """
+        diameter = (6 * self.volume / np.pi) ** (1 / 3)
+        return Mesh((self.vertices - self.centroid) / diameter, self.faces, self.name)
+
+    def merged_faces(self, angle_tolerance: float = 1e-6) -> Polyhedron:
+        """Merge adjacent triangles whose normals differ by less than `angle_tolerance` (radians).
+
+        Edges inside a merged face are left out. A face may have holes: its inner boundaries are edges too.
+        """
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
+        a, b, c = _corners(self.vertices, self.faces)
+        area_vectors = np.cross(b - a, c - a) / 2
+        areas = np.linalg.norm(area_vectors, axis=1)
+        normals = _unit(area_vectors)
+
+        edges = _directed_edges(self.faces)
+        twin = _twins(edges, len(self.vertices))
+        face, other = np.arange(len(edges)) // 3, twin // 3
+        flat = np.linalg.norm(normals[face] - normals[other], axis=1) < angle_tolerance
+        # The normal of a needle-thin triangle is rounding noise, but it lies in the plane of whatever face is
+        # beyond one of its long sides: it joins the one that is least thin.
+        lengths = np.linalg.norm(np.subtract(*self.vertices[edges.T]), axis=1).reshape(-1, 3)
+        height = 2 * areas / lengths.max(axis=1)
+        long = lengths > lengths.min(axis=1, keepdims=True)
+        side = 3 * np.arange(len(areas)) + np.where(long, height[other].reshape(-1, 3), -1).argmax(axis=1)
+        flat[side[height < 1e-6 * lengths.max()]] = True
+
+        links = coo_array((np.ones(flat.sum()), (face[flat], other[flat])), shape=(len(areas), len(areas)))
+        n_faces, group = connected_components(links, directed=False)
+        group = group.astype(np.int64)
+
+        def sum_over_faces(values: np.ndarray) -> np.ndarray:
+            total = np.zeros((n_faces, *values.shape[1:]))
+            np.add.at(total, group, values)
+            return total
+
+        area = sum_over_faces(areas)
+        # At least the smallest positive number: a face of needles only has no area to divide by.
+        weight = areas / np.maximum(area, np.finfo(float).tiny)[group]
+        centroid = sum_over_faces(weight[:, None] * (a + b + c) / 3)
+        corners = self.vertices[self.faces] - centroid[group][:, None]
+        total = corners.sum(axis=1)
+        moments = np.einsum("fci,fcj->fij", corners, corners) + np.einsum("fi,fj->fij", total, total)
+
+        kept = (edges[:, 0] < edges[:, 1]) & (group[face] != group[other])  # each edge once
+        start, end = self.vertices[edges[kept].T]
+        return Polyhedron(
+            edges=edges[kept],
+            edge_start=start,
+            edge_end=end,
+            left=group[face[kept]],
+            right=group[other[kept]],
+            normals=_unit(sum_over_faces(area_vectors)),
+            face_centroid=centroid,
+            area=area,
+            second_moment=sum_over_faces(areas[:, None, None] / 12 * moments),
+        )
+
+
+def load_mesh(path: str | Path) -> Mesh:
+    """Read a closed mesh from a local file (see MESH_SUFFIXES), normalised, named after the file's stem.
+
+    A file with several objects becomes one mesh; coincident vertices are merged (STL repeats them).
+    Raises InputError for a missing, unreadable or unknown file and for what Mesh refuses.
+    """
+    import trimesh
+
+    path = Path(path).expanduser()
+    if path.suffix.lower() not in MESH_SUFFIXES:
+        raise InputError(
+            f"cannot tell the mesh format of {str(path)!r} from its ending {path.suffix!r}: "
+            f"convert it to one of {', '.join(MESH_SUFFIXES)}"
+        )
+    if not path.is_file():
+        raise InputError(f"there is no mesh file {str(path)!r}: check the path")
+    try:
+        # process=False: trimesh would merge vertices nearer than 1e-8, all of a particle drawn in metres.
+        scene = trimesh.load_scene(path, process=False)
+        triangles = np.asarray(scene.to_mesh().triangles, dtype=np.float64)
+    except Exception as error:  # whatever a parser raises on a broken file
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(
+            f"cannot read {str(path)!r} as a {path.suffix.lower()} mesh ({reason}): export it again"
+        ) from error
+    return _merge_vertices(triangles, path.stem).normalised()
+
+
+def _merge_vertices(triangles: np.ndarray, name: str) -> Mesh:
+    """(F, 3, 3) triangle corners -> Mesh; corners nearer than about 1e-7 of the extent become one vertex."""
+    points = triangles.reshape(-1, 3)
+    if len(points) and np.isfinite(points).all():
+        points = points - points.mean(axis=0)
+        points = points / (np.abs(points).max() or 1.0)
+    _, first, vertex = np.unique(np.round(points, 7) + 0.0, axis=0, return_index=True, return_inverse=True)
+    faces = vertex.reshape(-1, 3)
+    collapsed = (faces == np.roll(faces, 1, axis=1)).any(axis=1)
+    return Mesh(points[first], faces[~collapsed], name)
+
+
+def _corners(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return vertices[faces[:, 0]], vertices[faces[:, 1]], vertices[faces[:, 2]]
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    """(N, 3) -> (N, 3) unit vectors; zero stays zero."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(float).tiny)
+
+
+def _directed_edges(faces: np.ndarray) -> np.ndarray:
+    """(3F, 2): row 3f + i runs from corner i of face f to the next."""
+    return np.stack([faces, np.roll(faces, -1, axis=1)], axis=-1).reshape(-1, 2)
+
+
+def _twins(edges: np.ndarray, n_vertices: int) -> np.ndarray:
+    """(3F,) for each directed edge of a closed mesh the index of its reverse."""
+    forward = edges @ [n_vertices, 1]
+    order = np.argsort(forward)
+    return order[np.searchsorted(forward, edges @ [1, n_vertices], sorter=order)]
+
+
+def _check_arrays(mesh: Mesh) -> None:
+    vertices, faces, who = mesh.vertices, mesh.faces, f"mesh {mesh.name!r}"
+    if vertices.size == 0 or faces.size == 0:
+        raise InputError(f"{who} is empty ({len(vertices)} vertices, {len(faces)} faces): export the surface")
+    if vertices.ndim != 2 or faces.ndim != 2 or vertices.shape[1] != 3 or faces.shape[1] != 3:
+        raise InputError(f"{who} has arrays {vertices.shape} and {faces.shape}; give (V, 3) and (F, 3)")
+    bad = int((~np.isfinite(vertices)).any(axis=1).sum())
+    if bad:
+        raise InputError(f"{who} has {bad} vertices that are not finite, of {len(vertices)}: export it again")
+    if faces.min() < 0 or faces.max() >= len(vertices):
+        raise InputError(f"{who} has faces outside its vertices 0 to {len(vertices) - 1}: renumber them")
+
+
+def _check_edges(mesh: Mesh) -> None:
+    edges, who = _directed_edges(mesh.faces), f"mesh {mesh.name!r}"
+    sides = np.unique(np.sort(edges, axis=1) @ [len(mesh.vertices), 1], return_counts=True)[1]
+    if crowded := int((sides > 2).sum()):
+        raise InputError(
+            f"{who} is not a manifold: {crowded} edges are shared by more than two faces; "
+            "remove inner walls and doubled faces"
+        )
+    if boundary := int((sides < 2).sum()):
+        raise InputError(f"{who} is open: {boundary} edges bound a hole; fill its holes in a mesh editor")
+    repeated = len(edges) - len(np.unique(edges @ [len(mesh.vertices), 1]))
+    if repeated:
+        raise InputError(
+            f"{who} is inconsistently wound: at {repeated} edges neighbouring faces point opposite ways; "
+            "recompute its normals outward"
+        )
+
+
+def _check_volume(mesh: Mesh) -> None:
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    who, n = f"mesh {mesh.name!r}", len(mesh.vertices)
+    extent = np.linalg.norm(np.ptp(mesh.vertices, axis=0))
+    if abs(mesh.volume) <= 1e-9 * extent**3:
+        raise InputError(f"{who} encloses no volume ({mesh.volume:.3g}): give it a solid body")
+    if mesh.volume < 0:
+        raise InputError(f"{who} is inside out (volume {mesh.volume:.3g}): flip its faces")
+
+    # A body of negative volume is a cavity, but only inside another: elsewhere it would be subtracted.
+    edges = _directed_edges(mesh.faces)
+    _, body = connected_components(coo_array((np.ones(len(edges)), tuple(edges.T)), shape=(n, n)))
+    body = body[mesh.faces[:, 0]]
+    volumes = np.bincount(body, mesh._cone_volumes)
+
+    def box(k: np.intp) -> tuple[np.ndarray, np.ndarray]:
+        corners = mesh.vertices[mesh.faces[body == k]]
+        return corners.min((0, 1)), corners.max((0, 1))
+
+    for k in np.flatnonzero(volumes < -1e-9 * mesh.volume):
+        low, high = box(k)
+        larger = (box(host) for host in np.flatnonzero(volumes > -volumes[k]))
+        if not any((floor <= low).all() and (high <= ceiling).all() for floor, ceiling in larger):
+            raise InputError(f"{who} has a body that is inside out (volume {volumes[k]:.3g}): flip its faces")

@@ -1,0 +1,136 @@
+"""The built-in shapes, and the one function that turns what a user typed into a mesh.
+
+Every mesh is normalised: centred on its volume centroid, volume-equivalent sphere diameter 1. "Longest
+extent" below is in that unit. The building blocks come from trimesh, imported late because it takes 0.6 s.
+"""
+
+import difflib
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from .errors import InputError
+from .mesh import MESH_SUFFIXES, Mesh, load_mesh
+
+
+def icosahedron() -> Mesh:
+    """Regular icosahedron, the shape of many viruses: 20 faces, longest extent 1.182."""
+    from trimesh import creation
+
+    solid = creation.icosahedron()
+    return Mesh(solid.vertices, solid.faces, "icosahedron").normalised()
+
+
+def soccer_ball() -> Mesh:
+    """Truncated icosahedron: 12 pentagons and 20 hexagons in 116 triangles, longest extent 1.049."""
+    from trimesh.convex import convex_hull
+
+    big = icosahedron()
+    edges = np.concatenate([big.faces[:, [0, 1]], big.faces[:, [1, 2]], big.faces[:, [2, 0]]])
+    start, end = big.vertices[edges.T]
+    solid = convex_hull(start + (end - start) / 3)  # both directions of an edge: its two thirds
+    return Mesh(solid.vertices, solid.faces, "soccer-ball").normalised()
+
+
+def torus(radius_ratio: float = 3.5, resolution: int = 48) -> Mesh:
+    """Ring about the z axis: 2304 triangles, longest extent 1.776, 1.50 times that of the icosahedron.
+
+    `radius_ratio` is the ring's radius over the tube's, above 1 and up to 20: thinner is wider (ratio 3:
+    1.662, ratio 4: 1.888). `resolution` is the number of sections around the ring (8 to 512); around the
+    tube there are half as many, so resolution^2 triangles. Raises InputError outside these ranges.
+    """
+    from trimesh import creation
+
+    if not 1 < radius_ratio <= 20:
+        raise InputError(f"torus has radius_ratio {radius_ratio}; give a ring over tube ratio in (1, 20]")
+    _check_range("torus", "resolution", resolution, 8, 512)
+    solid = creation.torus(radius_ratio, 1.0, major_sections=resolution, minor_sections=resolution // 2)
+    return Mesh(solid.vertices, solid.faces, "torus").normalised()
+
+
+def sphere(subdivisions: int = 4) -> Mesh:
+    """Sphere as an icosahedron subdivided 0 to 6 times: 5120 triangles, longest extent 1.001.
+
+    Raises InputError for other `subdivisions`; each multiplies the 20 triangles by 4.
+    """
+    return replace(spheroid(1.0, subdivisions), name="sphere")
+
+
+def spheroid(aspect: float = 1.5, subdivisions: int = 4) -> Mesh:
+    """Ellipsoid of revolution about z: 5120 triangles, longest extent 1.311 (aspect^(2/3) if above 1).
+
+    `aspect` is the polar over the equatorial diameter, 0.05 to 20 (below 1 is a disc, extent
+    aspect^(-1/3)); `subdivisions` as for the sphere. Raises InputError outside these ranges.
+    """
+    from trimesh import creation
+
+    _check_range("spheroid", "aspect", aspect, 0.05, 20)
+    _check_range("spheroid", "subdivisions", subdivisions, 0, 6)
+    solid = creation.icosphere(subdivisions)
+    return Mesh(solid.vertices * [1.0, 1.0, aspect], solid.faces, "spheroid").normalised()
+
+
+def cube() -> Mesh:
+    """Cube along the axes: 6 faces in 12 triangles, longest extent (the space diagonal) 1.396."""
+    from trimesh import creation
+
+    solid = creation.box()
+    return Mesh(solid.vertices, solid.faces, "cube").normalised()
+
+
+GEOMETRIES: dict[str, Callable[..., Mesh]] = {
+    "icosahedron": icosahedron,
+    "soccer-ball": soccer_ball,
+    "torus": torus,
+    "sphere": sphere,
+    "spheroid": spheroid,
+    "cube": cube,
+}
+
+
+def geometry(spec: str) -> Mesh:
+    """The normalised mesh that `spec` names.
+
+    `spec` is a name from GEOMETRIES, alone or with parameters (`torus:radius_ratio=3,resolution=64`), or
+    a mesh file (`particle.stl`, `shapes/virus.obj`). The mesh is called after the name, or the file's stem.
+    Raises InputError for an unknown name, parameter or value, and for what load_mesh refuses.
+    """
+    if re.search(r"[/\\]", spec) or Path(spec).suffix.lower() in MESH_SUFFIXES:
+        return load_mesh(spec)
+    name, _, parameters = spec.partition(":")
+    if name not in GEOMETRIES:
+        near = difflib.get_close_matches(name.lower(), GEOMETRIES, n=1)
+        raise InputError(
+            f"unknown geometry {name!r}{f', did you mean {near[0]!r}?' if near else ';'} "
+            f"known are {', '.join(GEOMETRIES)}, and mesh files ending in {', '.join(MESH_SUFFIXES)}"
+        )
+    make = GEOMETRIES[name]
+    return make(**_parse_parameters(name, parameters, make)) if parameters else make()
+
+
+def _parse_parameters(name: str, text: str, make: Callable[..., Mesh]) -> dict[str, int | float]:
+    """`a=1,b=2.5` -> values of the types that `make` has as defaults."""
+    known = {key: type(parameter.default) for key, parameter in inspect.signature(make).parameters.items()}
+    values: dict[str, int | float] = {}
+    for item in text.split(","):
+        key, _, value = (part.strip() for part in item.partition("="))
+        if key not in known:
+            takes = f"takes {', '.join(known)}" if known else "takes none"
+            raise InputError(f"{name} has no parameter {key!r}; it {takes}, written {name}:key=value")
+        if key in values:
+            raise InputError(f"{name} has {key} twice in {text!r}: give it once")
+        try:
+            values[key] = known[key](value)
+        except ValueError:
+            kind = "a whole number" if known[key] is int else "a number"
+            raise InputError(f"{name} needs {kind} for {key}, not {value!r}: write {key}=3") from None
+    return values
+
+
+def _check_range(shape: str, key: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:  # also true for NaN
+        raise InputError(f"{shape} has {key} {value}; give a value from {low} to {high}")

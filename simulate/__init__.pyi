@@ -1,0 +1,9 @@
+from .config import SimulationConfig as SimulationConfig
+from .instrument import PRESETS as PRESETS
+from .instrument import Instrument as Instrument
+from .instrument import InstrumentConfig as InstrumentConfig
+from .reciprocal import q_map as q_map
+from .source import Patterns as Patterns
+from .source import PatternSource as PatternSource
+from .source import SimulatedSource as SimulatedSource
+from .source import Truth as Truth

@@ -1,0 +1,49 @@
+"""Large-scale intensity fluctuations: what makes real patterns less regular than the optics of one particle says.
+
+Each is a smooth random factor exp(g - <g^2>/2) on the expected photons, g a Gaussian random field of the chosen
+standard deviation; strength 0 is off.
+"""
+
+import jax
+import jax.numpy as jnp
+
+_MODES = 48
+
+
+def smooth_field(key, shape, strength, length) -> jax.Array:
+    """Factor (ny, nx): a field with Gaussian correlation exp(-d^2 / 2 length^2).
+
+    strength: standard deviation of its log; length: correlation length in units of the larger detector side.
+    A sum of random plane waves whose wave vectors follow the correlation's spectrum (Shinozuka & Deodatis 1991,
+    Appl. Mech. Rev. 44, 191); each wave is separable, so the sum is one small matrix product.
+    """
+    k_wave, k_phase = jax.random.split(key)
+    wave = jax.random.normal(k_wave, (2, _MODES)) / length
+    phase = jax.random.uniform(k_phase, (_MODES,), maxval=2 * jnp.pi)
+    ny, nx = shape
+    y = (jnp.arange(ny) / max(shape))[:, None] * wave[0] + phase
+    x = (jnp.arange(nx) / max(shape))[:, None] * wave[1]
+    g = jnp.concatenate([jnp.cos(y), jnp.sin(y)], 1) @ jnp.concatenate([jnp.cos(x), -jnp.sin(x)], 1).T
+    return jnp.exp(strength * g * jnp.sqrt(2 / _MODES) - strength**2 / 2)
+
+
+def envelope(key, scattering, strength) -> jax.Array:
+    """Factor (ny, nx): random modulation along the radius and random two- and fourfold modulation around it.
+
+    scattering: (ny, nx, 3), q / k of the pixels; strength: standard deviation of the log of either part. The
+    radial part is a random cosine series of up to three periods out to the corner; the angular part grows with the
+    radius, as it must vanish on the axis.
+    """
+    k_radial, k_phase, k_angular = jax.random.split(key, 3)
+    radius = jnp.linalg.norm(scattering[..., :2], axis=-1)
+    radius = radius / radius.max()
+    order = jnp.arange(1, 7)
+    amplitude = jax.random.normal(k_radial, (6,)) / jnp.sqrt(3.0)
+    phase = jax.random.uniform(k_phase, (6,), maxval=2 * jnp.pi)
+    radial = jnp.sum(amplitude * jnp.cos(jnp.pi * order * radius[..., None] + phase), -1)
+    angle = jnp.arctan2(scattering[..., 1], scattering[..., 0])
+    a = jax.random.normal(k_angular, (4,))
+    angular = radius * (
+        a[0] * jnp.cos(2 * angle) + a[1] * jnp.sin(2 * angle) + a[2] * jnp.cos(4 * angle) + a[3] * jnp.sin(4 * angle)
+    )
+    return jnp.exp(strength * (radial + angular) - strength**2)

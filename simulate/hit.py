@@ -1,0 +1,87 @@
+"""Which particles one pulse hits, where they are, and how they are turned: the scene."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from .config import SimulationConfig
+from .orientation import rotation_matrix, uniform_rotation
+
+
+class Scene(NamedTuple):
+    """The particles of one shot, in as many slots as the largest multi-hit has particles.
+
+    present: (N,) bool; geometry: (N,) int32, index into the configuration's list; diameter_m: (N,),
+    volume-equivalent; stretch: (N, 3), factors along the body's axes, product 1; orientation: (N, 4), unit
+    quaternion (w, x, y, z), body to laboratory; position_m: (N, 3), relative to the first particle, z along the
+    beam; fluence: (N,), relative to the first particle's.
+    """
+
+    present: jax.Array
+    geometry: jax.Array
+    diameter_m: jax.Array
+    stretch: jax.Array
+    orientation: jax.Array
+    position_m: jax.Array
+    fluence: jax.Array
+
+
+def sample_scene(key, config: SimulationConfig, circumradius, focus_m: float, slots: int) -> Scene:
+    """A random single hit (slots = 1) or multi-hit (slots = the most particles it may have).
+
+    circumradius: (G,) of each geometry at unit diameter. Particles join the first one by one: at a distance across the beam
+    that is log-uniform from `separation`, in a random direction, at a random depth along the beam of the same
+    scale; where that place is taken, they move outwards until they touch.
+    """
+    k = jax.random.split(key, 7)
+    geometry = jax.random.randint(k[0], (slots,), 0, len(circumradius))
+    diameter = jax.random.uniform(k[1], (slots,), minval=config.diameter_nm[0], maxval=config.diameter_nm[1]) * 1e-9
+    log_stretch = config.stretch * jax.random.normal(k[2], (slots, 3))
+    stretch = jnp.exp(log_stretch - log_stretch.mean(-1, keepdims=True))
+    orientation = jax.vmap(uniform_rotation)(jax.random.split(k[3], slots))
+    if slots == 1:
+        count = 1
+        position = jnp.zeros((1, 3))
+        fluence = jnp.ones(1)
+    else:
+        count = jax.random.randint(k[4], (), config.particles[0], config.particles[1] + 1)
+        radius = diameter * circumradius[geometry] * stretch.max(-1)
+        position = _place(k[5], config.separation, radius, focus_m)
+        spread = jax.random.normal(k[6], (slots,)).at[0].set(0.0)
+        fluence = jnp.exp(config.brightness_spread * spread)
+    present = jnp.arange(slots) < count
+    return Scene(present, geometry, diameter, stretch, orientation, position, fluence)
+
+
+def _place(key, separation, radius, focus_m):
+    """Positions (N, 3) of spheres of the given radii (N,), none overlapping another."""
+    closest, farthest = separation
+    placed = jnp.zeros((1, 3))
+    for j, step_key in enumerate(jax.random.split(key, len(radius) - 1), 1):
+        k_angle, k_distance, k_depth = jax.random.split(step_key, 3)
+        angle = jax.random.uniform(k_angle, maxval=2 * jnp.pi)
+        direction = jnp.stack([jnp.cos(angle), jnp.sin(angle)])
+        touching = radius[0] + radius[j]
+        nearest = closest * touching
+        log_ratio = jnp.log(jnp.maximum(jnp.minimum(farthest * touching, focus_m) / nearest, 1.0))
+        distance = nearest * jnp.exp(jax.random.uniform(k_distance) * log_ratio)
+        depth = distance * jax.random.uniform(k_depth, minval=-1.0, maxval=1.0)
+
+        contact = radius[:j] + radius[j]
+        # How far apart across the beam they must be, given how far apart they are along it.
+        needed2 = jnp.maximum((jnp.minimum(closest, 1.0) * contact) ** 2, contact**2 - (depth - placed[:, 2]) ** 2)
+        along = placed[:, :2] @ direction
+        discriminant = needed2 - jnp.sum(placed[:, :2] ** 2, -1) + along**2
+        half_chord = jnp.sqrt(jnp.maximum(discriminant, 0.0))
+        blocked = (discriminant > 0) & (jnp.abs(distance - along) < half_chord)
+        outermost = jnp.max(jnp.where(discriminant > 0, along + half_chord, 0.0))
+        distance = jnp.where(blocked.any(), jnp.maximum(outermost, distance), distance)
+        placed = jnp.concatenate([placed, jnp.append(distance * direction, depth)[None]])
+    return placed
+
+
+def body_to_laboratory(scene: Scene) -> jax.Array:
+    """(N, 3, 3) linear maps from the unit body to the particle, in m: rotation x stretch x diameter."""
+    scale = scene.stretch * scene.diameter_m[:, None]
+    return rotation_matrix(scene.orientation) * scale[:, None, :]

@@ -1,0 +1,116 @@
+"""Poisson photon counts by inverting the distribution function, without data-dependent loops.
+
+Each pixel spends one 32-bit uniform, read as the *upper* tail probability P(X >= count), so that
+rare bright counts keep their probability down to 2^-32 (a float32 of 1 - P would end at 2^-24).
+
+Below `SWITCH` the count is the number of k whose P(X >= k), summed from the far end, exceeds the
+uniform. From there on it is floor(x) with x the root of Q(x, rate) = Φ(w), w the normal deviate of
+the uniform, expanded as in M. B. Giles, "Algorithm 955: approximation of the inverse Poisson
+cumulative distribution function", ACM TOMS 42 (2016), section 2, after Temme: with s = w / sqrt(rate),
+
+    x = rate + sqrt(rate) w + w^2 a(s) + b(s) + c(s) / rate + ...
+
+The leading coefficients 1/6, 1/3 and -8/405 are exact. The others were fitted in float64 to the root of
+scipy.special.gammaincc for rates >= 6 and |w| < 6.5, probable counts weighing most: cut after as many
+terms, the exact series (-1/72, 1/270, ...; -1/36, ...) misplaces twenty times more counts at the switch.
+
+Distance from the exact law, measured at the steps of the compiled float32 code over all 2^32 uniforms
+(total variation: the share of counts that an exact sampler would have to change):
+
+    rate             1e-3     0.1      1        5.99     6        10       30       100      1e4      1e6
+    total variation  2.4e-10  2.0e-9   2.7e-8   1.2e-7   3.6e-6   2.8e-6   1.9e-6   9.3e-7   5.3e-6   5.5e-5
+
+Beyond about 1e3 that is the granularity of a float32 uniform, not a bias. At every rate the distribution
+function is within 2e-6, the mean within 4e-6 standard deviations, the variance within 1.1e-5 of itself.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+SWITCH = 6.0
+"""Photons per pixel from which the expansion is used."""
+
+LAST = 26
+"""Largest count below the switch: P(X > 26) = 3e-10 at a rate of 6, about one step (2e-10) of the uniform."""
+
+
+@jax.jit
+def poisson(key, rate):
+    """Draw photon counts.
+
+    Args:
+        key: JAX random key.
+        rate: expected photons per pixel, any shape, float32; finite, 0 <= rate < 1e9. This is not checked,
+            and what comes back for a negative, infinite or NaN rate means nothing.
+
+    Returns:
+        int32 counts in the shape of `rate`; 0 where the rate is 0. The same key and rate give the same
+        counts, in `jit` and under `vmap` as without.
+    """
+    rate = jnp.asarray(rate, jnp.float32)
+    return count(jax.random.bits(key, rate.shape, jnp.uint32), rate)
+
+
+def count(bits, rate):
+    """The count at an upper tail probability: the largest k with P(X >= k) > (bits + 1/2) / 2^32.
+
+    Args:
+        bits: uint32, any shape.
+        rate: float32, the same shape, expected photons.
+
+    Returns:
+        int32 counts, the same shape; they never rise with `bits`, but for the last bits of float32.
+    """
+    return jnp.where(rate < SWITCH, _by_summation(bits, rate), _by_expansion(bits, rate))
+
+
+def _by_summation(bits, rate):
+    rate = jnp.minimum(rate, SWITCH)  # the side that `where` discards must stay finite
+    uniform = _fraction(bits) * jnp.exp(rate)
+    power = [jnp.ones_like(rate), rate]
+    for k in range(2, LAST + 1):  # by halves: twice as fast as one long chain of products
+        power.append(power[k // 2] * power[k - k // 2])
+    tail, counts = jnp.zeros_like(rate), jnp.zeros(rate.shape, jnp.int32)
+    for k in range(LAST, 0, -1):  # small terms first: the tail stays accurate to its last bit
+        tail = tail + power[k] * (1 / math.factorial(k))
+        counts = counts + (tail > uniform)
+    return counts
+
+
+def _by_expansion(bits, rate):
+    rate = jnp.maximum(rate, SWITCH)
+    root = jnp.sqrt(rate)
+    w = jnp.maximum(_normal_deviate(bits), -4 / 3 * root)  # x < 1.2 there; below, the fit would turn up again
+    inverse = 1 / root
+    s = w * inverse
+    a = _polynomial(s, 1 / 6, -0.01394, 0.0039406, -0.0015465, 4.546e-4, -3.5237e-4, 2.0986e-4, -4.2972e-5)
+    b = _polynomial(s, 1 / 3, -0.027849, 0.0084181, -0.0019797, -5.6797e-4, 0.0019914)
+    c = _polynomial(s, -8 / 405, 0.018013, -0.01219)
+    whole = jnp.floor(rate)  # kept apart: at 1e6 a float32 sum would be rounded to sixteenths
+    offset = (rate - whole) + (root * w + (w * w * a + b + c * inverse * inverse))
+    return jnp.maximum(whole.astype(jnp.int32) + jnp.floor(offset).astype(jnp.int32), 0)
+
+
+def _normal_deviate(bits):
+    """w with P(W > w) = (bits + 1/2) / 2^32, to 2e-6, in both tails (|w| < 6.4).
+
+    The rational function of t = sqrt(-2 ln tail) is our own minimax fit (4e-8 in float64) to scipy's ndtri.
+    """
+    upper = bits < jnp.uint32(2**31)
+    t = jnp.sqrt(-2 * jnp.log(_fraction(jnp.where(upper, bits, ~bits))))
+    w = _polynomial(t, -3.20142855, -7.74919591, 3.35645804, 4.11651309, 0.49601451)
+    w = w / _polynomial(t, 1.0, 5.3973797, 4.13834456, 0.49571514)
+    return jnp.where(upper, w, -w)
+
+
+def _fraction(bits):
+    return (bits.astype(jnp.float32) + 0.5) * 2.0**-32
+
+
+def _polynomial(x, *coefficients):
+    value = coefficients[-1]
+    for coefficient in coefficients[-2::-1]:
+        value = value * x + coefficient
+    return value

@@ -1,0 +1,5 @@
+"""Counts to network input to classifier: preprocessing, networks, training loop, checkpoints."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
