@@ -4,10 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from onehit.simulate.poisson import SWITCH, count, poisson
 from scipy import stats
 from scipy.special import gammainc
-
-from onehit.simulate.poisson import SWITCH, count, poisson
 
 BELOW = float(np.nextafter(np.float32(SWITCH), np.float32(0)))
 RATES = [1e-3, 0.01, 0.1, 1.0, 5.0, BELOW, SWITCH, 7.5, 30.0, 100.0, 1e4, 1e5, 1e6]
@@ -78,7 +77,7 @@ def test_no_rate_no_photons():
 
 
 def test_fractional_rates_keep_their_fraction():
-    """At 1e6 a float32 resolves a sixteenth; rates half a photon apart must give means half a photon apart."""
+    """At 1e6 a float32 resolves a sixteenth; rates half a photon apart must give means as far apart."""
     key, rate = jax.random.key(1), jnp.full(SAMPLES, 1e6, jnp.float32)
     assert (poisson(key, rate + 0.5) - poisson(key, rate)).mean() == pytest.approx(0.5, abs=0.005)
 

@@ -1,0 +1,96 @@
+"""How a classifier is trained: the only place that holds those defaults. Imports no JAX."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from ..geometries.errors import InputError
+from ..simulate.config import SimulationConfig
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """The poster's ResNet(n, m)."""
+
+    n: int = 2
+    """Residual units (of two convolutions) at 32 x 32 x 32."""
+    m: int = 2
+    """Residual units at 16 x 16 x 64."""
+    pooling: Literal["poster", "global"] = "global"
+    """Before the fully connected layer: 2 x 2 average pooling as on the poster, or the mean over the image."""
+    dropout: float = 0.2
+    """Share of features dropped before the fully connected layer while training."""
+    size: int = 128
+    """Rows and columns of the network's input in pixels; a multiple of 16."""
+    preprocessing: Literal["log", "poster"] = "log"
+    """log: log(1 + photons), one mean and one deviation; poster: photons standardised pixel by pixel."""
+
+    def check(self) -> "NetworkConfig":
+        """Itself, or InputError with the first impossible value."""
+        if self.n < 1 or self.m < 1:
+            raise InputError(f"network n, m are {self.n}, {self.m}; give at least one residual unit each")
+        if self.size < 32 or self.size % 16:
+            raise InputError(f"network size is {self.size}; it must be a multiple of 16, at least 32")
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"dropout is {self.dropout}; it must lie in 0 to 1, 1 excluded")
+        return self
+
+
+def varied_icosahedra() -> SimulationConfig:
+    """Icosahedra whose size, shape, brightness, background and envelope vary: what the classifier learns from.
+
+    Variation is the lever: trained on icosahedra of one size, the same network loses most single tori.
+    """
+    return SimulationConfig(
+        diameter_nm=(38.0, 120.0),
+        stretch=0.25,
+        photons=(5e3, 5e5),
+        background=(0.0, 0.1),
+        fluctuation_strength=(0.0, 0.5),
+        envelope_strength=(0.0, 0.5),
+    )
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Training on patterns that are simulated as they are needed, or on those of a labelled file."""
+
+    simulation: SimulationConfig = field(default_factory=varied_icosahedra)
+    data: Path | None = None
+    """Labelled HDF5 file (counts, label, bad_pixel) to train on instead of simulating; its last fifth validates."""
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    steps: int = 600
+    """Optimiser steps."""
+    batch_size: int = 64
+    """Patterns a step."""
+    learning_rate: float = 2e-3
+    """Peak learning rate (AdamW; linear warm-up over the first twentieth, then cosine decay to zero)."""
+    weight_decay: float = 1e-4
+    """Decoupled weight decay."""
+    validation_count: int = 2000
+    """Simulated patterns, from a seed of their own, that the threshold is frozen on."""
+    false_positive_rate: float = 0.005
+    """Largest share of bad validation patterns that the frozen threshold lets through."""
+    checkpoint_every: int = 200
+    """Steps between checkpoints."""
+    seed: int = 0
+    """Seed of the patterns and of the network's first weights."""
+
+    def check(self) -> "TrainConfig":
+        """Itself, or InputError with the first impossible value."""
+        self.simulation.check()
+        self.network.check()
+        for name in ("steps", "batch_size", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.validation_count < 20:
+            raise InputError(f"validation_count is {self.validation_count}; a threshold needs at least 20 patterns")
+        if not self.learning_rate > 0 or self.weight_decay < 0:
+            raise InputError(
+                f"learning_rate {self.learning_rate} must be positive and weight_decay {self.weight_decay} >= 0"
+            )
+        if not 0 <= self.false_positive_rate < 1:
+            raise InputError(f"false_positive_rate is {self.false_positive_rate}; it must lie in 0 to 1, 1 excluded")
+        if self.seed < 0:
+            raise InputError(f"seed is {self.seed}; it must be 0 or more")
+        return self

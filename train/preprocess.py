@@ -1,0 +1,87 @@
+"""Photon counts to network input."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..geometries.errors import InputError
+
+
+class Standardisation(NamedTuple):
+    """Measured on training patterns. mean, deviation: () for preprocessing `log`, (size, size) for `poster`."""
+
+    mean: jax.Array
+    deviation: jax.Array
+
+
+def to_size(counts, bad_pixel, size: int):
+    """Bin and crop frames to the network's size: counts (B, size, size) float32, bad_pixel (size, size) bool.
+
+    The rule: bin by the whole number floor(min(H, W) / size), then keep the middle. A binned pixel holds the sum
+    of its good pixels, scaled up for the bad ones; it is bad where fewer than half of them are good.
+    counts: (B, H, W) of any numeric type; bad_pixel: (H, W) bool or None. Raises InputError for another shape or
+    a frame smaller than the network.
+    """
+    counts = jnp.asarray(counts)
+    if counts.ndim != 3 or min(counts.shape[1:]) < size:
+        raise InputError(
+            f"counts have shape {counts.shape}; this classifier takes (frames, rows, columns) of at least "
+            f"{size} x {size} pixels: crop or pad them first"
+        )
+    height, width = counts.shape[1:]
+    bad = jnp.zeros((height, width), bool) if bad_pixel is None else jnp.asarray(bad_pixel)
+    if bad.shape != (height, width):
+        raise InputError(f"bad_pixel has shape {bad.shape}, the frames {(height, width)}: give one mask of that shape")
+    return _to_size(counts, bad, size)
+
+
+def _to_size(counts, bad, size):
+    height, width = counts.shape[1:]
+    factor = min(height, width) // size
+    top, left = (height - factor * size) // 2, (width - factor * size) // 2
+    rows, columns = slice(top, top + factor * size), slice(left, left + factor * size)
+    good = ~bad[rows, columns]
+    counts = jnp.where(good, counts[:, rows, columns].astype(jnp.float32), 0)
+    if factor == 1:
+        return counts, ~good
+    share = good.reshape(size, factor, size, factor).mean((1, 3))
+    counts = counts.reshape(-1, size, factor, size, factor).sum((2, 4))
+    return jnp.where(share >= 0.5, counts / jnp.maximum(share, 0.5), 0), share < 0.5
+
+
+def measure(counts, bad, kind: str) -> Standardisation:
+    """Mean and deviation over training patterns; counts (B, size, size), bad (size, size)."""
+    x = _scale(counts, kind)
+    if kind == "poster":
+        return Standardisation(x.mean(0), jnp.maximum(x.std(0), 1e-3))
+    good = ~bad
+    mean = jnp.sum(x * good) / (len(x) * good.sum())
+    variance = jnp.sum((x - mean) ** 2 * good) / (len(x) * good.sum())
+    return Standardisation(mean, jnp.sqrt(variance))
+
+
+def network_input(counts, bad, standardisation: Standardisation, kind: str):
+    """(B, size, size, 1) float32; bad pixels are 0, the mean."""
+    x = (_scale(counts, kind) - standardisation.mean) / standardisation.deviation
+    return jnp.where(bad, 0, x)[..., None]
+
+
+def random_flips(key, x):
+    """Flip each of (B, y, x, 1) up-down and left-right with probability one half each."""
+    up_down, left_right = jax.random.bernoulli(key, shape=(2, len(x), 1, 1, 1))
+    x = jnp.where(up_down, x[:, ::-1], x)
+    return jnp.where(left_right, x[:, :, ::-1], x)
+
+
+def invalid_frames(counts) -> np.ndarray:
+    """(B,) bool: frames that hold NaN, Inf or negative values, or no photons at all."""
+    counts = np.asarray(counts)
+    flat = counts.reshape(len(counts), -1)
+    finite = np.isfinite(flat).all(1) if counts.dtype.kind == "f" else np.ones(len(flat), bool)
+    return ~finite | (flat.min(1) < 0) | (flat.max(1) <= 0)
+
+
+def _scale(counts, kind):
+    return jnp.log1p(counts) if kind == "log" else counts
