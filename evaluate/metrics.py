@@ -13,32 +13,7 @@ from scipy.optimize import brentq
 from scipy.stats import binomtest, norm, rankdata
 
 from ..geometries.errors import InputError
-
-
-def check_scores(label: ArrayLike, score: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Return `label` as (N,) bool and `score` as (N,) float64.
-
-    Raises InputError for empty input, shapes other than (N,), unequal lengths, labels other than 0 and 1,
-    and scores of NaN or +inf.
-    """
-    labels, scores = np.asarray(label), np.asarray(score, dtype=np.float64)
-    if labels.ndim != 1 or labels.shape != scores.shape:
-        raise InputError(
-            f"labels have shape {labels.shape} and scores {scores.shape}; expected (N,) and (N,): "
-            "give one label and one score a pattern"
-        )
-    if labels.size == 0:
-        raise InputError("there are no scores: give at least one labelled pattern")
-    good = labels == 1
-    if not np.all(good | (labels == 0)):
-        raise InputError(f"labels must be 1 (good) or 0 (bad); found {labels[~good & (labels != 0)][0]}")
-    illegal = np.isnan(scores) | np.isposinf(scores)
-    if illegal.any():
-        raise InputError(
-            f"{illegal.sum()} scores are NaN or +inf, the first at index {illegal.argmax()}; expected finite "
-            "log-odds: give invalid frames a score of -inf"
-        )
-    return good, scores
+from ..train.threshold import check_scores, threshold_at_false_positive_rate
 
 
 def auc(label: ArrayLike, score: ArrayLike) -> float:
@@ -99,30 +74,6 @@ def rate_interval(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
         raise InputError(f"no rate for {k} of {n}: expected 0 <= k <= n and n >= 1")
     interval = binomtest(int(k), int(n)).proportion_ci(level, method="wilson")
     return float(interval.low), float(interval.high)
-
-
-def threshold_at_false_positive_rate(label: ArrayLike, score: ArrayLike, rate: float) -> float:
-    """Lowest threshold at which at most the fraction `rate` of the bad patterns is kept (score >= threshold).
-
-    Finite. Midway between the highest bad score that must fail and the next score above it, of either label;
-    just above the former where there is no latter; exact in float32, the precision of the network's scores.
-    Raises InputError as `check_scores` does, without bad patterns, and for a rate outside [0, 1].
-    """
-    good, scores = check_scores(label, score)
-    bad = np.sort(scores[~good])[::-1]
-    if not bad.size:
-        raise InputError("a false-positive rate needs bad patterns; all of these are good")
-    if not 0 <= rate <= 1:
-        raise InputError(f"the false-positive rate is {rate}; expected 0 to 1")
-    n_kept = int(rate * bad.size + 1e-9)  # 0.29 * 100 is 28.999999999999996
-    fails = bad[n_kept] if n_kept < bad.size else -np.inf
-    above = scores[scores > fails]
-    if not above.size:
-        return float(np.nextafter(np.float32(fails), np.float32(np.inf)))
-    passes = float(above.min())
-    # NumPy compares float32 scores with a Python float in float32: the threshold must survive that rounding.
-    midway = float(np.float32(fails / 2 + passes / 2))
-    return midway if fails < midway < passes else passes
 
 
 def summarise(label: ArrayLike, score: ArrayLike, threshold: float) -> dict[str, Any]:

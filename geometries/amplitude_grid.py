@@ -35,9 +35,7 @@ def amplitude_grid(bodies: list[Polyhedron], q_max: float, oversampling: float =
     Process. Mag. 16(6), 22) includes the gridding correction; what is left is aliasing, at most
     sqrt(2) / (2 oversampling - 1)^4 of the amplitude (6e-3 at 2.5; 1e-3 to 2e-3 over a whole body), reached only by matter at the body's rim.
     """
-    step = math.pi / (max(float(body.radius) for body in bodies) * oversampling)
-    half = math.ceil(q_max / step) + _MARGIN
-    half += -half % 4  # few distinct shapes, so that a somewhat larger q_max meets a compiled program
+    step, half = _extent(bodies, q_max, oversampling)
     axis = np.arange(-half, half + 1) * step
     # F(-q) = conj F(q): the upper half suffices.
     upper = np.stack(np.meshgrid(axis, axis, axis[half:], indexing="ij"), -1).reshape(-1, 3)
@@ -50,6 +48,12 @@ def amplitude_grid(bodies: list[Polyhedron], q_max: float, oversampling: float =
         jnp.float32(step),
         jnp.stack([body.centroid for body in bodies]),
     )
+
+
+def grid_bytes(bodies: list[Polyhedron], q_max: float, oversampling: float = 2.5) -> int:
+    """Memory that `amplitude_grid` would fill at most."""
+    _, half = _extent(bodies, q_max, oversampling)
+    return len(bodies) * (2 * half + 1) ** 3 * np.dtype(np.complex64).itemsize
 
 
 def look_up(grid: AmplitudeGrid, geometry, q: jax.Array) -> jax.Array:
@@ -70,6 +74,19 @@ def look_up(grid: AmplitudeGrid, geometry, q: jax.Array) -> jax.Array:
     if not jnp.iscomplexobj(total):
         return total
     return total * jnp.exp(-1j * (q @ grid.centroid[geometry]))
+
+
+def _extent(bodies, q_max, oversampling):
+    """Grid step, and samples on either side of q = 0."""
+    step = math.pi / (max(_reach(body) for body in bodies) * oversampling)
+    half = math.ceil(q_max / step) + _MARGIN
+    return step, half + -half % 4  # few distinct shapes, so that another q_max may meet a compiled program
+
+
+def _reach(body):
+    """Largest distance of a vertex from the centroid."""
+    middle, half = body.edge_midpoint - body.centroid, body.edge_vector / 2
+    return max(float(jnp.linalg.norm(end, axis=-1).max()) for end in (middle - half, middle + half))
 
 
 def _spline_coefficients(body, upper, inside, half):

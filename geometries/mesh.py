@@ -14,22 +14,16 @@ MESH_SUFFIXES = (".stl", ".obj", ".ply", ".off", ".glb")
 
 
 @dataclass(frozen=True, eq=False)
-class Polyhedron:
-    """A mesh's flat faces and the straight edges between them: E edges, K faces, lengths as in the mesh.
+class FlatFaces:
+    """The straight edges between a mesh's flat faces: E edges, K faces.
 
-    The face `left[e]` has its boundary run counter-clockwise (seen from outside) from `edge_start[e]` to
-    `edge_end[e]`; the face `right[e]` has it run the other way.
+    The face `left[e]` has its boundary run counter-clockwise (seen from outside) along `edges[e]`; the face
+    `right[e]` has it run the other way.
     """
 
     edges: np.ndarray  # (E, 2) int64, the two ends as indices into the mesh's vertices
-    edge_start: np.ndarray  # (E, 3) float64
-    edge_end: np.ndarray  # (E, 3) float64
-    left: np.ndarray  # (E,) int64, into the K faces
+    left: np.ndarray  # (E,) int64, 0 to K - 1
     right: np.ndarray  # (E,) int64
-    normals: np.ndarray  # (K, 3) float64, outward unit vectors
-    face_centroid: np.ndarray  # (K, 3) float64, centroid c of the face's area
-    area: np.ndarray  # (K,) float64
-    second_moment: np.ndarray  # (K, 3, 3) float64, integral over the face of (r - c)(r - c)^T dA
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +94,7 @@ class Mesh:
         diameter = (6 * self.volume / np.pi) ** (1 / 3)
         return Mesh((self.vertices - self.centroid) / diameter, self.faces, self.name)
 
-    def merged_faces(self, angle_tolerance: float = 1e-6) -> Polyhedron:
+    def merged_faces(self, angle_tolerance: float = 1e-6) -> FlatFaces:
         """Merge adjacent triangles whose normals differ by less than `angle_tolerance` (radians).
 
         Edges inside a merged face are left out. A face may have holes: its inner boundaries are edges too.
@@ -111,7 +105,7 @@ class Mesh:
         a, b, c = _corners(self.vertices, self.faces)
         area_vectors = np.cross(b - a, c - a) / 2
         areas = np.linalg.norm(area_vectors, axis=1)
-        normals = _unit(area_vectors)
+        normals = area_vectors / np.maximum(areas, np.finfo(float).tiny)[:, None]
 
         edges = _directed_edges(self.faces)
         twin = _twins(edges, len(self.vertices))
@@ -126,35 +120,10 @@ class Mesh:
         flat[side[height < 1e-6 * lengths.max()]] = True
 
         links = coo_array((np.ones(flat.sum()), (face[flat], other[flat])), shape=(len(areas), len(areas)))
-        n_faces, group = connected_components(links, directed=False)
+        _, group = connected_components(links, directed=False)
         group = group.astype(np.int64)
-
-        def sum_over_faces(values: np.ndarray) -> np.ndarray:
-            total = np.zeros((n_faces, *values.shape[1:]))
-            np.add.at(total, group, values)
-            return total
-
-        area = sum_over_faces(areas)
-        # At least the smallest positive number: a face of needles only has no area to divide by.
-        weight = areas / np.maximum(area, np.finfo(float).tiny)[group]
-        centroid = sum_over_faces(weight[:, None] * (a + b + c) / 3)
-        corners = self.vertices[self.faces] - centroid[group][:, None]
-        total = corners.sum(axis=1)
-        moments = np.einsum("fci,fcj->fij", corners, corners) + np.einsum("fi,fj->fij", total, total)
-
         kept = (edges[:, 0] < edges[:, 1]) & (group[face] != group[other])  # each edge once
-        start, end = self.vertices[edges[kept].T]
-        return Polyhedron(
-            edges=edges[kept],
-            edge_start=start,
-            edge_end=end,
-            left=group[face[kept]],
-            right=group[other[kept]],
-            normals=_unit(sum_over_faces(area_vectors)),
-            face_centroid=centroid,
-            area=area,
-            second_moment=sum_over_faces(areas[:, None, None] / 12 * moments),
-        )
+        return FlatFaces(edges[kept], group[face[kept]], group[other[kept]])
 
 
 def load_mesh(path: str | Path) -> Mesh:
@@ -199,11 +168,6 @@ def _merge_vertices(triangles: np.ndarray, name: str) -> Mesh:
 
 def _corners(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return vertices[faces[:, 0]], vertices[faces[:, 1]], vertices[faces[:, 2]]
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    """(N, 3) -> (N, 3) unit vectors; zero stays zero."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(float).tiny)
 
 
 def _directed_edges(faces: np.ndarray) -> np.ndarray:

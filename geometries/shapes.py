@@ -52,16 +52,16 @@ def torus(radius_ratio: float = 3.5, resolution: int = 48) -> Mesh:
     return Mesh(solid.vertices, solid.faces, "torus").normalised()
 
 
-def sphere(subdivisions: int = 4) -> Mesh:
-    """Sphere as an icosahedron subdivided 0 to 6 times: 5120 triangles, longest extent 1.001.
+def sphere(subdivisions: int = 3) -> Mesh:
+    """Sphere as an icosahedron subdivided 0 to 6 times: 1280 triangles, longest extent 1.003.
 
     Raises InputError for other `subdivisions`; each multiplies the 20 triangles by 4.
     """
     return replace(spheroid(1.0, subdivisions), name="sphere")
 
 
-def spheroid(aspect: float = 1.5, subdivisions: int = 4) -> Mesh:
-    """Ellipsoid of revolution about z: 5120 triangles, longest extent 1.311 (aspect^(2/3) if above 1).
+def spheroid(aspect: float = 1.5, subdivisions: int = 3) -> Mesh:
+    """Ellipsoid of revolution about z: 1280 triangles, longest extent 1.314 (finer: aspect^(2/3) if above 1).
 
     `aspect` is the polar over the equatorial diameter, 0.05 to 20 (below 1 is a disc, extent
     aspect^(-1/3)); `subdivisions` as for the sphere. Raises InputError outside these ranges.
@@ -96,7 +96,7 @@ def geometry(spec: str) -> Mesh:
     """The normalised mesh that `spec` names.
 
     `spec` is a name from GEOMETRIES, alone or with parameters (`torus:radius_ratio=3,resolution=64`), or
-    a mesh file (`particle.stl`, `shapes/virus.obj`). The mesh is called after the name, or the file's stem.
+    a mesh file (`particle.stl`, `shapes/virus.obj`). The mesh's name is `spec`, or the file's stem.
     Raises InputError for an unknown name, parameter or value, and for what load_mesh refuses.
     """
     if re.search(r"[/\\]", spec) or Path(spec).suffix.lower() in MESH_SUFFIXES:
@@ -109,7 +109,8 @@ def geometry(spec: str) -> Mesh:
             f"known are {', '.join(GEOMETRIES)}, and mesh files ending in {', '.join(MESH_SUFFIXES)}"
         )
     make = GEOMETRIES[name]
-    return make(**_parse_parameters(name, parameters, make)) if parameters else make()
+    mesh = make(**_parse_parameters(name, parameters, make)) if parameters else make()
+    return replace(mesh, name=spec)
 
 
 def _parse_parameters(name: str, text: str, make: Callable[..., Mesh]) -> dict[str, int | float]:

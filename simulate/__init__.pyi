@@ -7,3 +7,4 @@ from .source import Patterns as Patterns
 from .source import PatternSource as PatternSource
 from .source import SimulatedSource as SimulatedSource
 from .source import Truth as Truth
+from .files import FileSource as FileSource

@@ -34,15 +34,16 @@ def envelope(key, scattering, strength) -> jax.Array:
     radial part is a random cosine series of up to three periods out to the corner; the angular part grows with the
     radius, as it must vanish on the axis.
     """
-    k_radial, k_phase, k_angular = jax.random.split(key, 3)
+    k_normal, k_phase = jax.random.split(key)
+    normal = jax.random.normal(k_normal, (10,))
     radius = jnp.linalg.norm(scattering[..., :2], axis=-1)
     radius = radius / radius.max()
     order = jnp.arange(1, 7)
-    amplitude = jax.random.normal(k_radial, (6,)) / jnp.sqrt(3.0)
+    amplitude = normal[:6] / jnp.sqrt(3.0)
     phase = jax.random.uniform(k_phase, (6,), maxval=2 * jnp.pi)
     radial = jnp.sum(amplitude * jnp.cos(jnp.pi * order * radius[..., None] + phase), -1)
     angle = jnp.arctan2(scattering[..., 1], scattering[..., 0])
-    a = jax.random.normal(k_angular, (4,))
+    a = normal[6:]
     angular = radius * (
         a[0] * jnp.cos(2 * angle) + a[1] * jnp.sin(2 * angle) + a[2] * jnp.cos(4 * angle) + a[3] * jnp.sin(4 * angle)
     )

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from .config import SimulationConfig
-from .orientation import rotation_matrix, uniform_rotation
+from .orientation import rotation_matrix, unit_quaternion
 
 
 class Scene(NamedTuple):
@@ -27,46 +27,44 @@ class Scene(NamedTuple):
     fluence: jax.Array
 
 
-def sample_scene(key, config: SimulationConfig, circumradius, focus_m: float, slots: int) -> Scene:
-    """A random single hit (slots = 1) or multi-hit (slots = the most particles it may have).
+def sample_scene(key, single, config: SimulationConfig, circumradius, focus_m, slots: int) -> Scene:
+    """A random single hit, or a multi-hit of up to `slots` particles.
 
-    circumradius: (G,) of each geometry at unit diameter. Particles join the first one by one: at a distance across the beam
-    that is log-uniform from `separation`, in a random direction, at a random depth along the beam of the same
-    scale; where that place is taken, they move outwards until they touch.
+    single: () bool; circumradius: (G,) of each geometry at unit diameter. Particles of a multi-hit join the first
+    one by one: at a distance across the beam that is log-uniform from `separation`, in a random direction, at a
+    random depth along the beam of the same scale; where that place is taken, they move outwards until they touch.
     """
-    k = jax.random.split(key, 7)
-    geometry = jax.random.randint(k[0], (slots,), 0, len(circumradius))
-    diameter = jax.random.uniform(k[1], (slots,), minval=config.diameter_nm[0], maxval=config.diameter_nm[1]) * 1e-9
-    log_stretch = config.stretch * jax.random.normal(k[2], (slots, 3))
+    k_normal, k_uniform = jax.random.split(key)
+    # Two draws for everything: each call of the generator costs half a second of compilation.
+    normal = jax.random.normal(k_normal, (slots, 8))
+    uniform = jax.random.uniform(k_uniform, (slots, 6))
+    geometry = jnp.int32(uniform[:, 0] * len(circumradius))
+    low, high = config.diameter_nm
+    diameter = (low + (high - low) * uniform[:, 1]) * 1e-9
+    log_stretch = config.stretch * jnp.clip(normal[:, :3], -3, 3)
     stretch = jnp.exp(log_stretch - log_stretch.mean(-1, keepdims=True))
-    orientation = jax.vmap(uniform_rotation)(jax.random.split(k[3], slots))
-    if slots == 1:
-        count = 1
-        position = jnp.zeros((1, 3))
-        fluence = jnp.ones(1)
-    else:
-        count = jax.random.randint(k[4], (), config.particles[0], config.particles[1] + 1)
-        radius = diameter * circumradius[geometry] * stretch.max(-1)
-        position = _place(k[5], config.separation, radius, focus_m)
-        spread = jax.random.normal(k[6], (slots,)).at[0].set(0.0)
-        fluence = jnp.exp(config.brightness_spread * spread)
+    orientation = unit_quaternion(normal[:, 3:7])
+    fewest, most = config.particles
+    count = jnp.where(single, 1, fewest + jnp.int32(uniform[0, 2] * (most - fewest + 1)))
+    radius = diameter * circumradius[geometry] * stretch.max(-1)
+    position = _place(uniform[:, 3:], config.separation, radius, focus_m)
+    fluence = jnp.exp(config.brightness_spread * normal[:, 7]).at[0].set(1.0)
     present = jnp.arange(slots) < count
     return Scene(present, geometry, diameter, stretch, orientation, position, fluence)
 
 
-def _place(key, separation, radius, focus_m):
-    """Positions (N, 3) of spheres of the given radii (N,), none overlapping another."""
+def _place(uniform, separation, radius, focus_m):
+    """Positions (N, 3) of spheres of the given radii (N,), none overlapping another; uniform: (N, 3) deviates."""
     closest, farthest = separation
     placed = jnp.zeros((1, 3))
-    for j, step_key in enumerate(jax.random.split(key, len(radius) - 1), 1):
-        k_angle, k_distance, k_depth = jax.random.split(step_key, 3)
-        angle = jax.random.uniform(k_angle, maxval=2 * jnp.pi)
+    for j in range(1, len(radius)):
+        angle = 2 * jnp.pi * uniform[j, 0]
         direction = jnp.stack([jnp.cos(angle), jnp.sin(angle)])
         touching = radius[0] + radius[j]
         nearest = closest * touching
         log_ratio = jnp.log(jnp.maximum(jnp.minimum(farthest * touching, focus_m) / nearest, 1.0))
-        distance = nearest * jnp.exp(jax.random.uniform(k_distance) * log_ratio)
-        depth = distance * jax.random.uniform(k_depth, minval=-1.0, maxval=1.0)
+        distance = nearest * jnp.exp(uniform[j, 1] * log_ratio)
+        depth = distance * (2 * uniform[j, 2] - 1)
 
         contact = radius[:j] + radius[j]
         # How far apart across the beam they must be, given how far apart they are along it.

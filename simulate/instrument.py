@@ -25,6 +25,8 @@ class Instrument:
     """Full width at half maximum of the focus: how far apart two particles of one shot can be."""
     beamstop_radius_m: float = 0.0
     """A disc on the beam axis, in the detector plane, that hides the direct beam."""
+    gap_m: float = 0.0
+    """Height of the blind strip across the middle, between two detector halves."""
     polarisation: str = "horizontal"
     """horizontal, vertical or unpolarised."""
 
@@ -49,7 +51,8 @@ _AMO86615 = Instrument(
     pixel_size_m=0.3e-3,
     shape=(256, 256),
     focus_m=1.5e-6,
-    beamstop_radius_m=1.8e-3,
+    beamstop_radius_m=2.4e-3,
+    gap_m=1.2e-3,
 )
 
 PRESETS: dict[str, Instrument] = {
@@ -60,7 +63,7 @@ PRESETS: dict[str, Instrument] = {
 
 amo86615: LCLS AMO experiment amo86615 (single-particle imaging of the virus PR772; Reddy et al. 2017, Sci. Data 4,
 170079; CXIDB 58): 1.6 keV (0.775 nm), focus about 1.5 um, pnCCD at 0.586 m, its 75 um pixels binned 4 x 4 to
-0.3 mm; amo86615-128 binned 8 x 8 to 0.6 mm, as the public labelled patterns are.
+0.3 mm, with a blind strip between the detector's two halves and a hole for the beam; amo86615-128 binned 8 x 8 to 0.6 mm, as the public labelled patterns are.
 """
 
 
@@ -82,6 +85,8 @@ class InstrumentConfig:
     """Focus (full width at half maximum) in m, where it differs from the preset's."""
     beamstop_radius_m: float | None = None
     """Radius of the beamstop's shadow on the detector in m (0: none), where it differs from the preset's."""
+    gap_m: float | None = None
+    """Height of the blind strip across the detector's middle in m (0: none), where it differs from the preset's."""
     polarisation: str | None = None
     """horizontal, vertical or unpolarised, where it differs from the preset's."""
 
@@ -99,8 +104,9 @@ class InstrumentConfig:
         for name in ("photon_energy_ev", "distance_m", "pixel_size_m", "focus_m"):
             if name in changes and not changes[name] > 0:
                 raise InputError(f"instrument {name} is {changes[name]}; it must be positive")
-        if changes.get("beamstop_radius_m", 0) < 0:
-            raise InputError(f"beamstop_radius_m is {changes['beamstop_radius_m']}; it must be 0 (none) or more")
+        for name in ("beamstop_radius_m", "gap_m"):
+            if changes.get(name, 0) < 0:
+                raise InputError(f"instrument {name} is {changes[name]}; it must be 0 (none) or more")
         if "shape" in changes and min(changes["shape"]) < 8:
             raise InputError(f"instrument shape is {changes['shape']}; at least 8 x 8 pixels are needed")
         if changes.get("polarisation", "horizontal") not in ("horizontal", "vertical", "unpolarised"):

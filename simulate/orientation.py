@@ -5,13 +5,18 @@ import jax.numpy as jnp
 
 
 def uniform_rotation(key) -> jax.Array:
-    """A rotation uniform over SO(3): a unit quaternion (4,), w >= 0.
+    """A rotation uniform over SO(3): a unit quaternion (4,), w >= 0."""
+    return unit_quaternion(jax.random.normal(key, (4,)))
 
-    A normalised 4-vector of normal deviates is uniform on the sphere S^3 (Muller 1959), which covers SO(3) evenly.
+
+def unit_quaternion(normal: jax.Array) -> jax.Array:
+    """(..., 4) independent normal deviates to unit quaternions uniform over SO(3), w >= 0.
+
+    A normalised 4-vector of normal deviates is uniform on the sphere S^3 (Muller 1959, Commun. ACM 2, 19), which
+    covers SO(3) evenly.
     """
-    q = jax.random.normal(key, (4,))
-    q = q / jnp.linalg.norm(q)
-    return jnp.where(q[0] < 0, -q, q)
+    q = normal / jnp.linalg.norm(normal, axis=-1, keepdims=True)
+    return jnp.where(q[..., :1] < 0, -q, q)
 
 
 def rotation_matrix(quaternion: jax.Array) -> jax.Array:

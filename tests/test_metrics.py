@@ -13,8 +13,8 @@ from onehit.evaluate.metrics import (
     format_rate,
     rate_interval,
     summarise,
-    threshold_at_false_positive_rate,
 )
+from onehit.train.threshold import threshold_at_false_positive_rate
 from onehit.geometries.errors import InputError
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score

@@ -61,7 +61,7 @@ def test_a_spheroid_is_that_much_longer_along_z(aspect):
     width_x, width_y, height = np.ptp(spheroid(aspect).vertices, axis=0)
     assert width_x == pytest.approx(width_y)
     assert height / width_x == pytest.approx(aspect)
-    assert height == pytest.approx(aspect ** (2 / 3), rel=2e-3)
+    assert height == pytest.approx(aspect ** (2 / 3), rel=4e-3)
 
 
 def test_a_finer_sphere_is_nearer_to_a_sphere():
@@ -71,7 +71,7 @@ def test_a_finer_sphere_is_nearer_to_a_sphere():
 
 def test_parameters_in_a_spec_reach_the_shape():
     mesh = geometry("torus: radius_ratio=3, resolution=64")
-    assert mesh.name == "torus"
+    assert mesh.name == "torus: radius_ratio=3, resolution=64"  # two tori in one table stay apart
     np.testing.assert_array_equal(mesh.vertices, torus(3.0, 64).vertices)
     assert len(geometry("sphere:subdivisions=1").faces) == 80
 

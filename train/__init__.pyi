@@ -1,1 +1,5 @@
-
+from .classifier import Classifier as Classifier
+from .config import NetworkConfig as NetworkConfig
+from .config import TrainConfig as TrainConfig
+from .loop import score_source as score_source
+from .loop import train as train

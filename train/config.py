@@ -42,8 +42,8 @@ def varied_icosahedra() -> SimulationConfig:
     Variation is the lever: trained on icosahedra of one size, the same network loses most single tori.
     """
     return SimulationConfig(
-        diameter_nm=(38.0, 120.0),
-        stretch=0.25,
+        diameter_nm=(38.0, 110.0),
+        stretch=0.2,
         photons=(5e3, 5e5),
         background=(0.0, 0.1),
         fluctuation_strength=(0.0, 0.5),
@@ -63,6 +63,9 @@ class TrainConfig:
     """Optimiser steps."""
     batch_size: int = 64
     """Patterns a step."""
+    vary_masks: bool = True
+    """Hide random parts of the training patterns (beamstop, strip, half the detector), so that the classifier
+    does not take another detector's shadows for fringes."""
     learning_rate: float = 2e-3
     """Peak learning rate (AdamW; linear warm-up over the first twentieth, then cosine decay to zero)."""
     weight_decay: float = 1e-4

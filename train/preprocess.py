@@ -63,7 +63,7 @@ def measure(counts, bad, kind: str) -> Standardisation:
 
 
 def network_input(counts, bad, standardisation: Standardisation, kind: str):
-    """(B, size, size, 1) float32; bad pixels are 0, the mean."""
+    """(B, size, size, 1) float32; bad pixels are 0, the mean. bad: (size, size), or one mask a pattern."""
     x = (_scale(counts, kind) - standardisation.mean) / standardisation.deviation
     return jnp.where(bad, 0, x)[..., None]
 
@@ -73,6 +73,23 @@ def random_flips(key, x):
     up_down, left_right = jax.random.bernoulli(key, shape=(2, len(x), 1, 1, 1))
     x = jnp.where(up_down, x[:, ::-1], x)
     return jnp.where(left_right, x[:, :, ::-1], x)
+
+
+def random_masks(key, count: int, size: int):
+    """Shadows that detectors have, (count, size, size) bool: a beamstop, a strip beside the beam, or half of the image.
+
+    Half of the masks have a beamstop of up to 1/20 of the image, half a strip of up to 1/30 near the middle, in either
+    direction, and one in eight is blind on one side of a line that passes the middle within 1/8 of the image.
+    """
+    uniform = jax.random.uniform(key, (7, count, 1, 1))
+    axis = jnp.arange(size) / size - (size - 1) / (2 * size)
+    y, x = axis[:, None], axis[None, :]
+    beamstop = (uniform[0] < 0.5) & (jnp.hypot(y, x) < uniform[1] / 20)
+    across = jnp.where(uniform[2] < 0.5, y, x)
+    strip = (uniform[3] < 0.5) & (jnp.abs(across - (uniform[4] - 0.5) / 10) < uniform[1] / 60)
+    angle = 2 * jnp.pi * uniform[5]
+    side = (uniform[6] < 1 / 8) & (y * jnp.sin(angle) + x * jnp.cos(angle) > (uniform[4] - 0.5) / 4)
+    return beamstop | strip | side
 
 
 def invalid_frames(counts) -> np.ndarray:

@@ -13,7 +13,7 @@ import optax
 from flax import nnx
 
 from .config import NetworkConfig, TrainConfig
-from .preprocess import Standardisation, network_input, random_flips
+from .preprocess import Standardisation, network_input, random_flips, random_masks
 from .resnet import ResNet
 
 
@@ -48,7 +48,9 @@ def split_network(config: NetworkConfig, seed: int = 0):
 def train_step(state: TrainState, counts, bad, label, standardisation: Standardisation, *, config, structure):
     """One step on (B, size, size) counts and (B,) labels: the next state, and the loss and accuracy before it."""
     key = jax.random.fold_in(jax.random.key(config.seed), state.step)
-    flip_key, dropout_key = jax.random.split(key)
+    flip_key, mask_key, dropout_key = jax.random.split(key, 3)
+    if config.vary_masks:
+        bad = bad | random_masks(mask_key, *counts.shape[:2])
     x = random_flips(flip_key, network_input(counts, bad, standardisation, config.network.preprocessing))
 
     def loss_function(parameters):

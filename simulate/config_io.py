@@ -1,0 +1,69 @@
+"""Configurations to JSON and back, with the versions that produced them."""
+
+import difflib
+import json
+import platform
+from dataclasses import asdict, fields, is_dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..geometries.errors import InputError
+
+T = TypeVar("T")
+
+
+def versions() -> dict[str, str]:
+    """Versions that decide a result."""
+    names = ("onehit", "jax", "jaxlib", "flax", "numpy")
+    return {"python": platform.python_version()} | {name: version(name) for name in names}
+
+
+def to_json(**configs: Any) -> str:
+    """`{"versions": ..., name: configuration, ...}`, as every output carries it."""
+    content = {"versions": versions()} | {name: asdict(config) for name, config in configs.items()}
+    return json.dumps(content, indent=2, default=str) + "\n"
+
+
+def from_json(path: str | Path, name: str, kind: type[T]) -> T:
+    """The configuration of that name from such a JSON file, or from one that holds just it.
+
+    Raises InputError for a file that cannot be read, an unknown key (with the nearest known one), or a wrong type.
+    """
+    try:
+        content = json.loads(Path(path).read_text())
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise InputError(f"{path} is not JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds {type(content).__name__}; an object with the options' names is needed")
+    if name in content:
+        content = content[name]
+    return from_dict(content, kind, str(path))
+
+
+def from_dict(content: dict[str, Any], kind: type[T], where: str) -> T:
+    """A configuration from nested dictionaries; raises InputError as `from_json` does."""
+    from pydantic import TypeAdapter, ValidationError
+
+    _refuse_unknown_keys(content, kind, where)
+    try:
+        return TypeAdapter(kind).validate_python(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{where}: {key} is {first['input']!r}: {first['msg']}") from None
+
+
+def _refuse_unknown_keys(content, kind, where):
+    if not isinstance(content, dict):
+        raise InputError(f"{where}: {content!r} stands where {kind.__name__} needs an object with its options' names")
+    known = {f.name: f for f in fields(kind)}
+    for key, value in content.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1, cutoff=0.0)
+            raise InputError(f"{where}: unknown key {key!r}; did you mean {near[0]!r}?")
+        inner = known[key].type
+        if is_dataclass(inner):
+            _refuse_unknown_keys(value, inner, where)

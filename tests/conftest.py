@@ -1,0 +1,23 @@
+import pytest
+
+from onehit.simulate import InstrumentConfig, SimulationConfig
+from onehit.train import NetworkConfig, TrainConfig
+
+
+@pytest.fixture(scope="session")
+def small_simulation() -> SimulationConfig:
+    """Patterns of 32 x 32 pixels: quick to compile and to make."""
+    instrument = InstrumentConfig(shape=(32, 32), pixel_size_m=2.4e-3)
+    return SimulationConfig(instrument=instrument, photons=(1e5, 1e6), particles=(2, 3))
+
+
+@pytest.fixture(scope="session")
+def small_training(small_simulation) -> TrainConfig:
+    return TrainConfig(
+        simulation=small_simulation,
+        network=NetworkConfig(n=1, m=1, size=32),
+        steps=6,
+        batch_size=16,
+        validation_count=64,
+        checkpoint_every=2,
+    )

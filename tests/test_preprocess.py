@@ -1,0 +1,66 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from onehit.geometries import InputError
+from onehit.train.preprocess import invalid_frames, measure, network_input, random_flips, to_size
+
+
+def test_binning_sums_photons_and_keeps_the_middle():
+    counts = np.arange(2 * 66 * 70).reshape(2, 66, 70)
+    small, bad = to_size(counts, None, 32)
+    expected = counts[:, 1:65, 3:67].reshape(2, 32, 2, 32, 2).sum((2, 4))
+    np.testing.assert_allclose(small, expected)
+    assert not bad.any()
+
+
+def test_binned_pixel_is_scaled_for_its_bad_parts_and_bad_below_half():
+    counts = np.full((1, 64, 64), 3)
+    bad = np.zeros((64, 64), bool)
+    bad[0, 0] = True  # one of four
+    bad[2, 2:4] = bad[3, 2] = True  # three of four
+    small, binned = to_size(counts, bad, 32)
+    assert small[0, 0, 0] == 12 and not binned[0, 0]
+    assert small[0, 1, 1] == 0 and binned[1, 1]
+
+
+@pytest.mark.parametrize("shape", [(3, 100, 90), (128, 128)])
+def test_frames_that_cannot_be_cut_to_size_are_refused_with_their_shape(shape):
+    with pytest.raises(InputError, match=str(shape[0])):
+        to_size(np.zeros(shape), None, 128)
+
+
+def test_mask_of_another_shape_is_refused():
+    with pytest.raises(InputError, match="bad_pixel"):
+        to_size(np.zeros((1, 64, 64)), np.zeros((32, 32), bool), 32)
+
+
+@pytest.mark.parametrize("kind", ["log", "poster"])
+def test_training_patterns_come_out_standardised_and_bad_pixels_zero(kind):
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(rng.uniform(1, 50, (32, 32)), (500, 32, 32)).astype(np.float32)
+    bad = np.zeros((32, 32), bool)
+    bad[:4] = True
+    counts[:, bad] = 1e6
+    x = network_input(counts, bad, measure(jnp.asarray(counts), bad, kind), kind)
+    assert x.shape == (500, 32, 32, 1)
+    assert (x[:, bad] == 0).all()
+    good = np.asarray(x)[:, ~bad]
+    axis = 0 if kind == "poster" else None
+    np.testing.assert_allclose(good.mean(axis), 0, atol=1e-3)
+    np.testing.assert_allclose(good.std(axis), 1, atol=1e-3)
+
+
+def test_flips_reach_all_four_orientations_and_no_other():
+    x = np.arange(6, dtype=np.float32).reshape(1, 2, 3, 1).repeat(200, 0)
+    flipped = np.asarray(random_flips(jax.random.key(0), jnp.asarray(x)))
+    seen = {frame.tobytes() for frame in flipped}
+    assert seen == {v.tobytes() for v in (x[0], x[0, ::-1], x[0, :, ::-1], x[0, ::-1, ::-1])}
+
+
+def test_invalid_frames_are_nan_inf_negative_and_empty():
+    counts = np.ones((5, 4, 4))
+    counts[1, 0, 0], counts[2, 0, 0], counts[3, 0, 0], counts[4] = np.nan, np.inf, -1, 0
+    assert invalid_frames(counts).tolist() == [False, True, True, True, True]
+    assert invalid_frames(np.array([[[0, 1]], [[0, 0]]], np.uint16)).tolist() == [False, True]

@@ -1,0 +1,77 @@
+"""The main job on a small scale, from the command to the report."""
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+from onehit.simulate import SimulatedSource
+from onehit.workbench.cli import main
+
+
+@pytest.fixture(scope="module")
+def study(small_simulation, tmp_path_factory):
+    """Run directory, and the file of 'real' patterns it was scored on."""
+    folder = tmp_path_factory.mktemp("study")
+    source = SimulatedSource(small_simulation, 11)
+    patterns = source.patterns(np.arange(40))
+    with h5py.File(folder / "real.h5", "w") as file:
+        file["counts"], file["label"], file["bad_pixel"] = patterns.counts, patterns.label, source.bad_pixel
+    small = []
+    for part in ("simulation", "test"):
+        small += [f"--{part}.instrument.shape", "32", "32", f"--{part}.instrument.pixel-size-m", "2.4e-3"]
+        small += [f"--{part}.particles", "2", "3"]
+    command = ["study", "--out", str(folder / "run"), "--experiment", str(folder / "real.h5"), *small]
+    command += ["--network.size", "32", "--network.n", "1", "--network.m", "1", "--steps", "10", "--batch-size", "16"]
+    command += ["--count", "60", "--validation-count", "60", "--geometry", "icosahedron", "cube", "--minimum-photons", "1e5"]
+    assert main(command) == 0
+    return folder / "run", command
+
+
+def test_a_study_leaves_a_complete_run_directory(study):
+    run, _ = study
+    metrics = json.loads((run / "metrics.json").read_text())
+    for name in ("icosahedron", "cube"):
+        summary = metrics["robustness"][name]
+        assert summary["n_good"] + summary["n_bad"] == 60
+        assert 0 <= summary["auc"] <= 1
+        for rate in ("false_negative_rate", "false_positive_rate", "false_negative_rate_at_zero_fp"):
+            low, high = summary[f"{rate}_interval"]
+            assert 0 <= low <= summary[rate] <= high <= 1
+    assert set(metrics["experiment"]) == {"all frames", "frames of at least 100,000 photons"}
+    html = (run / "report.html").read_text()
+    assert html.count("data:image/png;base64,") == len(list((run / "figures").glob("*.png"))) >= 9
+    assert "soccer-ball" not in html
+
+
+def test_a_study_can_be_repeated_from_its_configuration(study, tmp_path):
+    run, _ = study
+    assert main(["study", "--out", str(tmp_path / "again"), "--config", str(run / "config.json")]) == 0
+    assert json.loads((tmp_path / "again" / "config.json").read_text()) == json.loads((run / "config.json").read_text())
+    first, again = (json.loads((r / "metrics.json").read_text()) for r in (run, tmp_path / "again"))
+    assert first["robustness"] == again["robustness"]
+    assert first["threshold"] == again["threshold"]
+
+
+def test_the_same_command_again_does_not_train_again(study, capsys):
+    run, command = study
+    before = json.loads((run / "metrics.json").read_text())
+    assert main(command) == 0
+    assert "training:" not in capsys.readouterr().err
+    assert json.loads((run / "metrics.json").read_text()) == before
+
+
+def test_another_configuration_is_refused(study, capsys):
+    run, command = study
+    assert main([*command, "--steps", "12"]) == 2
+    assert "its steps is 10, not 12" in capsys.readouterr().err
+
+
+def test_a_run_can_be_scored_again_on_something_else(study, tmp_path, capsys):
+    run, command = study
+    options = command[command.index("--test.instrument.shape") :]
+    options = options[: options.index("--network.size")]
+    assert main(["evaluate", str(run), "--geometry", "sphere:subdivisions=1", "--count", "40", *options]) == 0
+    assert "sphere" in capsys.readouterr().out
+    assert list(json.loads((run / "metrics.json").read_text())["robustness"]) == ["sphere:subdivisions=1"]

@@ -1,0 +1,161 @@
+"""The network, the training loop, checkpoints and the trained classifier."""
+
+import json
+import os
+import signal
+from dataclasses import replace
+
+import h5py
+import jax
+import numpy as np
+import pytest
+
+from onehit.evaluate import auc
+from onehit.geometries import InputError
+from onehit.simulate import SimulatedSource
+from onehit.train import Classifier, NetworkConfig, TrainConfig, score_source, train
+from onehit.train.step import first_state, split_network
+
+
+@pytest.fixture(scope="module")
+def trained(small_training, tmp_path_factory):
+    run = tmp_path_factory.mktemp("runs") / "run"
+    return train(small_training, run), run
+
+
+def leaves(run, config):
+    classifier = Classifier.load(run)
+    assert classifier.config == config
+    return jax.tree.leaves(classifier._checkpoint)
+
+
+def test_poster_network_has_the_posters_layers():
+    _, parameters, _ = split_network(NetworkConfig(n=2, m=2, pooling="poster"))
+    shapes = sorted(p.shape for p in jax.tree.leaves(parameters) if p.ndim == 4)
+    assert shapes == sorted(
+        [(3, 3, 1, 16), (3, 3, 16, 32), (3, 3, 32, 64)] + 3 * [(3, 3, 32, 32)] + 3 * [(3, 3, 64, 64)]
+    )
+    # 16 x 16 x 64, pooled 2 x 2, to two classes.
+    assert (8 * 8 * 64, 2) in [p.shape for p in jax.tree.leaves(parameters)]
+
+
+def test_training_updates_batch_statistics(small_training, trained):
+    result, _ = trained
+    before = jax.tree.leaves(first_state(small_training).batch_statistics)
+    after = jax.tree.leaves(result.classifier._checkpoint.state.batch_statistics)
+    assert all((np.asarray(a) != np.asarray(b)).any() for a, b in zip(before, after, strict=True))
+    assert [entry["step"] for entry in result.record["history"]] == [6]
+
+
+def test_training_learns_to_tell_one_from_several(small_training, tmp_path):
+    result = train(replace(small_training, steps=120, checkpoint_every=120, learning_rate=5e-3), tmp_path / "run")
+    assert auc(result.label, result.score) > 0.9
+
+
+def test_threshold_lets_through_no_more_than_the_stated_share(trained, small_training):
+    result, _ = trained
+    passed = (result.score >= result.classifier.threshold) & (result.label == 0)
+    assert passed.sum() <= small_training.false_positive_rate * (result.label == 0).sum()
+
+
+def test_a_loaded_classifier_scores_as_the_trained_one(trained, small_training):
+    result, run = trained
+    loaded = Classifier.load(run)
+    patterns = SimulatedSource(small_training.simulation, 5).patterns(np.arange(10))
+    counts = np.asarray(patterns.counts)
+    np.testing.assert_array_equal(loaded.score(counts), result.classifier.score(counts))
+    np.testing.assert_allclose(loaded.score(counts[:3]), loaded.score(counts)[:3], rtol=1e-5)
+    assert loaded.threshold == result.classifier.threshold
+
+
+def test_invalid_frames_are_minus_infinity_and_counted(trained):
+    classifier = Classifier.load(trained[1])
+    counts = np.ones((5, 40, 50))
+    counts[0, 3, 3], counts[1, 3, 3], counts[2, 3, 3], counts[3] = np.nan, np.inf, -1, 0
+    scores = classifier.score(counts)
+    assert np.isneginf(scores[:4]).all() and np.isfinite(scores[4])
+    assert classifier.invalid == 4
+
+
+def test_masked_values_do_not_matter(trained):
+    classifier = Classifier.load(trained[1])
+    counts = np.random.default_rng(0).poisson(2, (4, 64, 64)).astype(np.float32)
+    bad_pixel = np.zeros((64, 64), bool)
+    bad_pixel[10:12] = True
+    other = counts.copy()
+    other[:, 10:12] = np.nan
+    np.testing.assert_array_equal(classifier.score(counts, bad_pixel), classifier.score(other, bad_pixel))
+    assert classifier.invalid == 0
+
+
+def test_frames_too_small_are_refused(trained):
+    with pytest.raises(InputError, match=r"at least 32 x 32"):
+        Classifier.load(trained[1]).score(np.zeros((3, 100, 20)))
+
+
+def test_interrupted_training_resumes_bit_for_bit(small_training, trained, tmp_path):
+    def interrupt_after_three(steps, what, patterns):
+        for step in steps:
+            yield step
+            if what == "training" and step == 2:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    run = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        train(small_training, run, interrupt_after_three)
+    assert not (run / "classifier.json").exists()
+    with pytest.raises(InputError, match="no trained classifier"):
+        Classifier.load(run)
+    train(small_training, run)
+    for resumed, whole in zip(leaves(run, small_training), leaves(trained[1], small_training), strict=True):
+        np.testing.assert_array_equal(resumed, whole)
+    assert json.loads((run / "history.json").read_text()) == json.loads((trained[1] / "history.json").read_text())
+
+
+def test_another_configuration_is_refused_and_nothing_touched(small_training, trained):
+    before = {p: p.stat().st_mtime_ns for p in trained[1].rglob("*")}
+    with pytest.raises(InputError, match=r"its network\.m is 1, not 2"):
+        train(replace(small_training, network=replace(small_training.network, m=2)), trained[1])
+    assert {p: p.stat().st_mtime_ns for p in trained[1].rglob("*")} == before
+
+
+def test_a_folder_that_is_no_run_is_refused(small_training, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(InputError, match="not a run directory"):
+        train(small_training, tmp_path)
+
+
+def test_training_from_a_file_sees_its_first_four_fifths(small_training, tmp_path):
+    source = SimulatedSource(small_training.simulation, 7)
+    patterns = source.patterns(np.arange(100))
+    path = tmp_path / "labelled.h5"
+    with h5py.File(path, "w") as file:
+        file["counts"], file["label"], file["bad_pixel"] = patterns.counts, patterns.label, source.bad_pixel
+    result = train(replace(small_training, data=path), tmp_path / "run")
+    np.testing.assert_array_equal(result.label, np.asarray(patterns.label)[80:])
+
+
+def test_scores_do_not_depend_on_how_many_are_asked_for(trained, small_training):
+    source = SimulatedSource(small_training.simulation, 9)
+    label, score = score_source(trained[0].classifier, source, np.arange(300))
+    assert len(label) == len(score) == 300
+    few_label, few_score = score_source(trained[0].classifier, source, np.arange(7))
+    np.testing.assert_array_equal(few_label, label[:7])
+    np.testing.assert_allclose(few_score, score[:7], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"steps": 0}, "steps is 0"),
+        ({"network": NetworkConfig(size=40)}, "multiple of 16"),
+        ({"network": NetworkConfig(dropout=1.0)}, "dropout"),
+        ({"validation_count": 3}, "validation_count"),
+        ({"learning_rate": 0.0}, "learning_rate"),
+        ({"false_positive_rate": 1.0}, "false_positive_rate"),
+        ({"seed": -1}, "seed"),
+    ],
+)
+def test_impossible_settings_are_refused(change, message):
+    with pytest.raises(InputError, match=message):
+        replace(TrainConfig(), **change).check()

@@ -1,0 +1,193 @@
+"""The training loop: resumable, interruptible, the same patterns whatever happened before."""
+
+import json
+import signal
+import time
+from collections.abc import Callable, Iterable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..geometries.errors import InputError
+from ..simulate.config_io import from_json, to_json
+from ..simulate.files import FileSource
+from ..simulate.source import PatternSource, SimulatedSource
+from .checkpoint import Checkpoint, Checkpoints
+from .classifier import Classifier, empty_checkpoint
+from .config import TrainConfig
+from .preprocess import measure, to_size
+from .step import split_network, train_step
+from .threshold import threshold_at_false_positive_rate
+
+Track = Callable[[Iterable[int], str, int], Iterable[int]]
+"""(steps, what they do, patterns a step) -> the same steps, their progress shown."""
+
+_MEASURED = 512
+
+
+class Trained(NamedTuple):
+    """A classifier with its threshold frozen, the validation patterns' labels and scores, and the training record."""
+
+    classifier: Classifier
+    label: np.ndarray
+    score: np.ndarray
+    record: dict[str, Any]
+
+
+class _Part:
+    """Patterns of a source from index `first` on; `count` of them, if finite, over and over in a shuffled order."""
+
+    def __init__(self, source: PatternSource, indices: np.ndarray | None, seed: int):
+        self.source, self.bad_pixel, self._indices, self._seed = source, source.bad_pixel, indices, seed
+
+    def batch(self, step: int, size: int):
+        order = np.arange(step * size, (step + 1) * size)
+        if self._indices is not None:
+            count = len(self._indices)
+            epochs = {e: np.random.default_rng((self._seed, e)).permutation(count) for e in set(order // count)}
+            order = np.array([self._indices[epochs[i // count][i % count]] for i in order])
+        return self.source.patterns(order)
+
+
+def no_track(steps: Iterable[int], what: str, patterns: int) -> Iterable[int]:
+    """No progress shown."""
+    return steps
+
+
+def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
+    """Train a classifier in a run directory, or go on where an interrupted training stopped.
+
+    Step i sees the patterns i * batch_size ... of the training source and draws its flips and dropout from (seed, i),
+    so a resumed run ends bit for bit where an uninterrupted one does. Ctrl-C saves a checkpoint, then raises
+    KeyboardInterrupt. Raises InputError where the directory holds a run with another configuration.
+    """
+    config.check()
+    training, validation, validation_indices = _sources(config)
+    _claim(run, config)
+    checkpoints = Checkpoints(run)
+    structure, _, _ = split_network(config.network)
+    checkpoint = checkpoints.latest(empty_checkpoint(config))
+    history: list[dict[str, float]] = []
+    if checkpoint is None:
+        checkpoint = empty_checkpoint(config)
+        sample = training.batch(0, _MEASURED)
+        counts, bad = to_size(sample.counts, training.bad_pixel, config.network.size)
+        checkpoint = checkpoint._replace(standardisation=measure(counts, bad, config.network.preprocessing))
+    elif (run / "history.json").is_file():
+        history = json.loads((run / "history.json").read_text())
+    state, standardisation = checkpoint
+    first = int(state.step)
+    history = [entry for entry in history if entry["step"] <= first]
+
+    def save():
+        (run / "history.json").write_text(json.dumps(history) + "\n")
+        checkpoints.save(Checkpoint(state, standardisation))
+
+    start = time.perf_counter()
+    bad = np.zeros((config.network.size,) * 2, bool)
+    with _interruptible() as interrupted:
+        for step in track(range(first, config.steps), "training", config.batch_size):
+            patterns = training.batch(step, config.batch_size)
+            counts, bad = to_size(patterns.counts, training.bad_pixel, config.network.size)
+            state, loss, accuracy = train_step(
+                state, counts, bad, patterns.label, standardisation, config=config, structure=structure
+            )
+            if (step + 1) % 10 == 0 or step + 1 == config.steps:
+                history.append({"step": step + 1, "loss": float(loss), "accuracy": float(accuracy)})
+            if interrupted or (step + 1) % config.checkpoint_every == 0 or step + 1 == config.steps:
+                save()
+            if interrupted:
+                checkpoints.close()
+                raise KeyboardInterrupt
+    seconds = time.perf_counter() - start
+    checkpoints.close()
+
+    _, bad = to_size(np.zeros((1, *training.source.shape)), training.bad_pixel, config.network.size)
+    classifier = Classifier(config, Checkpoint(state, standardisation), np.asarray(bad))
+    label, score = score_source(classifier, validation, validation_indices, track, "validating")
+    classifier.threshold = threshold_at_false_positive_rate(label, score, config.false_positive_rate)
+    classifier.save(run)
+    record: dict[str, Any] = {"steps": config.steps, "patterns": config.steps * config.batch_size, "history": history}
+    if config.steps > first:
+        record |= {
+            "seconds": round(seconds, 1),
+            "patterns_per_second": round((config.steps - first) * config.batch_size / seconds, 1),
+        }
+    return Trained(classifier, label, score, record)
+
+
+def score_source(
+    classifier: Classifier, source: PatternSource, indices: np.ndarray, track: Track = no_track, what: str = "scoring"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and scores, (N,) each, of a source's patterns."""
+    block = 256
+    labels, scores = [], []
+    for i in track(range(-(-len(indices) // block)), what, block):
+        chosen = indices[i * block : (i + 1) * block]
+        # Full blocks only: one shape, one compilation.
+        patterns = source.patterns(np.resize(chosen, block))
+        labels.append(np.asarray(patterns.label)[: len(chosen)])
+        scores.append(classifier.score(np.asarray(patterns.counts)[: len(chosen)], source.bad_pixel))
+    return np.concatenate(labels), np.concatenate(scores)
+
+
+def _sources(config: TrainConfig) -> tuple[_Part, PatternSource, np.ndarray]:
+    """What to train on, what to validate on, and which of its patterns."""
+    if config.data is None:
+        training = SimulatedSource(config.simulation, config.seed)
+        validation = training.reseeded(config.seed + 1_000_003)
+        return _Part(training, None, config.seed), validation, np.arange(config.validation_count)
+    source = FileSource(config.data)
+    source.check()
+    if len(source) < 10:
+        raise InputError(f"{config.data} has {len(source)} frames; at least 10 are needed to train and validate")
+    split = len(source) - len(source) // 5
+    for part, labels in (("first four fifths", source.label[:split]), ("last fifth", source.label[split:])):
+        if labels.min() == labels.max():
+            raise InputError(f"{config.data}: the {part} of the frames hold one label only: shuffle the file")
+    return _Part(source, np.arange(split), config.seed), source, np.arange(split, len(source))
+
+
+def _claim(run: Path, config: TrainConfig) -> None:
+    """Make the run directory this configuration's; refuse one that is another's."""
+    if (run / "config.json").is_file():
+        found = from_json(run / "config.json", "train", TrainConfig)
+        if found != config:
+            raise InputError(
+                f"{run} holds a run with another configuration ({_difference(found, config)}): "
+                "choose another directory, or remove it"
+            )
+        return
+    if run.exists() and (not run.is_dir() or any(run.iterdir())):
+        raise InputError(f"{run} exists and is not a run directory: choose another one")
+    run.mkdir(parents=True, exist_ok=True)
+    (run / "config.json").write_text(to_json(train=config))
+
+
+def _difference(found, wanted, prefix="") -> str:
+    for name in found.__dataclass_fields__:
+        there, here = getattr(found, name), getattr(wanted, name)
+        if there != here:
+            if hasattr(there, "__dataclass_fields__"):
+                return _difference(there, here, f"{prefix}{name}.")
+            return f"its {prefix}{name} is {there}, not {here}"
+    return "equal"
+
+
+@contextmanager
+def _interruptible():
+    """Ctrl-C fills the list that this yields instead of raising in the middle of a step."""
+    interrupted: list[bool] = []
+    try:
+        before = signal.signal(signal.SIGINT, lambda *_: interrupted.append(True))
+    except ValueError:  # only the main thread may; elsewhere nobody presses Ctrl-C
+        yield interrupted
+        return
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+

@@ -1,0 +1,194 @@
+"""The main job: train, score across geometries and on real patterns, draw, report."""
+
+import json
+import shlex
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from rich.console import Console
+
+from ..evaluate import figures
+from ..evaluate.config import EvaluateConfig
+from ..evaluate.metrics import format_auc, format_rate, summarise
+from ..evaluate.robustness import Scored, score_experiment, score_geometries
+from ..geometries.shapes import geometry
+from ..simulate.config_io import to_json, versions
+from ..simulate.files import FileSource
+from ..train.classifier import Classifier
+from ..train.config import TrainConfig
+from ..train.loop import train
+from .progress import track
+from .report import robustness_table, write_report
+
+POSTER_FALSE_NEGATIVES = {"icosahedron": 0.0, "soccer-ball": 0.587, "torus": 0.848}
+"""Share of single hits lost at zero false positives by the poster's network, trained on plain icosahedra."""
+
+
+def run_training(config: TrainConfig, run: Path) -> dict[str, Any]:
+    """Train in a run directory; writes and returns what metrics.json says of it."""
+    trained = train(config, run, track)
+    threshold = trained.classifier.threshold
+    old = _metrics(run).get("training", {})
+    metrics = {
+        "training": {k: v for k, v in (old | trained.record).items() if k != "history"},
+        "threshold": threshold,
+        "validation": summarise(trained.label, trained.score, threshold),
+    }
+    _write_metrics(run, metrics)
+    return metrics
+
+
+def run_evaluation(config: EvaluateConfig, run: Path) -> dict[str, Any]:
+    """Score a trained run; writes metrics.json, figures/ and report.html."""
+    experiment = check_evaluation(config)
+    classifier = Classifier.load(run)
+    scored = score_geometries(classifier, config, track)
+    metrics = _metrics(run) | {"robustness": {name: s.summary for name, s in scored.items()}}
+    metrics["poster"] = {k: v for k, v in POSTER_FALSE_NEGATIVES.items() if k in scored}
+    metrics.pop("experiment", None)
+    real = None
+    if experiment is not None:
+        real, metrics["experiment"] = score_experiment(classifier, experiment, config.minimum_photons, track)
+    (run / "config.json").write_text(to_json(train=classifier.config, evaluate=config))
+    _write_metrics(run, metrics)
+    drawn = _draw(run, scored, real, metrics)
+    write_report(
+        run / "report.html",
+        title=f"onehit: single hits of {', '.join(scored)}",
+        metrics=metrics,
+        config={"train": asdict(classifier.config), "evaluate": asdict(config)},
+        figures=drawn,
+        versions=versions(),
+        summary=_sentences(metrics, classifier.config),
+        command=shlex.join(["onehit", *sys.argv[1:]]),
+    )
+    return metrics
+
+
+def check_evaluation(config: EvaluateConfig) -> FileSource | None:
+    """Refuse what cannot be scored before hours of work go into it; returns the real patterns, if there are any."""
+    config.check()
+    for name in config.geometry:
+        geometry(name)
+    if config.experiment is None:
+        return None
+    source = FileSource(config.experiment)
+    source.check()
+    return source
+
+
+def run_study(training: TrainConfig, evaluation: EvaluateConfig, run: Path) -> None:
+    """Train and evaluate in one run directory, then print the table."""
+    check_evaluation(evaluation)
+    run_training(training, run)
+    print_results(run_evaluation(evaluation, run), run)
+
+
+def print_validation(metrics: dict[str, Any], run: Path) -> None:
+    """How the training ended."""
+    validation = metrics["validation"]
+    print(
+        f"{run}: validation AUC {format_auc(validation['auc'])}; at the frozen threshold {metrics['threshold']:.2f}, "
+        f"{format_rate(validation['false_negative_rate'])} % false negatives and "
+        f"{format_rate(validation['false_positive_rate'])} % false positives"
+    )
+
+
+def print_results(metrics: dict[str, Any], run: Path) -> None:
+    """The table on standard output, and where the report is."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=110)
+    console.print(robustness_table(metrics))
+    console.print(f"report: {run / 'report.html'}", soft_wrap=True)
+
+
+def _draw(run: Path, scored: dict[str, Scored], real: Scored | None, metrics) -> list[tuple[str, str, Path]]:
+    folder = run / "figures"
+    folder.mkdir(exist_ok=True)
+    threshold = metrics["threshold"]
+    everything = scored | ({"experiment": real} if real is not None else {})
+    scores = {name: (s.label, s.score) for name, s in everything.items()}
+    both = {name: pair for name, pair in scores.items() if 0 < np.mean(pair[0]) < 1}
+    drawn: list[tuple[str, str, Path]] = []
+
+    def keep(name: str, heading: str, caption: str, figure: Figure) -> None:
+        path = folder / f"{name}.png"
+        figure.savefig(path)
+        drawn.append((heading, caption, path))
+
+    if both:
+        keep(
+            "roc",
+            "Errors at every threshold",
+            "Left, the ROC curve; right, the single hits lost for the bad patterns let through.",
+            figures.roc_figure(both),
+        )
+    keep(
+        "scores",
+        "Scores",
+        "Log-odds of a single hit. The threshold was frozen on simulated validation patterns.",
+        figures.score_histogram_figure(scores, threshold),
+    )
+    keep(
+        "confusion",
+        "Kept and discarded",
+        "At the frozen threshold.",
+        figures.confusion_figure({name: s.summary for name, s in everything.items()}, threshold),
+    )
+    history = run / "history.json"
+    if history.is_file() and json.loads(history.read_text()):
+        validation = [{"step": metrics["training"]["steps"], "auc": metrics["validation"]["auc"]}]
+        keep(
+            "training",
+            "Training",
+            "Every pattern is seen once, so the training loss is that of unseen patterns.",
+            figures.training_figure(json.loads(history.read_text()), validation),
+        )
+    for name, s in everything.items():
+        titles = ["single"] * len(s.good) + ["not single"] * len(s.bad)
+        file_name = "".join(c if c.isalnum() else "-" for c in name)
+        keep(
+            f"patterns-{file_name}",
+            f"Patterns: {name}",
+            "Single hits above, others below. Photons on a logarithmic scale; unused pixels in grey.",
+            figures.gallery_figure(np.concatenate([s.good, s.bad]), titles, s.bad_pixel),
+        )
+        keep(
+            f"hardest-{file_name}",
+            f"Hardest patterns: {name}",
+            f"The single hits scored lowest and the others scored highest; the threshold is {threshold:.1f}.",
+            figures.gallery_figure(s.worst, s.worst_titles, s.bad_pixel),
+        )
+    return drawn
+
+
+def _sentences(metrics: dict[str, Any], config: TrainConfig) -> list[str]:
+    training = metrics["training"]
+    learned = str(config.data) if config.data else "simulated " + ", ".join(config.simulation.geometry)
+    sentences = [f"Trained on {training['patterns']:,} patterns of {learned}."]
+    for name, summary in metrics["robustness"].items():
+        sentences.append(
+            f"{name}: AUC {format_auc(summary['auc'])}; to let none of {summary['n_bad']:,} bad patterns through, "
+            f"{format_rate(summary['false_negative_rate_at_zero_fp'])} % of the single hits are lost."
+        )
+    for name, summary in metrics.get("experiment", {}).items():
+        sentences.append(
+            f"Real patterns, {name}: AUC {format_auc(summary['auc'])} "
+            f"({summary['n_good']} single, {summary['n_bad']} other)."
+        )
+    return sentences
+
+
+def _metrics(run: Path) -> dict[str, Any]:
+    return json.loads((run / "metrics.json").read_text()) if (run / "metrics.json").is_file() else {}
+
+
+def _write_metrics(run: Path, metrics: dict[str, Any]) -> None:
+    temporary = run / "metrics.json.part"
+    temporary.write_text(json.dumps(metrics, indent=2) + "\n")
+    temporary.replace(run / "metrics.json")
