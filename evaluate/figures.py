@@ -1,6 +1,6 @@
 """The pictures of a report. Each function draws one matplotlib Figure, without pyplot's global state."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle
 from typing import Any
 
@@ -28,7 +28,7 @@ _TITLE: dict[str, Any] = {"fontsize": 10.5, "color": _INK, "loc": "left"}
 _LEGEND: dict[str, Any] = {"fontsize": 8.5, "frameon": False, "title_fontsize": 8.5}
 
 
-def roc_figure(scores: dict[str, tuple[ArrayLike, ArrayLike]]) -> Figure:
+def roc_figure(scores: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Figure:
     """ROC curves, and the same as a trade-off of the two errors on logarithmic axes.
 
     `scores` maps a name to (label (N,), score (N,)). A dot marks the good patterns kept at zero false
@@ -105,7 +105,7 @@ def confusion_figure(summaries: dict[str, dict[str, Any]], threshold: float) -> 
     return figure
 
 
-def score_histogram_figure(scores: dict[str, tuple[ArrayLike, ArrayLike]], threshold: float) -> Figure:
+def score_histogram_figure(scores: Mapping[str, tuple[ArrayLike, ArrayLike]], threshold: float) -> Figure:
     """Histograms of the scores of good and bad patterns, one row a name; invalid frames (-inf) as a number.
 
     `scores` maps a name to (label (N,), score (N,)); `threshold` is the log-odds drawn as a line.
@@ -215,7 +215,7 @@ def training_figure(history: list[dict[str, Any]], validation: list[dict[str, An
     return figure
 
 
-def _require(named: dict[str, Any]) -> None:
+def _require(named: Mapping[str, Any]) -> None:
     if not named:
         raise InputError("there is nothing to draw: give at least one named set of scores")
 

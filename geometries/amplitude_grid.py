@@ -33,7 +33,8 @@ def amplitude_grid(bodies: list[Polyhedron], q_max: float, oversampling: float =
     F is band-limited by the body's extent, so samples closer than the Nyquist step pi / radius hold all of it.
     Interpolating them with B-splines whose coefficients solve the interpolation problem (Unser 1999, IEEE Signal
     Process. Mag. 16(6), 22) includes the gridding correction; what is left is aliasing, at most
-    sqrt(2) / (2 oversampling - 1)^4 of the amplitude (6e-3 at 2.5; 1e-3 to 2e-3 over a whole body), reached only by matter at the body's rim.
+    sqrt(2) / (2 oversampling - 1)^4 of the amplitude (6e-3 at 2.5), reached only by matter at the body's rim; over
+    a whole body it is 1e-3 to 2e-3.
     """
     step, half = _extent(bodies, q_max, oversampling)
     axis = np.arange(-half, half + 1) * step
@@ -105,8 +106,8 @@ def _spline_coefficients(body, upper, inside, half):
         value[rows] = np.asarray(evaluate(centred, jnp.asarray(upper[padded], jnp.float32)))[: len(rows)]
     value = value.reshape(2 * half + 1, 2 * half + 1, half + 1)
     samples = np.concatenate([value[::-1, ::-1, :0:-1].conj(), value], -1)
-    real, imag = (spline_filter(part, _ORDER, np.float32, "mirror") for part in (samples.real, samples.imag))
-    return (real + 1j * imag).astype(np.complex64)
+    coefficients = spline_filter(samples, _ORDER, np.complex64, "mirror")  # pyright: ignore[reportArgumentType]
+    return np.asarray(coefficients)
 
 
 def _bspline_weights(t):

@@ -110,7 +110,8 @@ def stack(bodies: list[Polyhedron]) -> Polyhedron:
     most = jax.tree.map(lambda *a: np.max([x.shape for x in a], 0), *bodies)
 
     def padded(array, shape):
-        return jnp.pad(array, [(0, int(n) - have) for n, have in zip(shape, array.shape, strict=True)])
+        widths = [(0, int(n) - have) for n, have in zip(shape, array.shape, strict=True)]
+        return jnp.pad(array, widths) if widths else array  # jnp.pad refuses scalars
 
     return jax.tree.map(lambda *a: jnp.stack(a), *(jax.tree.map(padded, body, most) for body in bodies))
 

@@ -15,6 +15,16 @@ import numpy as np
 
 from .errors import InputError
 from .mesh import MESH_SUFFIXES, Mesh, load_mesh
+from .procedural import (
+    blob,
+    capsule,
+    check_range,
+    disc,
+    random_polyhedron,
+    rod,
+    shell,
+    stretched_icosahedron,
+)
 
 
 def icosahedron() -> Mesh:
@@ -47,7 +57,7 @@ def torus(radius_ratio: float = 3.5, resolution: int = 48) -> Mesh:
 
     if not 1 < radius_ratio <= 20:
         raise InputError(f"torus has radius_ratio {radius_ratio}; give a ring over tube ratio in (1, 20]")
-    _check_range("torus", "resolution", resolution, 8, 512)
+    check_range("torus", "resolution", resolution, 8, 512)
     solid = creation.torus(radius_ratio, 1.0, major_sections=resolution, minor_sections=resolution // 2)
     return Mesh(solid.vertices, solid.faces, "torus").normalised()
 
@@ -68,8 +78,8 @@ def spheroid(aspect: float = 1.5, subdivisions: int = 3) -> Mesh:
     """
     from trimesh import creation
 
-    _check_range("spheroid", "aspect", aspect, 0.05, 20)
-    _check_range("spheroid", "subdivisions", subdivisions, 0, 6)
+    check_range("spheroid", "aspect", aspect, 0.05, 20)
+    check_range("spheroid", "subdivisions", subdivisions, 0, 6)
     solid = creation.icosphere(subdivisions)
     return Mesh(solid.vertices * [1.0, 1.0, aspect], solid.faces, "spheroid").normalised()
 
@@ -89,6 +99,13 @@ GEOMETRIES: dict[str, Callable[..., Mesh]] = {
     "sphere": sphere,
     "spheroid": spheroid,
     "cube": cube,
+    "random-polyhedron": random_polyhedron,
+    "stretched-icosahedron": stretched_icosahedron,
+    "capsule": capsule,
+    "disc": disc,
+    "rod": rod,
+    "shell": shell,
+    "blob": blob,
 }
 
 
@@ -130,8 +147,3 @@ def _parse_parameters(name: str, text: str, make: Callable[..., Mesh]) -> dict[s
             kind = "a whole number" if known[key] is int else "a number"
             raise InputError(f"{name} needs {kind} for {key}, not {value!r}: write {key}=3") from None
     return values
-
-
-def _check_range(shape: str, key: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:  # also true for NaN
-        raise InputError(f"{shape} has {key} {value}; give a value from {low} to {high}")

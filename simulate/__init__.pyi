@@ -1,4 +1,5 @@
 from .config import SimulationConfig as SimulationConfig
+from .files import FileSource as FileSource
 from .instrument import PRESETS as PRESETS
 from .instrument import Instrument as Instrument
 from .instrument import InstrumentConfig as InstrumentConfig
@@ -7,4 +8,3 @@ from .source import Patterns as Patterns
 from .source import PatternSource as PatternSource
 from .source import SimulatedSource as SimulatedSource
 from .source import Truth as Truth
-from .files import FileSource as FileSource

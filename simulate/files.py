@@ -90,12 +90,14 @@ def write_hdf5(path: Path, blocks, count: int, shape: tuple[int, int], bad_pixel
             file["bad_pixel"] = bad_pixel
             first = 0
             for patterns in blocks:
-                values = {"counts": _smallest_type(patterns.counts), "label": np.asarray(patterns.label, np.uint8)}
+                values = {"counts": _unsigned(patterns.counts), "label": np.asarray(patterns.label, np.uint8)}
                 values |= {f"truth/{name}": value for name, value in _flatten(patterns.truth).items()}
                 for name, value in values.items():
                     if first == 0:
                         _create(file, name, count, value)
-                    file[name][first : first + len(value)] = value
+                    data_set = file[name]
+                    assert isinstance(data_set, h5py.Dataset)
+                    data_set[first : first + len(value)] = value
                 first += len(patterns.label)
         temporary.replace(path)
     finally:
@@ -104,13 +106,13 @@ def write_hdf5(path: Path, blocks, count: int, shape: tuple[int, int], bad_pixel
 
 def _create(file, name, count, value):
     if value.ndim == 3:
-        compression = {"chunks": (1, *value.shape[1:]), "compression": "gzip", "compression_opts": 1, "shuffle": True}
-        file.create_dataset(name, (count, *value.shape[1:]), np.uint32 if value.dtype.kind == "u" else "f4", **compression)
+        options = {"chunks": (1, *value.shape[1:]), "compression": "gzip", "compression_opts": 1, "shuffle": True}
+        file.create_dataset(name, (count, *value.shape[1:]), value.dtype, **options)
     else:
         file.create_dataset(name, (count, *value.shape[1:]), value.dtype)
 
 
-def _smallest_type(counts):
+def _unsigned(counts):
     counts = np.asarray(counts)
     return counts.astype(np.uint32) if counts.dtype.kind == "i" else counts
 

@@ -1,4 +1,8 @@
-"""Rotations, as unit quaternions (w, x, y, z) and as matrices."""
+"""Rotations, as unit quaternions (w, x, y, z) and as matrices.
+
+A rotation turns the body's axes into the laboratory's. The random ones are functions of deviates rather than of a
+key, so that a caller can draw all its random numbers at once. Axes are vectors of any length but 0.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +23,64 @@ def unit_quaternion(normal: jax.Array) -> jax.Array:
     return jnp.where(q[..., :1] < 0, -q, q)
 
 
+def rotation_about(uniform, axis) -> jax.Array:
+    """Rotation about `axis` (..., 3) by a uniform angle: a unit quaternion (..., 4), w >= 0.
+
+    uniform: (...) deviate in [0, 1).
+    """
+    half = jnp.pi * jnp.asarray(uniform)[..., None]
+    axis = jnp.asarray(axis, half.dtype)
+    axis = axis / jnp.linalg.norm(axis, axis=-1, keepdims=True)
+    return _upper(jnp.concatenate(jnp.broadcast_arrays(jnp.cos(half), jnp.sin(half) * axis), -1))
+
+
+def preferred_rotation(uniform, body_axis, laboratory_axis, concentration) -> jax.Array:
+    """Rotation that turns `body_axis` towards `laboratory_axis`, with a uniform spin about it: (..., 4), w >= 0.
+
+    uniform: (..., 3) independent deviates in [0, 1); the axes: (..., 3); concentration: (...), 0 or more.
+
+    The turned body axis has the von Mises-Fisher density exp(kappa cos angle) on the sphere, kappa being the
+    `concentration` (Fisher 1953, Proc. R. Soc. A 217, 295): 0 is uniform over SO(3), above 10 the angle is
+    about 1 / sqrt(kappa) radian in each of two directions. The cosine comes from its inverse distribution function
+    (Ulrich 1984, Appl. Stat. 33, 158), here for sin^2 of half the angle, which loses no digits at any kappa; the rest
+    is Shoemake's uniform rotation (1992, Graphics Gems III, 124), of which it is the case kappa = 0.
+    """
+    uniform = jnp.asarray(uniform)
+    u, first, second = (uniform[..., i] for i in range(3))
+    kappa = jnp.asarray(concentration, u.dtype)
+    isotropic = kappa < jnp.finfo(u.dtype).smallest_normal
+    safe = jnp.where(isotropic, 1, kappa)
+    sin2 = jnp.where(isotropic, u, -jnp.log1p(u * jnp.expm1(-2 * safe)) / (2 * safe))
+    sin2 = jnp.clip(sin2, 0, 1)
+    sine, cosine = jnp.sqrt(sin2), jnp.sqrt(1 - sin2)
+    a, b = 2 * jnp.pi * first, 2 * jnp.pi * second
+    turn = jnp.stack([cosine * jnp.cos(a), sine * jnp.cos(b), sine * jnp.sin(b), cosine * jnp.sin(a)], -1)
+    to_z = _conjugate(_from_z(jnp.asarray(body_axis, u.dtype)))
+    from_z = _from_z(jnp.asarray(laboratory_axis, u.dtype))
+    return _upper(quaternion_product(from_z, quaternion_product(turn, to_z)))
+
+
+def given_rotation(index, quaternions) -> jax.Array:
+    """Rotation `index` (...) int >= 0 of a list (Q, 4), over and over: (..., 4), normalised, w >= 0."""
+    quaternions = jnp.asarray(quaternions, float)
+    return unit_quaternion(quaternions[jnp.asarray(index) % len(quaternions)])
+
+
+def quaternion_product(second, first) -> jax.Array:
+    """The rotation `first` followed by `second`, (..., 4) each: matrices multiply in the same order."""
+    w, x, y, z = (second[..., i] for i in range(4))
+    a, b, c, d = (first[..., i] for i in range(4))
+    return jnp.stack(
+        [
+            w * a - x * b - y * c - z * d,
+            w * b + x * a + y * d - z * c,
+            w * c - x * d + y * a + z * b,
+            w * d + x * c - y * b + z * a,
+        ],
+        -1,
+    )
+
+
 def rotation_matrix(quaternion: jax.Array) -> jax.Array:
     """(..., 4) unit quaternion to (..., 3, 3): turns the body's axes into the laboratory's."""
     w, x, y, z = (quaternion[..., i] for i in range(4))
@@ -28,3 +90,27 @@ def rotation_matrix(quaternion: jax.Array) -> jax.Array:
         [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
     ]
     return jnp.stack([jnp.stack(row, -1) for row in rows], -2)
+
+
+def _upper(q):
+    """Of the two quaternions of a rotation the one with w >= 0."""
+    return jnp.where(q[..., :1] < 0, -q, q)
+
+
+def _conjugate(q):
+    return q * jnp.array([1, -1, -1, -1], q.dtype)
+
+
+def _from_z(axis):
+    """A rotation that turns z to `axis` (..., 3): by the polar angle about y, then by the azimuth about z."""
+    x, y, z = (axis[..., i] for i in range(3))
+    polar, azimuth = jnp.arctan2(jnp.hypot(x, y), z) / 2, jnp.arctan2(y, x) / 2
+    return jnp.stack(
+        [
+            jnp.cos(polar) * jnp.cos(azimuth),
+            -jnp.sin(polar) * jnp.sin(azimuth),
+            jnp.sin(polar) * jnp.cos(azimuth),
+            jnp.cos(polar) * jnp.sin(azimuth),
+        ],
+        -1,
+    )

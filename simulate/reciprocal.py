@@ -13,7 +13,6 @@ import numpy as np
 
 from .instrument import Instrument
 
-
 _COARSE_NODES = 6
 
 

@@ -20,6 +20,8 @@ from .instrument import Instrument
 from .poisson import poisson
 from .reciprocal import DetectorPlane, detector_plane
 
+Array = np.ndarray | jax.Array
+
 _CHUNK = 8
 _LARGEST_TABLE_BYTES = 2**29
 
@@ -31,18 +33,18 @@ class Truth(NamedTuple):
     aside; background: (B,) float32, photons per pixel; scene: see `Scene`, each field with a leading axis.
     """
 
-    label: np.ndarray
-    particles: np.ndarray
-    photons: np.ndarray
-    background: np.ndarray
+    label: Array
+    particles: Array
+    photons: Array
+    background: Array
     scene: Scene
 
 
 class Patterns(NamedTuple):
     """A batch. counts: (B, ny, nx); label: (B,) int, 1 = good, 0 = bad; truth: None where it is not known."""
 
-    counts: np.ndarray
-    label: np.ndarray
+    counts: Array
+    label: Array
     truth: Truth | None
 
 

@@ -1,5 +1,4 @@
 import pytest
-
 from onehit.simulate import InstrumentConfig, SimulationConfig
 from onehit.train import NetworkConfig, TrainConfig
 

@@ -1,7 +1,6 @@
 import h5py
 import numpy as np
 import pytest
-
 from onehit.geometries import InputError
 from onehit.simulate import FileSource, SimulatedSource
 from onehit.simulate.files import write_hdf5

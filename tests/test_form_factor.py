@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 import trimesh
 from bodies import l_prism, lens, needle_box, plate, tetrahedron
-from onehit.geometries.form_factor import ellipsoid_form_factor, form_factor, from_mesh, polyhedron
+from onehit.geometries.form_factor import ellipsoid_form_factor, form_factor, from_mesh, polyhedron, stack
 from onehit.geometries.mesh import Mesh
 from onehit.geometries.shapes import cube, soccer_ball, sphere, spheroid, torus
 from oracles import (
     box_form_factor,
-    ellipsoid_form_factor as ellipsoid_closed_form,
     integrate_over_mesh,
     mesh_form_factor,
     orientation_matrix,
+)
+from oracles import (
+    ellipsoid_form_factor as ellipsoid_closed_form,
 )
 
 BODIES = {
@@ -138,6 +140,15 @@ def test_merging_coplanar_triangles_changes_nothing():
         body = polyhedron(mesh.vertices, triangles.edges, triangles.left, triangles.right)
         unmerged = np.asarray(_jitted(body, jnp.asarray(q)))
     np.testing.assert_allclose(unmerged, value, atol=2e-9 * mesh.volume)
+
+
+def test_bodies_stacked_with_empty_edges_and_faces_stay_themselves():
+    meshes = [tetrahedron(), l_prism(), lens()]
+    together = stack([from_mesh(mesh) for mesh in meshes])
+    q = hard_q(meshes[1])
+    for index, mesh in enumerate(meshes):
+        value = _jitted(jax.tree.map(lambda a, i=index: a[i], together), jnp.asarray(q, jnp.float32))
+        np.testing.assert_allclose(value, single(mesh, q), atol=1e-5 * mesh.volume)
 
 
 # ---- symmetries

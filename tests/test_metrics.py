@@ -14,8 +14,8 @@ from onehit.evaluate.metrics import (
     rate_interval,
     summarise,
 )
-from onehit.train.threshold import threshold_at_false_positive_rate
 from onehit.geometries.errors import InputError
+from onehit.train.threshold import threshold_at_false_positive_rate
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 

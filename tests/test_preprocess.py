@@ -2,7 +2,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-
 from onehit.geometries import InputError
 from onehit.train.preprocess import invalid_frames, measure, network_input, random_flips, to_size
 

@@ -5,7 +5,6 @@ import json
 import h5py
 import numpy as np
 import pytest
-
 from onehit.simulate import SimulatedSource
 from onehit.workbench.cli import main
 
@@ -24,7 +23,8 @@ def study(small_simulation, tmp_path_factory):
         small += [f"--{part}.particles", "2", "3"]
     command = ["study", "--out", str(folder / "run"), "--experiment", str(folder / "real.h5"), *small]
     command += ["--network.size", "32", "--network.n", "1", "--network.m", "1", "--steps", "10", "--batch-size", "16"]
-    command += ["--count", "60", "--validation-count", "60", "--geometry", "icosahedron", "cube", "--minimum-photons", "1e5"]
+    command += ["--count", "60", "--validation-count", "60", "--geometry", "icosahedron", "cube"]
+    command += ["--minimum-photons", "1e5"]
     assert main(command) == 0
     return folder / "run", command
 
@@ -63,7 +63,7 @@ def test_the_same_command_again_does_not_train_again(study, capsys):
 
 
 def test_another_configuration_is_refused(study, capsys):
-    run, command = study
+    _, command = study
     assert main([*command, "--steps", "12"]) == 2
     assert "its steps is 10, not 12" in capsys.readouterr().err
 

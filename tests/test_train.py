@@ -9,7 +9,6 @@ import h5py
 import jax
 import numpy as np
 import pytest
-
 from onehit.evaluate import auc
 from onehit.geometries import InputError
 from onehit.simulate import SimulatedSource

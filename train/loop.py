@@ -13,7 +13,7 @@ import numpy as np
 from ..geometries.errors import InputError
 from ..simulate.config_io import from_json, to_json
 from ..simulate.files import FileSource
-from ..simulate.source import PatternSource, SimulatedSource
+from ..simulate.source import Patterns, PatternSource, SimulatedSource
 from .checkpoint import Checkpoint, Checkpoints
 from .classifier import Classifier, empty_checkpoint
 from .config import TrainConfig
@@ -36,19 +36,20 @@ class Trained(NamedTuple):
     record: dict[str, Any]
 
 
-class _Part:
-    """Patterns of a source from index `first` on; `count` of them, if finite, over and over in a shuffled order."""
+class _Endless:
+    """Some frames of a source over and over, each time in a new random order: pattern i depends on (seed, i) alone."""
 
-    def __init__(self, source: PatternSource, indices: np.ndarray | None, seed: int):
-        self.source, self.bad_pixel, self._indices, self._seed = source, source.bad_pixel, indices, seed
+    def __init__(self, source: PatternSource, frames: np.ndarray, seed: int):
+        self.shape, self.bad_pixel, self.name = source.shape, source.bad_pixel, source.name
+        self._source, self._frames, self._seed = source, frames, seed
 
-    def batch(self, step: int, size: int):
-        order = np.arange(step * size, (step + 1) * size)
-        if self._indices is not None:
-            count = len(self._indices)
-            epochs = {e: np.random.default_rng((self._seed, e)).permutation(count) for e in set(order // count)}
-            order = np.array([self._indices[epochs[i // count][i % count]] for i in order])
-        return self.source.patterns(order)
+    def patterns(self, indices) -> Patterns:
+        rounds, place = np.divmod(np.asarray(indices), len(self._frames))
+        chosen = np.empty_like(place)
+        for number in np.unique(rounds):
+            order = np.random.default_rng([self._seed, int(number)]).permutation(self._frames)
+            chosen[rounds == number] = order[place[rounds == number]]
+        return self._source.patterns(chosen)
 
 
 def no_track(steps: Iterable[int], what: str, patterns: int) -> Iterable[int]:
@@ -72,7 +73,7 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
     history: list[dict[str, float]] = []
     if checkpoint is None:
         checkpoint = empty_checkpoint(config)
-        sample = training.batch(0, _MEASURED)
+        sample = training.patterns(np.arange(_MEASURED))
         counts, bad = to_size(sample.counts, training.bad_pixel, config.network.size)
         checkpoint = checkpoint._replace(standardisation=measure(counts, bad, config.network.preprocessing))
     elif (run / "history.json").is_file():
@@ -86,10 +87,9 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
         checkpoints.save(Checkpoint(state, standardisation))
 
     start = time.perf_counter()
-    bad = np.zeros((config.network.size,) * 2, bool)
     with _interruptible() as interrupted:
         for step in track(range(first, config.steps), "training", config.batch_size):
-            patterns = training.batch(step, config.batch_size)
+            patterns = training.patterns(np.arange(step * config.batch_size, (step + 1) * config.batch_size))
             counts, bad = to_size(patterns.counts, training.bad_pixel, config.network.size)
             state, loss, accuracy = train_step(
                 state, counts, bad, patterns.label, standardisation, config=config, structure=structure
@@ -104,7 +104,7 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
     seconds = time.perf_counter() - start
     checkpoints.close()
 
-    _, bad = to_size(np.zeros((1, *training.source.shape)), training.bad_pixel, config.network.size)
+    _, bad = to_size(np.zeros((1, *training.shape)), training.bad_pixel, config.network.size)
     classifier = Classifier(config, Checkpoint(state, standardisation), np.asarray(bad))
     label, score = score_source(classifier, validation, validation_indices, track, "validating")
     classifier.threshold = threshold_at_false_positive_rate(label, score, config.false_positive_rate)
@@ -133,12 +133,12 @@ def score_source(
     return np.concatenate(labels), np.concatenate(scores)
 
 
-def _sources(config: TrainConfig) -> tuple[_Part, PatternSource, np.ndarray]:
+def _sources(config: TrainConfig) -> tuple[PatternSource, PatternSource, np.ndarray]:
     """What to train on, what to validate on, and which of its patterns."""
     if config.data is None:
         training = SimulatedSource(config.simulation, config.seed)
         validation = training.reseeded(config.seed + 1_000_003)
-        return _Part(training, None, config.seed), validation, np.arange(config.validation_count)
+        return training, validation, np.arange(config.validation_count)
     source = FileSource(config.data)
     source.check()
     if len(source) < 10:
@@ -147,7 +147,7 @@ def _sources(config: TrainConfig) -> tuple[_Part, PatternSource, np.ndarray]:
     for part, labels in (("first four fifths", source.label[:split]), ("last fifth", source.label[split:])):
         if labels.min() == labels.max():
             raise InputError(f"{config.data}: the {part} of the frames hold one label only: shuffle the file")
-    return _Part(source, np.arange(split), config.seed), source, np.arange(split, len(source))
+    return _Endless(source, np.arange(split), config.seed), source, np.arange(split, len(source))
 
 
 def _claim(run: Path, config: TrainConfig) -> None:

@@ -20,7 +20,7 @@ from .resnet import ResNet
 class TrainState(NamedTuple):
     """Everything that training carries from step to step; a JAX pytree."""
 
-    parameters: nnx.State
+    parameters: optax.Params
     batch_statistics: nnx.State
     optimiser: optax.OptState
     step: jax.Array

@@ -11,7 +11,7 @@ from .commands import COMMANDS
 _USAGE = "usage: onehit COMMAND [options]\n\n{commands}\n\nonehit COMMAND --help lists the command's options.\n"
 
 
-_CONFIG_HELP = "--config FILE takes the options from the JSON that an earlier output carries; others given here prevail."
+_CONFIG_HELP = "--config FILE takes options from the JSON that an earlier output carries; those given here prevail."
 
 
 def main(argv: list[str] | None = None) -> int:

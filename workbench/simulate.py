@@ -48,6 +48,7 @@ def _refuse_to_lose(command: Simulate) -> None:
     except (OSError, KeyError, ValueError):
         there = {}
     here = json.loads(json.dumps(asdict(command), default=str))
-    if there.get("count", np.inf) <= command.count and there | {"out": "", "count": 0} == here | {"out": "", "count": 0}:
+    any_length = {"out": "", "count": 0}
+    if there.get("count", np.inf) <= command.count and there | any_length == here | any_length:
         return
     raise InputError(f"{command.out} exists and holds something else: choose another name, or remove it")

@@ -1,0 +1,200 @@
+"""Scenes to photons per solid angle, against closed forms and brute-force averages in float64."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from bodies import tetrahedron
+from onehit.geometries.form_factor import ellipsoid_form_factor, form_factor, from_mesh
+from onehit.geometries.shapes import icosahedron, sphere
+from onehit.simulate.diffraction import intensity, particle_amplitudes, pixel_contrast
+from onehit.simulate.hit import Scene
+from onehit.simulate.instrument import PRESETS, InstrumentConfig
+from onehit.simulate.reciprocal import detector_plane, q_map
+from oracles import ellipsoid_form_factor as ellipsoid_closed_form
+from oracles import ewald_q, mesh_form_factor, orientation_matrix, relative_l2
+
+PRESET = PRESETS["amo86615-128"]
+SMALL = InstrumentConfig(shape=(32, 32), pixel_size_m=2.4e-3).instrument()
+TURN = [0.5, 0.1, -0.7, 0.5]
+
+
+def ball(geometry, q):
+    return ellipsoid_form_factor(jnp.full(3, 0.5, q.dtype), q)
+
+
+def scene(positions_nm=((0, 0, 0),), diameters_nm=70.0, fluences=1.0, stretch=(1.0, 1, 1), present=True):
+    n = len(positions_nm)
+    unit = jnp.asarray(TURN, float)
+    return Scene(
+        present=jnp.broadcast_to(jnp.asarray(present), n),
+        geometry=jnp.zeros(n, jnp.int32),
+        diameter_m=jnp.broadcast_to(jnp.asarray(diameters_nm, float) * 1e-9, n),
+        stretch=jnp.broadcast_to(jnp.asarray(stretch, float), (n, 3)),
+        orientation=jnp.broadcast_to(unit / jnp.linalg.norm(unit), (n, 4)),
+        position_m=jnp.asarray(positions_nm, float) * 1e-9,
+        fluence=jnp.broadcast_to(jnp.asarray(fluences, float), n),
+    )
+
+
+def waves(instrument, particles, body=ball, radius_m=60e-9):
+    plane = detector_plane(instrument, radius_m)
+    return jax.jit(lambda s: particle_amplitudes(s, plane, instrument.wavenumber, body))(particles), plane
+
+
+def pattern(instrument, particles, body=ball, radius_m=60e-9):
+    plane = detector_plane(instrument, radius_m)
+
+    @jax.jit
+    def run(particles):
+        amplitude = particle_amplitudes(particles, plane, instrument.wavenumber, body)
+        return intensity(amplitude, particles, plane, instrument.wavenumber)
+
+    return np.asarray(run(particles), float)
+
+
+def of_mesh(mesh):
+    body = from_mesh(mesh)
+    return lambda geometry, q: form_factor(body, q)
+
+
+# ---- one particle
+
+
+def test_a_sphere_of_triangles_scatters_like_a_sphere():
+    amplitude, _ = waves(PRESET, scene(), of_mesh(sphere()))
+    closed = ellipsoid_closed_form(35.0, q_map(PRESET) * 1e-9)
+    assert relative_l2(np.asarray(amplitude[0]), closed) < 0.005
+
+
+def test_a_stretched_and_turned_ball_is_that_ellipsoid():
+    stretch = np.array([1.5, 0.8, 1 / 1.2])
+    amplitude, _ = waves(PRESET, scene(stretch=stretch, diameters_nm=60.0))
+    turned = q_map(PRESET) * 1e-9 @ orientation_matrix(TURN)
+    closed = ellipsoid_closed_form(30 * stretch, turned)
+    assert relative_l2(np.asarray(amplitude[0]), closed) < 1e-4
+
+
+def test_a_stretched_and_turned_mesh_is_that_mesh():
+    stretch, mesh = np.array([1.2, 0.8, 1 / 0.96]), tetrahedron()
+    amplitude, _ = waves(SMALL, scene(stretch=stretch), of_mesh(mesh), radius_m=110e-9)
+    particle = mesh.vertices * stretch @ orientation_matrix(TURN).T * 70
+    direct = mesh_form_factor(particle, mesh.faces, q_map(SMALL) * 1e-9).reshape(SMALL.shape)
+    assert relative_l2(np.asarray(amplitude[0]), direct) < 1e-4
+
+
+def test_scattered_power_is_the_square_of_the_projected_thickness():
+    """Parseval: at small angles the photons on the plane are those diverted by a phase object, 2 pi R^4 for a ball."""
+    plane = detector_plane(PRESET, 60e-9)
+    total = (pattern(PRESET, scene()) * np.asarray(plane.solid_angle, float)).sum()
+    cross_section = total * (PRESET.wavenumber * 1e-9 / (2 * np.pi)) ** 2
+    assert cross_section == pytest.approx(2 * np.pi * 35**4, rel=0.02)
+
+
+def test_intensity_is_linear_in_fluence_and_absent_particles_are_dark():
+    one = pattern(SMALL, scene())
+    np.testing.assert_allclose(pattern(SMALL, scene(fluences=3.0)), 3 * one, rtol=1e-5)
+    pair = scene([(0, 0, 0), (200, 50, 0)], present=[True, False])
+    np.testing.assert_allclose(pattern(SMALL, pair), one, rtol=1e-4, atol=1e-6 * one.max())
+
+
+def asymmetry(image):
+    return np.abs(image - image[::-1, ::-1]).sum() / image.sum()
+
+
+@pytest.mark.parametrize("mesh", [icosahedron(), tetrahedron()], ids=lambda mesh: mesh.name)
+def test_only_a_flat_ewald_sphere_makes_patterns_point_symmetric(mesh):
+    """Pixels at +-(x, y) see (q_x, q_y, q_z) and (-q_x, -q_y, q_z): Friedel pairs only where q_z = 0."""
+    curved = pattern(PRESET, scene(), of_mesh(mesh), 100e-9)
+    flat = InstrumentConfig(photon_energy_ev=PRESET.photon_energy_ev * 200, distance_m=PRESET.distance_m * 200)
+    weight = np.linalg.norm(q_map(PRESET), axis=-1) ** 3  # the fringes far out are faint
+    assert asymmetry(curved * weight) > 0.05
+    assert asymmetry(pattern(flat.instrument(), scene(), of_mesh(mesh), 100e-9) * weight) < 0.005
+
+
+# ---- several particles
+
+PAIRS = [(100, 0, 0), (80, -90, 150), (300, 200, -300), (-500, 450, 700), (1500, 0, 0), (1000, -1100, 900)]
+
+
+@pytest.mark.parametrize("second", PAIRS)
+def test_a_pair_interferes_as_summed_and_averaged_over_each_pixel(second):
+    """The phase between the two varies inside a pixel and is averaged; either one's own amplitude hardly does."""
+    diameters, fluences = np.array([70.0, 60.0]), np.array([1.0, 0.5])
+    got = pattern(PRESET, scene([(0, 0, 0), second], diameters, fluences))
+    rng = np.random.default_rng(0)
+    row, column = rng.integers(0, 128, size=(2, 600))
+    sub = (np.arange(16) + 0.5) / 16 - 0.5
+    q = ewald_q(PRESET, row, column) * 1e-9
+    inside = ewald_q(PRESET, row[:, None, None] + sub[:, None], column[:, None, None] + sub) * 1e-9
+
+    def wave(q):
+        each = [np.sqrt(f) * ellipsoid_closed_form(d / 2, q) for d, f in zip(diameters, fluences, strict=True)]
+        return each
+
+    first, other = (f[:, None, None] for f in wave(q))
+    phase = np.exp(-1j * inside @ np.array(second, float))
+    expected = (np.abs(first + other * phase) ** 2).mean((1, 2))
+    bright = ((np.abs(first) + np.abs(other)) ** 2)[:, 0, 0]
+    assert (np.abs(got[row, column] - expected) < 5e-3 * bright).all()
+    assert relative_l2(got[row, column], expected) < 2e-3
+
+    # The particles' own amplitudes averaged too: what this leaves out.
+    first, other = wave(inside)
+    complete = (np.abs(first + other * phase) ** 2).mean((1, 2))
+    assert relative_l2(got[row, column], complete) < 0.05
+
+
+def test_interference_fringes_finer_than_pixels_wash_out():
+    plane = detector_plane(PRESET, 60e-9)
+    near, far = (np.asarray(pixel_contrast(plane, PRESET.wavenumber, jnp.array([x, 0, 0]))) for x in (1e-8, 1.5e-6))
+    assert (near > 0.999).all()
+    # 1.5 um: 2 pi / 12.4 radians a pixel, times 16.
+    step = PRESET.wavenumber * PRESET.pixel_size_m / PRESET.distance_m * 1.5e-6
+    assert far[64, 64] == pytest.approx(np.sinc(step / (2 * np.pi)), rel=1e-3)
+
+
+def test_three_particles_add_coherently():
+    positions = np.array([(0, 0, 0), (120, -40, 30), (-60, 150, -80)], float)
+    got = pattern(SMALL, scene(positions))
+    plane = detector_plane(SMALL, 60e-9)
+    one = ellipsoid_closed_form(35.0, q_map(SMALL) * 1e-9)
+    wave = one[..., None] * np.exp(-1j * q_map(SMALL) * 1e-9 @ positions.T)
+    expected = (np.abs(wave) ** 2).sum(-1)
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        contrast = pixel_contrast(plane, SMALL.wavenumber, jnp.asarray((positions[j] - positions[i]) * 1e-9))
+        expected = expected + 2 * np.asarray(contrast) * (wave[..., i] * wave[..., j].conj()).real
+    assert relative_l2(got, expected) < 1e-3
+
+
+def test_moving_all_particles_together_changes_nothing():
+    positions = np.array([(0, 0, 0), (120, -40, 30)], float)
+    got, moved = (pattern(SMALL, scene(positions + shift)) for shift in (0, np.array([100, 250, -50])))
+    assert relative_l2(moved, got) < 1e-3
+
+
+# ---- gradients
+
+
+def test_gradients_are_finite_and_right():
+    """Of a weighted sum of an expected pattern, with respect to diameter and position, against differences."""
+    mesh = tetrahedron()
+    with jax.enable_x64():
+        plane = detector_plane(SMALL, 110e-9)
+        weight = jnp.asarray(np.random.default_rng(0).random(SMALL.shape))
+        body = of_mesh(mesh)
+
+        @jax.jit
+        def loss(x):
+            particles = scene(jnp.stack([jnp.zeros(3), x[1:4], x[4:7]]), x[0], present=[True, True, False])
+            amplitude = particle_amplitudes(particles, plane, SMALL.wavenumber, body)
+            image = intensity(amplitude, particles, plane, SMALL.wavenumber)
+            return jnp.log(jnp.sum(image * weight))
+
+        x = jnp.array([70.0, 120.0, -30.0, 60.0, 400.0, 0.0, 0.0])
+        gradient = np.asarray(jax.jit(jax.grad(loss))(x))
+        h = 1e-3
+        expected = [(loss(x + h * axis) - loss(x - h * axis)) / (2 * h) for axis in jnp.eye(7)]
+    assert gradient[0] > 0.05  # about 6 / diameter
+    np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-9)
+    np.testing.assert_array_equal(gradient[4:], 0)  # an absent particle's place does not matter

@@ -1,0 +1,60 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from onehit.simulate.fluctuations import envelope, smooth_field
+from onehit.simulate.instrument import InstrumentConfig
+from onehit.simulate.reciprocal import detector_plane
+
+FRAMES, SHAPE = 4000, (24, 32)
+INSTRUMENT = InstrumentConfig(shape=(32, 32), pixel_size_m=2.4e-3).instrument()
+
+
+def fields(strength, length):
+    def one(key):
+        return smooth_field(key, SHAPE, strength, length)
+
+    return np.asarray(jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(5), FRAMES)), float)
+
+
+@pytest.mark.parametrize(("strength", "length"), [(0.3, 0.1), (0.5, 0.5)])
+def test_smooth_field_has_the_stated_mean_strength_and_correlation(strength, length):
+    field = fields(strength, length)
+    assert field.mean() == pytest.approx(1, abs=0.015)
+    log = np.log(field) + strength**2 / 2
+    assert log.std() == pytest.approx(strength, rel=0.02)
+    np.testing.assert_allclose(log.std(0), strength, rtol=0.06)  # everywhere alike
+    middle = log[:, 12, 16]
+    for across, distance in ((log[:, 12, 16:], np.arange(16) / 32), (log[:, 12:, 16], np.arange(12) / 32)):
+        correlation = (middle[:, None] * across).mean(0) / strength**2
+        np.testing.assert_allclose(correlation, np.exp(-(distance**2) / (2 * length**2)), atol=0.07)
+
+
+def test_smooth_field_is_normally_distributed_in_its_log():
+    log = np.log(fields(0.4, 0.2))[:, 5, 7] / 0.4 + 0.2
+    assert abs((log**3).mean()) < 0.15
+    assert (log**4).mean() == pytest.approx(3, abs=0.4)
+
+
+def test_without_strength_nothing_happens():
+    scattering = detector_plane(INSTRUMENT, 50e-9).scattering
+    key = jax.random.key(0)
+    np.testing.assert_array_equal(smooth_field(key, SHAPE, 0.0, 0.1), 1)
+    np.testing.assert_array_equal(envelope(key, scattering, 0.0), 1)
+
+
+def test_envelope_has_the_stated_strength_and_the_symmetry_of_its_parts():
+    scattering, strength = detector_plane(INSTRUMENT, 50e-9).scattering, 0.3
+    keys = jax.random.split(jax.random.key(6), FRAMES)
+    factor = np.asarray(jax.jit(jax.vmap(lambda k: envelope(k, scattering, strength)))(keys), float)
+    log = np.log(factor) + strength**2
+    assert np.abs(log.mean(0)).max() < 0.05
+    # Radial part: `strength` at every radius; angular part: 0 on the axis, growing with the radius.
+    assert log[:, 15, 15].std() == pytest.approx(strength, rel=0.05)
+    assert log[:, 0, 0].std() == pytest.approx(strength * np.sqrt(3), rel=0.05)
+    np.testing.assert_allclose(log, log[:, ::-1, ::-1], atol=1e-4)  # even harmonics: point-symmetric
+
+
+def test_another_key_another_field():
+    one, other = (smooth_field(jax.random.key(i), SHAPE, 0.3, 0.2) for i in (0, 1))
+    assert jnp.abs(one - other).max() > 0.01

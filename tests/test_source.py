@@ -1,0 +1,172 @@
+"""Simulated patterns as their users see them: by index, reproducible, with their truth."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from onehit.simulate import source as source_module
+from onehit.simulate.config import SimulationConfig
+from onehit.simulate.instrument import InstrumentConfig
+from onehit.simulate.source import SimulatedSource
+from oracles import relative_l2
+from scipy import stats
+
+INSTRUMENT = InstrumentConfig(shape=(32, 32), pixel_size_m=2.4e-3, beamstop_radius_m=4e-3)
+CONFIG = SimulationConfig(
+    instrument=INSTRUMENT,
+    geometry=("icosahedron", "cube"),
+    particles=(2, 3),
+    photons=(1e3, 1e5),
+    background=(0.0, 0.5),
+    fluctuation_strength=(0.0, 0.3),
+    envelope_strength=(0.0, 0.2),
+    bad_pixels=0.05,
+)
+BATCH = 24
+
+
+@pytest.fixture(scope="module")
+def noisy():
+    return SimulatedSource(CONFIG, seed=1)
+
+
+@pytest.fixture(scope="module")
+def quiet():
+    return SimulatedSource(replace(CONFIG, noise=False), seed=1)
+
+
+@pytest.fixture(scope="module")
+def batch(noisy):
+    return jax.tree.map(np.asarray, noisy.patterns(np.arange(BATCH)))
+
+
+@pytest.fixture(scope="module")
+def expectation(quiet):
+    return jax.tree.map(np.asarray, quiet.patterns(np.arange(BATCH)))
+
+
+def assert_same(one, other):
+    jax.tree.map(np.testing.assert_array_equal, one, jax.tree.map(np.asarray, other))
+
+
+def test_pattern_i_does_not_depend_on_the_batch(noisy, batch):
+    order = np.random.default_rng(0).permutation(BATCH)
+    assert_same(jax.tree.map(lambda a: a[order], batch), noisy.patterns(order))
+    for repeated in ([5, 5, 0, 23, 7], [17] * 5):
+        assert_same(jax.tree.map(lambda a, rows=repeated: a[rows], batch), noisy.patterns(repeated))
+
+
+def test_batches_of_one_kind_only(noisy, batch):
+    good = np.flatnonzero(batch.label == 1)[:5]
+    bad = np.flatnonzero(batch.label == 0)[:5]
+    for rows in (good, bad):
+        assert_same(jax.tree.map(lambda a, rows=rows: a[rows], batch), noisy.patterns(rows))
+
+
+def test_another_source_of_the_same_configuration_gives_the_same_patterns(batch):
+    assert_same(batch, SimulatedSource(CONFIG, seed=1).patterns(np.arange(BATCH)))
+
+
+def test_seeds_and_indices_give_different_patterns(noisy, batch):
+    frames = [noisy.reseeded(2).patterns(np.arange(BATCH)).counts, noisy.patterns(np.arange(BATCH) + BATCH).counts]
+    frames = np.concatenate([batch.counts, *map(np.asarray, frames)]).reshape(3 * BATCH, -1)
+    assert len(np.unique(frames, axis=0)) == 3 * BATCH
+    assert_same(batch, noisy.reseeded(2).reseeded(1).patterns(np.arange(BATCH)))
+
+
+def test_shapes_and_types(noisy, batch, expectation):
+    assert batch.counts.shape == (BATCH, *noisy.shape) == (BATCH, 32, 32)
+    assert batch.counts.dtype == np.int32 and expectation.counts.dtype == np.float32
+    assert batch.counts.min() == 0
+    assert noisy.bad_pixel.shape == (32, 32) and noisy.bad_pixel.dtype == bool
+    assert noisy.name == "icosahedron + cube"
+
+
+def test_half_are_good_in_any_window(noisy):
+    label = np.concatenate([noisy.patterns(np.arange(BATCH) + start).label for start in range(0, 20 * BATCH, BATCH)])
+    sums = np.append(0, np.cumsum(label))
+    for window in (4, 10, 64, 300):
+        assert (np.abs(sums[window:] - sums[:-window] - window / 2) <= 2).all()
+
+
+def test_truth_is_consistent(batch, expectation):
+    truth = batch.truth
+    np.testing.assert_array_equal(truth.label, batch.label)
+    np.testing.assert_array_equal(truth.particles == 1, batch.label == 1)
+    np.testing.assert_array_equal(truth.particles, truth.scene.present.sum(1))
+    assert set(truth.particles[batch.label == 0]) <= {2, 3}
+    assert (truth.scene.position_m[batch.label == 1, 0] == 0).all()
+    low, high = np.array(CONFIG.diameter_nm) * 1e-9
+    assert ((truth.scene.diameter_m >= low * 0.999) & (truth.scene.diameter_m <= high * 1.001)).all()
+    assert set(truth.scene.geometry.ravel()) == {0, 1}
+    assert_same(truth, expectation.truth)  # noise is the last thing that happens
+
+
+def test_photons_on_good_pixels_are_as_many_as_the_truth_says(noisy, batch, expectation):
+    good = ~noisy.bad_pixel
+    total = expectation.counts.sum((1, 2), dtype=float) - batch.truth.background * good.sum()
+    np.testing.assert_allclose(total, batch.truth.photons, rtol=1e-4)
+    assert ((batch.truth.photons > 999) & (batch.truth.photons < 1.001e5)).all()
+    assert ((batch.truth.background >= 0) & (batch.truth.background <= 0.5)).all()
+    assert np.ptp(np.log(batch.truth.photons)) > 2
+
+
+def test_bad_pixels_are_dark_and_the_beamstop_is_bad(noisy, batch, expectation):
+    assert not batch.counts[:, noisy.bad_pixel].any() and not expectation.counts[:, noisy.bad_pixel].any()
+    y, x = np.ogrid[:32, :32]
+    shadow = np.hypot(y - 15.5, x - 15.5) * 2.4e-3 < 4e-3
+    assert noisy.bad_pixel[shadow].all()
+    assert 0.01 < noisy.bad_pixel[~shadow].mean() < 0.25
+    assert expectation.counts[:, ~noisy.bad_pixel].min() > 0
+
+
+def test_counts_are_poisson_about_the_expectation(batch, expectation):
+    rate = expectation.counts.astype(float)
+    bright = rate > 0.1
+    assert bright.sum() > 5000
+    chi2 = ((batch.counts - rate) ** 2 / np.where(bright, rate, 1))[bright]
+    # Each term has mean 1 and variance 2 + 1 / rate.
+    assert abs(chi2.sum() - bright.sum()) < 4 * np.sqrt((2 + 1 / rate[bright]).sum())
+    dim = (rate > 0) & ~bright
+    assert stats.poisson(rate[dim].sum()).cdf(batch.counts[dim].sum()) == pytest.approx(0.5, abs=0.4999)
+
+
+def test_exact_sums_and_the_table_give_the_same_patterns(expectation):
+    exact = SimulatedSource(replace(CONFIG, noise=False, amplitude="exact"), seed=1)
+    assert exact.amplitude == "exact"
+    frames = np.asarray(exact.patterns(np.arange(8)).counts)
+    for frame, tabulated in zip(frames, expectation.counts, strict=False):
+        assert relative_l2(tabulated, frame) < 0.005
+
+
+def test_changing_a_number_does_not_compile_anew(noisy):
+    noisy.patterns(np.arange(BATCH))
+    before = source_module._simulate._cache_size()
+    changed = replace(
+        CONFIG,
+        photons=(2e3, 3e3),
+        good_fraction=0.9,
+        diameter_nm=(60.0, 77.0),  # the largest decides how big the table is
+        separation=(1.2, 3.0),
+        brightness_spread=0.1,
+        background=(0.1, 0.2),
+        fluctuation_strength=(0.1, 0.2),
+        fluctuation_length=(0.2, 0.4),
+        envelope_strength=(0.1, 0.3),
+    )
+    other = SimulatedSource(changed, seed=9).patterns(np.arange(BATCH))
+    assert source_module._simulate._cache_size() == before
+    photons = np.asarray(other.truth.photons)
+    assert ((photons > 1999) & (photons < 3001)).all() and np.mean(other.label) > 0.8
+
+
+def test_jax_does_not_miscompile_small_matrix_products():
+    """jax-ml/jax#39103: under jit and vmap, wrong by up to 3x for some detector sizes in JAX 0.10.2 on the CPU."""
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(3, 3)).astype(np.float32)
+    for size in range(184, 209):
+        q = rng.normal(size=(size * size, 3)).astype(np.float32)
+        value = jax.jit(jax.vmap(lambda q: ((jnp.asarray(matrix) @ q) ** 2).sum()))(q)
+        np.testing.assert_allclose(value, ((q @ matrix.T) ** 2).sum(1), rtol=1e-4)
