@@ -90,6 +90,9 @@ def _reach(body):
     return max(float(jnp.linalg.norm(end, axis=-1).max()) for end in (middle - half, middle + half))
 
 
+_form_factor = jax.jit(form_factor)
+
+
 def _spline_coefficients(body, upper, inside, half):
     """complex64 (n, n, n) from the exact form factor at the grid points `upper[inside]`, zero elsewhere."""
     centred = body._replace(
@@ -98,12 +101,11 @@ def _spline_coefficients(body, upper, inside, half):
         centroid=jnp.zeros(3),
     )
     block = min(max(256, 4_000_000 // len(body.edge_left)), len(inside))
-    evaluate = jax.jit(form_factor)
     value = np.zeros(len(upper), np.complex64)
     for first in range(0, len(inside), block):
         rows = inside[first : first + block]
         padded = np.resize(rows, block)  # one shape, one compilation
-        value[rows] = np.asarray(evaluate(centred, jnp.asarray(upper[padded], jnp.float32)))[: len(rows)]
+        value[rows] = np.asarray(_form_factor(centred, jnp.asarray(upper[padded], jnp.float32)))[: len(rows)]
     value = value.reshape(2 * half + 1, 2 * half + 1, half + 1)
     samples = np.concatenate([value[::-1, ::-1, :0:-1].conj(), value], -1)
     coefficients = spline_filter(samples, _ORDER, np.complex64, "mirror")  # pyright: ignore[reportArgumentType]

@@ -96,7 +96,7 @@ def shell(thickness: float = 0.3) -> Mesh:
 
 
 def blob(seed: int = 0, lobes: int = 6) -> Mesh:
-    """Smooth lump with bumps and dents in 696 triangles, longest extent 1.190; others mostly 1.05 to 1.6.
+    """Smooth lump with bumps and dents in 696 triangles, longest extent 1.260; others mostly 1.1 to 1.7.
 
     The logarithm of the radius is a sum of `lobes` (1 to 12) bell-shaped lobes (Fisher 1953, Proc. R. Soc. A 217,
     295) in random directions, scaled to a standard deviation of 0.2: few lobes are broad, many are narrow. Every
@@ -113,7 +113,7 @@ def blob(seed: int = 0, lobes: int = 6) -> Mesh:
     width = np.sqrt(1 - height**2)
     ball = convex_hull(np.stack([width * np.cos(longitude), width * np.sin(longitude), height], axis=1))
     cosine = ball.vertices @ _unit(rng.normal(size=(lobes, 3))).T
-    log_radius = np.exp((1 + lobes / 2) * (cosine - 1)) @ rng.normal(size=lobes)
+    log_radius = np.exp((2 + lobes / 2) * (cosine - 1)) @ rng.normal(size=lobes)
     radius = np.exp(0.2 * log_radius / log_radius.std())
     return Mesh(ball.vertices * radius[:, None], ball.faces, "blob").normalised()
 
@@ -128,7 +128,7 @@ def procedural_family(count: int, seed: int = 0) -> list[str]:
 
     def between(low: float, high: float) -> str:
         """Log-uniform, in few digits: the specs are read by people too."""
-        return f"{low * (high / low) ** rng.random():.3g}"
+        return f"{low * (high / low) ** rng.random():.4g}"
 
     def number(below: int = 1_000_000, low: int = 0) -> int:
         return int(rng.integers(low, below))

@@ -5,6 +5,103 @@ from typing import Literal
 
 from ..geometries.errors import InputError
 from .instrument import InstrumentConfig
+from .readout_config import ReadoutConfig
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class BeamConfig:
+    """What the pulses are like, from shot to shot."""
+
+    profile: Literal["gaussian", "flat-top"] = "gaussian"
+    """Fluence across the focus, whose full width at half maximum the instrument gives; it does not change along it."""
+    offset: float = 0.5
+    """How far from the focus's centre the first particle may be, in focus radii (uniform over that disc)."""
+    pulse_photons: Range | None = None
+    """Fewest and most photons in a pulse (log-uniform). Where given, brightness follows from it, from the materials
+    and from the place in the focus, on the absolute scale, and `photons` is ignored."""
+    photon_energy_jitter: float = 0.0
+    """Standard deviation of the photon energy from pulse to pulse, relative."""
+    pointing_jitter_px: float = 0.0
+    """Standard deviation of the pattern's centre on the detector, in pixels, along either side."""
+    coherence_length_m: float = 0.0
+    """Transverse coherence length in m (0: fully coherent): fringes of particles that far apart fade to 61 %."""
+    bandwidth: float = 0.0
+    """Standard deviation of the photon energy within a pulse, relative (0: monochromatic)."""
+
+
+@dataclass(frozen=True)
+class BadConfig:
+    """What the bad patterns show: shares relative to each other, and what the unwanted material is like."""
+
+    multi_hit: float = 1.0
+    """Share of multi-hits: 2 or more particles of the sample."""
+    droplet: float = 0.0
+    """Share of droplets: spheres and spheroids."""
+    wet_particle: float = 0.0
+    """Share of single particles inside a droplet."""
+    debris: float = 0.0
+    """Share of irregular pieces: random convex polyhedra."""
+    aggregate: float = 0.0
+    """Share of clumps of touching spheres."""
+    empty: float = 0.0
+    """Share of shots that hit nothing: background only."""
+    droplet_diameter_nm: Range = (50.0, 400.0)
+    """Smallest and largest droplet, volume-equivalent sphere diameter in nm (log-uniform)."""
+    droplet_stretch: float = 0.1
+    """Standard deviation of the log of a droplet's polar to equatorial ratio (0: spheres)."""
+    droplet_material: str = "water"
+    """Material of droplets: a name, a composition:density (C9H10O3:1.3), or delta=1e-4,beta=1e-6."""
+    shell: Range = (1.05, 2.0)
+    """Diameter of the droplet around a wet particle, in circumscribed diameters of the particle (uniform)."""
+    debris_diameter_nm: Range = (30.0, 120.0)
+    """Smallest and largest piece of debris, volume-equivalent sphere diameter in nm (log-uniform)."""
+    debris_material: str = "protein"
+    """Material of debris and clumps."""
+    aggregate_spheres: tuple[int, int] = (2, 8)
+    """Fewest and most spheres of a clump (uniform)."""
+    aggregate_diameter_nm: Range = (20.0, 60.0)
+    """Smallest and largest sphere of a clump in nm (uniform)."""
+
+    def shares(self) -> dict[str, float]:
+        """Share of each kind, by name."""
+        return {name: getattr(self, name) for name in BAD_KINDS}
+
+
+@dataclass(frozen=True)
+class BackgroundConfig:
+    """Photons that no particle scattered: ranges (uniform), all off by default."""
+
+    uniform: Range = (0.0, 0.0)
+    """Least and most flat background, photons per pixel."""
+    slope: Range = (0.0, 0.0)
+    """Least and most slope of it across the detector in a random direction: relative change from middle to edge."""
+    halo: Range = (0.0, 0.0)
+    """Least and most background around the beam, photons per pixel on the axis; it decays with the radius."""
+    halo_length: Range = (0.05, 0.3)
+    """Range of its decay length (exponential), in detector widths."""
+    streak: Range = (0.0, 0.0)
+    """Least and most brightness of a streak through the beam in a random direction, photons per pixel on the axis."""
+    streak_width: Range = (0.005, 0.03)
+    """Range of the streak's width (standard deviation), in detector widths."""
+
+
+@dataclass(frozen=True)
+class OrientationConfig:
+    """How particles of the sample are turned."""
+
+    kind: Literal["uniform", "axis", "preferred", "given"] = "uniform"
+    """uniform over all rotations; any angle about one axis; an axis of the body preferring one of the laboratory;
+    or the quaternions given, one after the other."""
+    axis: tuple[float, float, float] = (0.0, 1.0, 0.0)
+    """Laboratory axis (x, y, z), z along the beam; for `axis` and `preferred`."""
+    body_axis: tuple[float, float, float] = (0.0, 0.0, 1.0)
+    """Axis of the body that prefers it; for `preferred`."""
+    concentration: float = 10.0
+    """Concentration kappa of the von Mises-Fisher distribution (0: uniform); for `preferred`."""
+    quaternions: tuple[tuple[float, float, float, float], ...] = ()
+    """Quaternions (w, x, y, z), body to laboratory; for `given`: pattern i takes number i, over and over."""
 
 
 @dataclass(frozen=True)
@@ -15,60 +112,89 @@ class SimulationConfig:
 
     geometry: tuple[str, ...] = ("icosahedron",)
     """Geometries that particles are drawn from: names, `torus:radius_ratio=3`, or mesh files (STL, OBJ, PLY)."""
-    diameter_nm: tuple[float, float] = (63.0, 77.0)
+    diameter_nm: Range = (63.0, 77.0)
     """Smallest and largest particle, volume-equivalent sphere diameter in nm (uniform)."""
     stretch: float = 0.0
     """Random stretch of each particle: standard deviation of the log of its three axes (0: none; volume kept)."""
-    photons: tuple[float, float] = (1e4, 3e5)
+    material: str = "protein"
+    """What particles are made of: a name, a composition:density (C9H10O3:1.3), or delta=1e-4,beta=1e-6."""
+    orientation: OrientationConfig = field(default_factory=OrientationConfig)
+    photons: Range = (1e4, 3e5)
     """Fewest and most photons expected on a frame's good pixels, background aside (log-uniform)."""
     good_fraction: float = 0.5
-    """Share of single hits; the others are multi-hits."""
+    """Share of single hits; what the others are, `bad` tells."""
+    bad: BadConfig = field(default_factory=BadConfig)
 
     particles: tuple[int, int] = (2, 5)
     """Fewest and most particles of a multi-hit (uniform)."""
-    separation: tuple[float, float] = (1.0, 4.0)
-    """Closest and farthest particle of a multi-hit across the beam, in units of touching distance (log-uniform,
-    cut at the focus). At 1 or more no two overlap in the beam's direction; an overlap there looks like a single
-    hit. Below 1 particles may shadow each other, but never interpenetrate."""
+    separation: Range = (1.0, 4.0)
+    """Closest and farthest particle of a multi-hit across the beam, in units of touching distance (log-uniform, cut
+    at the focus). At 1 or more no two overlap in the beam's direction; an overlap there looks like a single hit.
+    Below 1 particles may shadow each other, but never interpenetrate."""
     brightness_spread: float = 0.5
-    """Particles of a multi-hit sit in different parts of the focus: standard deviation of the log of their
-    fluence."""
+    """Standard deviation of the log of each further particle's brightness against the first, beside the beam's
+    profile."""
 
-    background: tuple[float, float] = (0.0, 0.0)
-    """Least and most uniform background, photons per pixel (uniform)."""
-    fluctuation_strength: tuple[float, float] = (0.0, 0.0)
+    beam: BeamConfig = field(default_factory=BeamConfig)
+    background: BackgroundConfig = field(default_factory=BackgroundConfig)
+    fluctuation_strength: Range = (0.0, 0.0)
     """Large-scale intensity fluctuations: range of the standard deviation of the log intensity (uniform)."""
-    fluctuation_length: tuple[float, float] = (0.1, 0.5)
+    fluctuation_length: Range = (0.1, 0.5)
     """Range of their correlation length, in detector widths (log-uniform)."""
-    envelope_strength: tuple[float, float] = (0.0, 0.0)
+    envelope_strength: Range = (0.0, 0.0)
     """Random modulation of the envelope along the radius and along elliptical directions: range of the standard
     deviation of the log intensity (uniform)."""
-    bad_pixels: float = 0.0
-    """Share of dead pixels, the same in every frame; the beamstop's shadow comes from the instrument."""
+    readout: ReadoutConfig = field(default_factory=ReadoutConfig)
     noise: bool = True
-    """Poisson counts; without, the expected photons themselves."""
+    """Photons are counted and read out; without, the expected photons themselves."""
     amplitude: Literal["auto", "exact", "table"] = "auto"
-    """How form factors are computed: exact edge sums, a table (0.1 % in amplitude, faster), or by cost."""
+    """How form factors are computed: exact edge sums, a table (0.2 % in amplitude, faster), or by cost."""
 
     def check(self) -> "SimulationConfig":
         """Itself, or InputError with the first impossible value."""
-        for name in ("diameter_nm", "photons", "separation", "fluctuation_length"):
-            low, high = getattr(self, name)
+        bad, beam, background = self.bad, self.beam, self.background
+        positive = {name: getattr(self, name) for name in ("diameter_nm", "photons", "separation", "fluctuation_length")}
+        positive |= {f"bad.{n}": getattr(bad, n) for n in ("droplet_diameter_nm", "debris_diameter_nm", "shell")}
+        positive |= {"bad.aggregate_diameter_nm": bad.aggregate_diameter_nm}
+        positive |= {f"background.{n}": getattr(background, n) for n in ("halo_length", "streak_width")}
+        if beam.pulse_photons is not None:
+            positive["beam.pulse_photons"] = beam.pulse_photons
+        for name, (low, high) in positive.items():
             if not 0 < low <= high:
                 raise InputError(f"{name} is {low} to {high}; give two positive numbers, smallest first")
-        for name in ("background", "fluctuation_strength", "envelope_strength"):
-            low, high = getattr(self, name)
+        levels = {name: getattr(self, name) for name in ("fluctuation_strength", "envelope_strength")}
+        levels |= {f"background.{n}": getattr(background, n) for n in ("uniform", "slope", "halo", "streak")}
+        for name, (low, high) in levels.items():
             if not 0 <= low <= high:
                 raise InputError(f"{name} is {low} to {high}; give two numbers >= 0, smallest first")
-        for name in ("stretch", "brightness_spread"):
-            if not 0 <= getattr(self, name) <= 2:
-                raise InputError(f"{name} is {getattr(self, name)}; it must lie in 0 to 2")
-        if not 0 <= self.good_fraction <= 1:
-            raise InputError(f"good_fraction is {self.good_fraction}; it must lie in 0 to 1")
-        if not 0 <= self.bad_pixels < 0.9:
-            raise InputError(f"bad_pixels is {self.bad_pixels}; it must lie in 0 to 0.9")
-        if not 2 <= self.particles[0] <= self.particles[1] <= 16:
-            raise InputError(f"particles is {self.particles}; a multi-hit has 2 to 16, fewest first")
+        for name, value, highest in (
+            ("stretch", self.stretch, 1),
+            ("brightness_spread", self.brightness_spread, 2),
+            ("good_fraction", self.good_fraction, 1),
+            ("bad.droplet_stretch", bad.droplet_stretch, 1),
+            ("background.slope", background.slope[1], 1),
+            ("beam.offset", beam.offset, 1),
+            ("beam.photon_energy_jitter", beam.photon_energy_jitter, 0.1),
+            ("beam.bandwidth", beam.bandwidth, 0.1),
+        ):
+            if not 0 <= value <= highest:
+                raise InputError(f"{name} is {value}; it must lie in 0 to {highest}")
+        for name in ("pointing_jitter_px", "coherence_length_m"):
+            if getattr(beam, name) < 0:
+                raise InputError(f"beam.{name} is {getattr(beam, name)}; it must be 0 or more")
+        for name, (fewest, most) in (("particles", self.particles), ("bad.aggregate_spheres", bad.aggregate_spheres)):
+            if not 2 <= fewest <= most <= 16:
+                raise InputError(f"{name} is {fewest} to {most}; give 2 to 16, fewest first")
+        if min(bad.shares().values()) < 0 or (self.good_fraction < 1 and sum(bad.shares().values()) <= 0):
+            raise InputError(f"the shares of bad patterns are {bad.shares()}; none may be negative, one must be positive")
+        if self.orientation.kind == "given" and not self.orientation.quaternions:
+            raise InputError("orientation.kind is given, but orientation.quaternions are not: name at least one")
+        if self.orientation.concentration < 0:
+            raise InputError(f"orientation.concentration is {self.orientation.concentration}; it must be 0 or more")
         if not self.geometry:
             raise InputError("geometry is empty; name at least one")
         return self
+
+
+BAD_KINDS = ("multi_hit", "droplet", "wet_particle", "debris", "aggregate", "empty")
+"""Kinds of bad patterns, in the order of their numbers in `Truth.kind`, from 1; 0 is a single hit."""

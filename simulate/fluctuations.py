@@ -7,6 +7,8 @@ standard deviation; strength 0 is off.
 import jax
 import jax.numpy as jnp
 
+from .config import BackgroundConfig
+
 _MODES = 48
 
 
@@ -48,3 +50,26 @@ def envelope(key, scattering, strength) -> jax.Array:
         a[0] * jnp.cos(2 * angle) + a[1] * jnp.sin(2 * angle) + a[2] * jnp.cos(4 * angle) + a[3] * jnp.sin(4 * angle)
     )
     return jnp.exp(strength * (radial + angular) - strength**2)
+
+
+def background(key, scattering, config: BackgroundConfig) -> jax.Array:
+    """Photons (ny, nx) that no particle scattered: flat or sloped, a halo around the beam, and a streak through it.
+
+    scattering: (ny, nx, 3), q / k of the pixels. Lengths are in units of the detector's width; strengths are drawn
+    from the configuration's ranges, the directions at random.
+    """
+    uniform = jax.random.uniform(key, (8,))
+
+    def between(u, low_high):
+        return low_high[0] + (low_high[1] - low_high[0]) * u
+
+    place = scattering[..., :2] / jnp.max(jnp.ptp(scattering[..., :2], axis=(0, 1)))
+    radius = jnp.linalg.norm(place, axis=-1)
+    slope_angle, streak_angle = 2 * jnp.pi * uniform[0], jnp.pi * uniform[1]
+    along_slope = place @ jnp.stack([jnp.cos(slope_angle), jnp.sin(slope_angle)])
+    flat = between(uniform[2], config.uniform) * (1 + 2 * between(uniform[3], config.slope) * along_slope)
+    halo = between(uniform[4], config.halo) * jnp.exp(-radius / between(uniform[5], config.halo_length))
+    off_streak = place @ jnp.stack([-jnp.sin(streak_angle), jnp.cos(streak_angle)])
+    width = between(uniform[7], config.streak_width)
+    streak = between(uniform[6], config.streak) * jnp.exp(-((off_streak / width) ** 2) / 2 - 4 * radius)
+    return jnp.maximum(flat, 0.0) + halo + streak

@@ -1,21 +1,26 @@
-"""Which particles one pulse hits, where they are, and how they are turned: the scene."""
+"""What one pulse hits: which bodies, of what, where, and how they are turned: the scene."""
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from .config import SimulationConfig
-from .orientation import rotation_matrix, unit_quaternion
+from .config import BAD_KINDS, OrientationConfig, SimulationConfig
+from .orientation import given_rotation, preferred_rotation, rotation_about, rotation_matrix, unit_quaternion
+
+SINGLE = 0
+MULTI_HIT, DROPLET, WET_PARTICLE, DEBRIS, AGGREGATE, EMPTY = range(1, len(BAD_KINDS) + 1)
+ELLIPSOID = -1
 
 
 class Scene(NamedTuple):
-    """The particles of one shot, in as many slots as the largest multi-hit has particles.
+    """The bodies of one shot, in as many slots as the largest scene has bodies.
 
-    present: (N,) bool; geometry: (N,) int32, index into the configuration's list; diameter_m: (N,),
-    volume-equivalent; stretch: (N, 3), factors along the body's axes, product 1; orientation: (N, 4), unit
-    quaternion (w, x, y, z), body to laboratory; position_m: (N, 3), relative to the first particle, z along the
-    beam; fluence: (N,), relative to the first particle's.
+    present: (N,) bool; geometry: (N,) int32, index into the configuration's list and then into that of the debris,
+    or ELLIPSOID; diameter_m: (N,), volume-equivalent; stretch: (N, 3), factors along the body's axes, product 1;
+    orientation: (N, 4), unit quaternion (w, x, y, z), body to laboratory; position_m: (N, 3), relative to the first
+    body, z along the beam; fluence: (N,), relative to the focus's centre; contrast: (N,) complex64, refractive index
+    minus that of what surrounds the body.
     """
 
     present: jax.Array
@@ -25,35 +30,120 @@ class Scene(NamedTuple):
     orientation: jax.Array
     position_m: jax.Array
     fluence: jax.Array
+    contrast: jax.Array
 
 
-def sample_scene(key, single, config: SimulationConfig, circumradius, focus_m, slots: int) -> Scene:
-    """A random single hit, or a multi-hit of up to `slots` particles.
+class Materials(NamedTuple):
+    """Refractive index minus 1, complex64, of the sample, of droplets, and of debris and clumps."""
 
-    single: () bool; circumradius: (G,) of each geometry at unit diameter. Particles of a multi-hit join the first
-    one by one: at a distance across the beam that is log-uniform from `separation`, in a random direction, at a
-    random depth along the beam of the same scale; where that place is taken, they move outwards until they touch.
+    sample: jax.Array
+    droplet: jax.Array
+    debris: jax.Array
+
+
+def slots_needed(config: SimulationConfig) -> int:
+    """Bodies in the largest scene that a configuration can ask for."""
+    needed = [1]
+    if config.good_fraction < 1:
+        sizes = {"multi_hit": config.particles[1], "wet_particle": 2, "aggregate": config.bad.aggregate_spheres[1]}
+        needed += [sizes.get(kind, 1) for kind, share in config.bad.shares().items() if share > 0]
+    return max(needed)
+
+
+def sample_scene(
+    key, index, kind, config: SimulationConfig, circumradius, materials: Materials, focus_m, slots: int
+) -> Scene:
+    """A random scene of a kind: SINGLE, or one of the bad ones.
+
+    index: () number of the pattern, for given orientations; kind: () int32; circumradius: (G,) of each geometry of the
+    sample, and then of the debris, at unit diameter.
+
+    Particles of a multi-hit join the first one by one: at a distance across the beam that is log-uniform from
+    `separation`, in a random direction, at a random depth along the beam of the same scale; where that place is
+    taken, they move outwards until they touch. The spheres of a clump touch at least one other.
     """
+    bad, n_sample = config.bad, len(config.geometry)
     k_normal, k_uniform = jax.random.split(key)
     # Two draws for everything: each call of the generator costs half a second of compilation.
-    normal = jax.random.normal(k_normal, (slots, 8))
-    uniform = jax.random.uniform(k_uniform, (slots, 6))
-    geometry = jnp.int32(uniform[:, 0] * len(circumradius))
-    low, high = config.diameter_nm
-    diameter = (low + (high - low) * uniform[:, 1]) * 1e-9
+    normal = jax.random.normal(k_normal, (slots, 9))
+    uniform = jax.random.uniform(k_uniform, (slots, 11))
+    first = jnp.arange(slots) == 0
+    droplet_slot = first & ((kind == DROPLET) | (kind == WET_PARTICLE))
+    sphere = kind == AGGREGATE
+
+    geometry = jnp.int32(uniform[:, 0] * n_sample)
+    n_debris = len(circumradius) - n_sample
+    geometry = jnp.where(kind == DEBRIS, n_sample + jnp.int32(uniform[:, 0] * n_debris), geometry)
     log_stretch = config.stretch * jnp.clip(normal[:, :3], -3, 3)
+    # A spheroid's polar axis is its z axis.
+    spheroid = bad.droplet_stretch * jnp.clip(normal[:, :1], -3, 3) * jnp.array([-1.0, -1.0, 2.0]) / 3
+    log_stretch = jnp.where(droplet_slot[:, None], spheroid, jnp.where(sphere, 0.0, log_stretch))
     stretch = jnp.exp(log_stretch - log_stretch.mean(-1, keepdims=True))
-    orientation = unit_quaternion(normal[:, 3:7])
-    fewest, most = config.particles
-    count = jnp.where(single, 1, fewest + jnp.int32(uniform[0, 2] * (most - fewest + 1)))
-    radius = diameter * circumradius[geometry] * stretch.max(-1)
-    position = _place(uniform[:, 3:], config.separation, radius, focus_m)
-    fluence = jnp.exp(config.brightness_spread * normal[:, 7]).at[0].set(1.0)
+
+    diameter = _between(uniform[:, 1], config.diameter_nm)
+    circumscribed = circumradius[geometry] * stretch.max(-1) * diameter  # nm, radius
+    shell = 2 * _between(uniform[:, 2], bad.shell) * jnp.roll(circumscribed, -1) / stretch.min(-1)
+    diameter = jnp.where(kind == DEBRIS, _log_between(uniform[:, 1], bad.debris_diameter_nm), diameter)
+    diameter = jnp.where(sphere, _between(uniform[:, 1], bad.aggregate_diameter_nm), diameter)
+    droplet = jnp.where(kind == WET_PARTICLE, shell, _log_between(uniform[:, 1], bad.droplet_diameter_nm))
+    diameter = jnp.where(droplet_slot, droplet, diameter) * 1e-9
+    geometry = jnp.where(droplet_slot | sphere, ELLIPSOID, geometry)
+
+    orientation = _orientation(config.orientation, index, normal[:, 3:7], uniform[:, 3:6])
+
+    count = jnp.array([1, 0, 1, 2, 1, 0, 0])[kind]
+    count = jnp.where(kind == MULTI_HIT, _whole(uniform[0, 6], config.particles), count)
+    count = jnp.where(sphere, _whole(uniform[0, 6], bad.aggregate_spheres), count)
     present = jnp.arange(slots) < count
-    return Scene(present, geometry, diameter, stretch, orientation, position, fluence)
+
+    radius = diameter * jnp.where(geometry == ELLIPSOID, 0.5, circumradius[geometry]) * stretch.max(-1)
+    apart = place_apart(uniform[:, 7:10], config.separation, radius, focus_m)
+    touching = place_touching(uniform[:, 7:9], radius)
+    position = jnp.where(kind == MULTI_HIT, apart, jnp.where(sphere, touching, 0.0))
+
+    offset = config.beam.offset * focus_m / 2 * jnp.sqrt(uniform[0, 10])
+    angle = 2 * jnp.pi * uniform[0, 7]
+    in_focus = position[:, :2] + offset * jnp.stack([jnp.cos(angle), jnp.sin(angle)])
+    spread = jnp.where((kind == MULTI_HIT) & ~first, config.brightness_spread * normal[:, 7], 0.0)
+    fluence = beam_profile(config.beam.profile, in_focus, focus_m) * jnp.exp(spread)
+
+    contrast = jnp.where((kind == DEBRIS) | sphere, materials.debris, materials.sample)
+    in_water = (kind == WET_PARTICLE) & ~first
+    contrast = jnp.where(in_water, materials.sample - materials.droplet, contrast)
+    contrast = jnp.where(droplet_slot, materials.droplet, contrast)
+    return Scene(present, geometry, diameter, stretch, orientation, position, fluence, contrast)
 
 
-def _place(uniform, separation, radius, focus_m):
+def scene_of(diameter_m, orientation, position_m=None, geometry: int = 0) -> Scene:
+    """A scene of given bodies of one geometry, all in the focus's centre's fluence and of unit contrast.
+
+    orientation: (N, 4) unit quaternions; diameter_m: () or (N,); position_m: (N, 3), by default all at the origin.
+    """
+    orientation = jnp.asarray(orientation, float)
+    one = jnp.ones(len(orientation))
+    return Scene(
+        present=one > 0,
+        geometry=jnp.full(len(one), geometry, jnp.int32),
+        diameter_m=diameter_m * one,
+        stretch=jnp.ones((len(one), 3)),
+        orientation=orientation,
+        position_m=jnp.zeros((len(one), 3)) if position_m is None else jnp.asarray(position_m, float),
+        fluence=one,
+        contrast=jnp.ones(len(one), jnp.complex64),
+    )
+
+
+def beam_profile(profile: str, position_m, focus_m):
+    """Fluence relative to the focus's centre at positions (..., 2) across the beam.
+
+    It depends on the place across the beam alone. The flat top falls as exp(-ln 2 (2 r / focus)^20), so that
+    gradients exist; both profiles are at one half at the focus's edge.
+    """
+    squared = jnp.sum((2 * position_m / focus_m) ** 2, -1)
+    return jnp.exp2(-(squared if profile == "gaussian" else squared**10))
+
+
+def place_apart(uniform, separation, radius, focus_m):
     """Positions (N, 3) of spheres of the given radii (N,), none overlapping another; uniform: (N, 3) deviates."""
     closest, farthest = separation
     placed = jnp.zeros((1, 3))
@@ -68,18 +158,63 @@ def _place(uniform, separation, radius, focus_m):
 
         contact = radius[:j] + radius[j]
         # How far apart across the beam they must be, given how far apart they are along it.
-        needed2 = jnp.maximum((jnp.minimum(closest, 1.0) * contact) ** 2, contact**2 - (depth - placed[:, 2]) ** 2)
-        along = placed[:, :2] @ direction
-        discriminant = needed2 - jnp.sum(placed[:, :2] ** 2, -1) + along**2
-        half_chord = jnp.sqrt(jnp.maximum(discriminant, 0.0))
-        blocked = (discriminant > 0) & (jnp.abs(distance - along) < half_chord)
-        outermost = jnp.max(jnp.where(discriminant > 0, along + half_chord, 0.0))
-        distance = jnp.where(blocked.any(), jnp.maximum(outermost, distance), distance)
+        needed2 = jnp.maximum(
+            (jnp.minimum(closest, 1.0) * contact) ** 2, contact**2 - (depth - placed[:, 2]) ** 2
+        )
+        distance = _clear(distance, direction, placed[:, :2], needed2)
         placed = jnp.concatenate([placed, jnp.append(distance * direction, depth)[None]])
     return placed
 
 
+def place_touching(uniform, radius):
+    """Positions (N, 3) of spheres in a clump: each comes in along a random ray to the first until it touches one."""
+    placed = jnp.zeros((1, 3))
+    for j in range(1, len(radius)):
+        cosine, angle = 2 * uniform[j, 0] - 1, 2 * jnp.pi * uniform[j, 1]
+        sine = jnp.sqrt(jnp.maximum(1 - cosine**2, 0.0))
+        direction = jnp.stack([sine * jnp.cos(angle), sine * jnp.sin(angle), cosine])
+        distance = _clear(0.0, direction, placed, (radius[:j] + radius[j]) ** 2)
+        placed = jnp.concatenate([placed, (distance * direction)[None]])
+    return placed
+
+
+def _clear(distance, direction, placed, needed2):
+    """Where along a ray from the origin to stay clear of all placed points: at `distance` if that is free, otherwise
+    beyond them all. placed: (j, d); needed2: (j,), squared distance that each needs."""
+    along = placed @ direction
+    discriminant = needed2 - jnp.sum(placed**2, -1) + along**2
+    half_chord = jnp.sqrt(jnp.maximum(discriminant, 0.0))
+    blocked = (discriminant > 0) & (jnp.abs(distance - along) < half_chord)
+    outermost = jnp.max(jnp.where(discriminant > 0, along + half_chord, 0.0))
+    return jnp.where(blocked.any(), jnp.maximum(outermost, distance), distance)
+
+
 def body_to_laboratory(scene: Scene) -> jax.Array:
-    """(N, 3, 3) linear maps from the unit body to the particle, in m: rotation x stretch x diameter."""
+    """(N, 3, 3) linear maps from the unit body to the body in the scene, in m: rotation x stretch x diameter."""
     scale = scene.stretch * scene.diameter_m[:, None]
     return rotation_matrix(scene.orientation) * scale[:, None, :]
+
+
+def _orientation(config: OrientationConfig, index, normal, uniform):
+    """Unit quaternions (N, 4); normal: (N, 4), uniform: (N, 3), independent deviates."""
+    if config.kind == "axis":
+        return rotation_about(uniform[:, 0], jnp.asarray(config.axis))
+    if config.kind == "preferred":
+        axes = jnp.asarray(config.body_axis), jnp.asarray(config.axis)
+        return preferred_rotation(uniform, *axes, config.concentration)
+    if config.kind == "given":
+        return jnp.broadcast_to(given_rotation(index, config.quaternions), normal.shape)
+    return unit_quaternion(normal)
+
+
+def _between(uniform, low_high):
+    return low_high[0] + (low_high[1] - low_high[0]) * uniform
+
+
+def _log_between(uniform, low_high):
+    return jnp.exp(_between(uniform, (jnp.log(low_high[0]), jnp.log(low_high[1]))))
+
+
+def _whole(uniform, fewest_most):
+    fewest, most = fewest_most
+    return fewest + jnp.int32(uniform * (most - fewest + 1))

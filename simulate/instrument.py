@@ -124,7 +124,6 @@ _AMO86615 = Instrument(
 )
 
 
-
 def _agipd_1m() -> Instrument:
     size, gap, shorter = 0.2e-3, 29, 7
     quadrants = ((-525, 625, 1), (-550, -10, 1), (520, -160, -1), (542.5, 475, -1))
@@ -163,15 +162,15 @@ amo86615: LCLS AMO experiment amo86615 (single-particle imaging of the virus PR7
 0.6 mm, as the public labelled patterns are.
 
 agipd-1m: AGIPD-1M at SPB/SFX, European XFEL: 16 modules of 512 x 128 pixels of 0.2 mm in four quadrants about a hole
-(Allahgholi et al. 2019, J. Synchrotron Rad. 26, 74). Rows of a frame: module 0 first, in the order of the data channels.
-Quadrants stand where EXtra-geom's example has them, modules 29 pixels apart. Idealised: flat, aligned modules, no hole or
-beamstop but the one between the quadrants, and pixels of one size: a real module's are twice as wide where two of its
-chips meet, which makes it 14 pixels longer; ours sits in its middle. Energy, distance and focus are typical of
-single-particle imaging there, not those of one experiment.
+(Allahgholi et al. 2019, J. Synchrotron Rad. 26, 74), stacked in the order of their data channels. Quadrants stand where
+EXtra-geom's example has them, modules 29 pixels apart. Idealised: flat, aligned modules, no beamstop, and pixels of one
+size: a real module's are wider where two of its chips meet, which makes it 14 pixels longer; ours sits in its
+middle. Energy, distance and focus are typical of single-particle imaging there, not those of one experiment.
 
 jungfrau-4m: JUNGFRAU 4M as at SPB/SFX: eight modules of 512 x 1024 pixels of 75 um (Mozzanica et al. 2016, J. Instrum.
-11, C02047) in two columns 190 pixels apart, modules 33 pixels apart, as in EXtra-geom's example. Idealised likewise: a real module
-is 2 rows and 6 columns larger. Energy, distance and focus are plausible, not those of one experiment.
+11, C02047), two columns of four as in EXtra-geom's example: 190 pixels between columns, 33 between modules of one.
+Idealised likewise: a real module is 2 rows and 6 columns larger; ours sits in its middle. Energy, distance and focus
+are plausible, not those of one experiment.
 """
 
 
@@ -214,23 +213,31 @@ class InstrumentConfig:
             near = difflib.get_close_matches(self.preset, PRESETS, 1)
             hint = f"did you mean {near[0]}? " if near else ""
             raise InputError(f"unknown instrument {self.preset!r}: {hint}the presets are {', '.join(PRESETS)}")
+        base = PRESETS[self.preset]
         changes = {
             f.name: value
             for f in fields(self)
-            if f.name != "preset" and (value := getattr(self, f.name)) is not None
+            if f.name not in ("preset", "geometry_file", "binning") and (value := getattr(self, f.name)) is not None
         }
         for name in ("photon_energy_ev", "distance_m", "pixel_size_m", "focus_m"):
             if name in changes and not 0 < changes[name] < math.inf:
                 raise InputError(f"instrument {name} is {changes[name]}; it must be positive and finite")
-        for name in ("beamstop_radius_m", "gap_m"):
+        for name in ("beamstop_radius_m", "gap_m", "stalk_width_m"):
             if not changes.get(name, 0) >= 0:
                 raise InputError(f"instrument {name} is {changes[name]}; it must be 0 (none) or more")
+        if not math.isfinite(changes.get("stalk_angle_deg", 0)):
+            raise InputError(f"instrument stalk_angle_deg is {changes['stalk_angle_deg']}; give an angle in degrees")
         if "shape" in changes and min(changes["shape"]) < 8:
             raise InputError(f"instrument shape is {changes['shape']}; at least 8 x 8 pixels are needed")
         if changes.get("polarisation", "horizontal") not in ("horizontal", "vertical", "unpolarised"):
             raise InputError(
                 f"polarisation {changes['polarisation']!r} is unknown: say horizontal, vertical or unpolarised"
             )
-        return replace(PRESETS[self.preset], **changes)
+        if self.geometry_file is not None:
+            from .geom import read_geom  # needs numpy, which help must not wait for
 
-
+            base = read_geom(self.geometry_file).instrument(base, self.distance_m, self.photon_energy_ev)
+        for name in ("pixel_size_m", "shape"):
+            if base.panels and name in changes:
+                raise InputError(f"instrument {name} cannot be set for a detector of panels; use binning instead")
+        return binned(replace(base, **changes), self.binning)

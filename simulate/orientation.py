@@ -19,8 +19,7 @@ def unit_quaternion(normal: jax.Array) -> jax.Array:
     A normalised 4-vector of normal deviates is uniform on the sphere S^3 (Muller 1959, Commun. ACM 2, 19), which
     covers SO(3) evenly.
     """
-    q = normal / jnp.linalg.norm(normal, axis=-1, keepdims=True)
-    return jnp.where(q[..., :1] < 0, -q, q)
+    return _upper(normal / jnp.linalg.norm(normal, axis=-1, keepdims=True))
 
 
 def rotation_about(uniform, axis) -> jax.Array:
@@ -30,8 +29,9 @@ def rotation_about(uniform, axis) -> jax.Array:
     """
     half = jnp.pi * jnp.asarray(uniform)[..., None]
     axis = jnp.asarray(axis, half.dtype)
-    axis = axis / jnp.linalg.norm(axis, axis=-1, keepdims=True)
-    return _upper(jnp.concatenate(jnp.broadcast_arrays(jnp.cos(half), jnp.sin(half) * axis), -1))
+    vector = jnp.sin(half) * axis / jnp.linalg.norm(axis, axis=-1, keepdims=True)
+    scalar = jnp.broadcast_to(jnp.cos(half), (*vector.shape[:-1], 1))
+    return _upper(jnp.concatenate([scalar, vector], -1))
 
 
 def preferred_rotation(uniform, body_axis, laboratory_axis, concentration) -> jax.Array:
@@ -48,7 +48,7 @@ def preferred_rotation(uniform, body_axis, laboratory_axis, concentration) -> ja
     uniform = jnp.asarray(uniform)
     u, first, second = (uniform[..., i] for i in range(3))
     kappa = jnp.asarray(concentration, u.dtype)
-    isotropic = kappa < jnp.finfo(u.dtype).smallest_normal
+    isotropic = kappa < jnp.finfo(u.dtype).eps  # 0 / 0 below
     safe = jnp.where(isotropic, 1, kappa)
     sin2 = jnp.where(isotropic, u, -jnp.log1p(u * jnp.expm1(-2 * safe)) / (2 * safe))
     sin2 = jnp.clip(sin2, 0, 1)

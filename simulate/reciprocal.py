@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .instrument import Instrument
+from .pixels import panel_positions, panel_vectors, pixel_offsets, pixel_positions
 
 _COARSE_NODES = 6
 
@@ -20,13 +21,14 @@ class DetectorPlane(NamedTuple):
     """Arrays of an instrument's pixels and of the coarse nodes that amplitudes are computed on.
 
     The amplitude of one particle is band-limited on the detector: its extent bounds how fast it can change from
-    pixel to pixel. So it is computed exactly on the few Chebyshev nodes that this bound asks for, and
-    interpolated to all pixels by two small matrix products.
+    pixel to pixel. So it is computed exactly on the few Chebyshev nodes of each panel that this bound asks for, and
+    interpolated to all pixels by two small matrix products, the same for all panels.
 
     scattering: (ny, nx, 3) float32, q / k; solid_angle: (ny, nx), sr; polarisation: (ny, nx), 0 to 1;
-    to_rows: (ny, my), to_columns: (nx, mx), interpolation from nodes to pixels; coarse_*: the same for functions
-    that hardly change over the detector, with the change of q / k over one pixel, coarse_step_x and
-    coarse_step_y: (c, c, 3).
+    node_scattering: (P, my, mx, 3), q / k of each panel's nodes; to_rows: (rows, my), to_columns: (columns, mx),
+    interpolation from the nodes to the pixels of a panel; coarse_*: the same for functions that hardly change over a
+    panel: q / k itself, coarse_scattering, and its change from a pixel to its neighbour in the row, coarse_step_x, and
+    to the next row, coarse_step_y: (P, c, c, 3).
     """
 
     scattering: jnp.ndarray
@@ -35,6 +37,7 @@ class DetectorPlane(NamedTuple):
     node_scattering: jnp.ndarray
     to_rows: jnp.ndarray
     to_columns: jnp.ndarray
+    coarse_scattering: jnp.ndarray
     coarse_step_x: jnp.ndarray
     coarse_step_y: jnp.ndarray
     coarse_to_rows: jnp.ndarray
@@ -43,15 +46,14 @@ class DetectorPlane(NamedTuple):
 
 def detector_plane(instrument: Instrument, radius_m: float) -> DetectorPlane:
     """Pixels of an instrument, and nodes enough for particles that reach `radius_m` from their centre."""
-    ny, nx = instrument.shape
-    cy, cx = instrument.centre
-    y = (np.arange(ny) - cy) * instrument.pixel_size_m
-    x = (np.arange(nx) - cx) * instrument.pixel_size_m
-    z = instrument.distance_m
-    direction, scattering = _scattering(y, x, z)
+    row, column = pixel_offsets(instrument)
+    _, fast, slow = panel_vectors(instrument)
+    position = panel_positions(instrument, row, column)
+    distance, direction, scattering = _scattering(position)
 
-    range2 = y[:, None] ** 2 + x[None, :] ** 2 + z**2
-    solid_angle = instrument.pixel_size_m**2 * z / range2**1.5
+    # A pixel seen from the interaction point: its area, projected, over the square of the distance.
+    normal = np.cross(fast, slow)[:, None, None]
+    solid_angle = np.abs(np.sum(position * normal, -1)) / distance**3
     horizontal, vertical = 1 - direction[..., 0] ** 2, 1 - direction[..., 1] ** 2
     polarisation = {
         "horizontal": horizontal,
@@ -59,46 +61,52 @@ def detector_plane(instrument: Instrument, radius_m: float) -> DetectorPlane:
         "unpolarised": (horizontal + vertical) / 2,
     }[instrument.polarisation]
 
-    node_y, to_rows = _chebyshev(y, _node_count(y, instrument.wavenumber * radius_m / z))
-    node_x, to_columns = _chebyshev(x, _node_count(x, instrument.wavenumber * radius_m / z))
-    _, node_scattering = _scattering(node_y, node_x, z)
+    def phase_per_pixel(step):
+        turn = np.linalg.norm(step, axis=-1) / distance.min((1, 2))
+        return instrument.wavenumber * radius_m * turn.max()
 
-    coarse_y, coarse_to_rows = _chebyshev(y, _COARSE_NODES)
-    coarse_x, coarse_to_columns = _chebyshev(x, _COARSE_NODES)
-    u, _ = _scattering(coarse_y, coarse_x, z)
-    # A step along an axis e of the detector turns the direction u by step x u_z / z x (e - u_e u).
-    step = instrument.pixel_size_m / z * u[..., 2:]
-    step_x = step * (np.array([1.0, 0, 0]) - u[..., :1] * u)
-    step_y = step * (np.array([0, 1.0, 0]) - u[..., 1:2] * u)
-    arrays = (scattering, solid_angle, polarisation, node_scattering, to_rows, to_columns)
-    coarse = (step_x, step_y, coarse_to_rows, coarse_to_columns)
-    return DetectorPlane(*(jnp.asarray(a, float) for a in arrays + coarse))
+    node_row, to_rows = _chebyshev(row, _node_count(row, phase_per_pixel(slow)))
+    node_column, to_columns = _chebyshev(column, _node_count(column, phase_per_pixel(fast)))
+    _, _, node_scattering = _scattering(panel_positions(instrument, node_row, node_column))
+
+    coarse_row, coarse_to_rows = _chebyshev(row, _COARSE_NODES)
+    coarse_column, coarse_to_columns = _chebyshev(column, _COARSE_NODES)
+    coarse_distance, u, coarse_scattering = _scattering(panel_positions(instrument, coarse_row, coarse_column))
+
+    def change_of_direction(step):
+        step = step[:, None, None]
+        return (step - np.sum(step * u, -1, keepdims=True) * u) / coarse_distance[..., None]
+
+    ny, nx = instrument.shape
+    pixels = (scattering.reshape(ny, nx, 3), solid_angle.reshape(ny, nx), polarisation.reshape(ny, nx))
+    nodes = (node_scattering, to_rows, to_columns)
+    steps = (change_of_direction(fast), change_of_direction(slow))
+    coarse = (coarse_scattering, *steps, coarse_to_rows, coarse_to_columns)
+    return DetectorPlane(*(jnp.asarray(a, float) for a in pixels + nodes + coarse))
 
 
 def q_map(instrument: Instrument) -> np.ndarray:
     """Scattering vector of every pixel centre, (ny, nx, 3) float64, in 1/m."""
-    cy, cx = instrument.centre
-    y = (np.arange(instrument.shape[0]) - cy) * instrument.pixel_size_m
-    x = (np.arange(instrument.shape[1]) - cx) * instrument.pixel_size_m
-    return instrument.wavenumber * _scattering(y, x, instrument.distance_m)[1]
+    return instrument.wavenumber * _scattering(pixel_positions(instrument))[2]
 
 
-def _scattering(y, x, z):
-    position = np.stack(np.broadcast_arrays(x[None, :], y[:, None], z), -1)
-    direction = position / np.linalg.norm(position, axis=-1, keepdims=True)
+def _scattering(position):
+    """Distance from the interaction point, unit vector, and q / k."""
+    distance = np.linalg.norm(position, axis=-1)
+    direction = position / distance[..., None]
     scattering = direction.copy()
     # u_z - 1 without the cancellation near the axis.
     scattering[..., 2] = -(direction[..., 0] ** 2 + direction[..., 1] ** 2) / (1 + direction[..., 2])
-    return direction, scattering
+    return distance, direction, scattering
 
 
-def _node_count(points, phase_per_m):
+def _node_count(points, phase_per_point):
     """Chebyshev nodes that hold a signal of that bandwidth over the points' span to about 1e-5.
 
     The Chebyshev series of exp(i w t), |t| <= 1, has Bessel coefficients J_n(w), which vanish faster than
     exponentially once n passes w by a few w^(1/3) (Trefethen 2013, Approximation Theory and Practice, ch. 7).
     """
-    w = phase_per_m * (points[-1] - points[0]) / 2
+    w = phase_per_point * (points[-1] - points[0]) / 2
     count = math.ceil(w + 5 * max(w, 1) ** (1 / 3) + 2)
     return count + -count % 4  # few distinct shapes, so that another diameter meets a compiled program
 

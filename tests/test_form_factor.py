@@ -148,7 +148,7 @@ def test_bodies_stacked_with_empty_edges_and_faces_stay_themselves():
     q = hard_q(meshes[1])
     for index, mesh in enumerate(meshes):
         value = _jitted(jax.tree.map(lambda a, i=index: a[i], together), jnp.asarray(q, jnp.float32))
-        np.testing.assert_allclose(value, single(mesh, q), atol=1e-5 * mesh.volume)
+        np.testing.assert_allclose(value, single(mesh, q), atol=3e-5 * mesh.volume)
 
 
 # ---- symmetries

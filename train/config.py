@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..geometries.errors import InputError
-from ..simulate.config import SimulationConfig
+from ..simulate.config import BackgroundConfig, SimulationConfig
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def varied_icosahedra() -> SimulationConfig:
         diameter_nm=(38.0, 110.0),
         stretch=0.2,
         photons=(5e3, 5e5),
-        background=(0.0, 0.1),
+        background=BackgroundConfig(uniform=(0.0, 0.1)),
         fluctuation_strength=(0.0, 0.5),
         envelope_strength=(0.0, 0.5),
     )

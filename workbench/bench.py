@@ -1,0 +1,164 @@
+"""`onehit bench`: how fast and how right the simulation is, on this machine, in one process."""
+
+import json
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from statistics import median
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from ..geometries.form_factor import form_factor, from_mesh
+from ..geometries.shapes import geometry
+from ..simulate.config import SimulationConfig
+from ..simulate.config_io import versions
+from ..simulate.hit import scene_of
+from ..simulate.instrument import InstrumentConfig
+from ..simulate.orientation import rotation_matrix, uniform_rotation
+from ..simulate.poisson import poisson
+from ..simulate.reciprocal import q_map
+from ..simulate.source import SimulatedSource
+from .commands import Bench
+
+# Patterns a second on two CPU cores at 256 x 256, noiseless, that the project set itself; at 128 x 128 four times that.
+TARGETS = {"icosahedron": 1000, "icosahedron pair": 500, "soccer-ball": 700, "torus": 700}
+
+
+def run_bench(command: Bench) -> None:
+    """Measure, print tables, and write the same numbers as JSON where asked."""
+    console = Console() if Console().is_terminal else Console(width=110)
+    device = f"{jax.devices()[0].device_kind} ({platform.machine()}, {jax.local_device_count()} device)"
+    result: dict[str, Any] = {"device": device, "versions": versions()}
+    console.print(f"{device}, jax {jax.__version__}; medians of {command.repeats} runs of {command.batch} patterns")
+    for name, measure in (
+        ("patterns", _patterns),
+        ("poisson", _poisson),
+        ("growth", _growth),
+    ):
+        result[name] = measure(command)
+        console.print(_table(name, result[name]))
+    if command.out is not None:
+        command.out.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def _config(geometry: str, pixels: int, **changes) -> SimulationConfig:
+    instrument = InstrumentConfig("amo86615" if pixels == 256 else "amo86615-128")
+    return SimulationConfig(instrument=instrument, geometry=(geometry,), good_fraction=1.0, noise=False, **changes)
+
+
+def _patterns(command: Bench) -> list[dict[str, Any]]:
+    """Whole patterns through the public source, at both detector sizes."""
+    rows = []
+    pair = {"good_fraction": 0.0, "particles": (2, 2)}
+    for pixels in (256, 128):
+        cases = {name: _config(name, pixels) for name in ("icosahedron", "soccer-ball", "torus")}
+        cases["icosahedron pair"] = replace(cases["icosahedron"], **pair)
+        cases["icosahedron, counted"] = replace(cases["icosahedron"], noise=True)
+        cases["half multi-hits, counted"] = replace(cases["icosahedron"], noise=True, good_fraction=0.5)
+        for name, config in cases.items():
+            start = time.perf_counter()
+            source = SimulatedSource(config)
+            prepared = time.perf_counter()
+            jax.block_until_ready(source.patterns(range(command.batch)))
+            first = time.perf_counter()
+            seconds = _seconds(lambda source=source: source.patterns(range(command.batch)), command.repeats)
+            target = TARGETS.get(name, 1500 if pixels == 128 and "counted" in name else None)
+            if target and name in TARGETS:
+                target *= (256 // pixels) ** 2
+            row = {"case": name, "pixels": pixels, "patterns_per_second": command.batch / seconds, "target": target}
+            row |= {"table_s": prepared - start, "first_batch_s": first - prepared}
+            if "counted" not in name and "pair" not in name:
+                row["amplitude_error"] = amplitude_error(source)
+            rows.append(row)
+    return rows
+
+
+def amplitude_error(source: SimulatedSource, orientations: int = 4) -> float:
+    """Relative L2 error in amplitude over the detector of what a source computes, against the exact form factor
+    at every pixel, for the largest particle in some orientations."""
+    body = from_mesh(geometry(source.config.geometry[0]))
+    diameter_nm = source.config.diameter_nm[1]
+    q = jnp.asarray(q_map(source.instrument) * diameter_nm * 1e-9, jnp.float32)
+    quaternions = jax.vmap(uniform_rotation)(jax.random.split(jax.random.key(0), orientations))
+    got = np.asarray(source.amplitudes(scene_of(diameter_nm * 1e-9, quaternions)))
+    turned = [[_exact(body, rows @ rotation_matrix(turn)) for rows in jnp.split(q, 16)] for turn in quaternions]
+    exact = np.stack([np.concatenate([np.asarray(rows) for rows in rows16]) for rows16 in turned]) * diameter_nm**3
+    return float(np.linalg.norm(got - exact) / np.linalg.norm(exact))
+
+
+_exact = jax.jit(form_factor)
+
+
+def _poisson(command: Bench) -> list[dict[str, Any]]:
+    """The photon counter against JAX's and NumPy's on the same frames."""
+    source = SimulatedSource(_config("icosahedron", 128, photons=(1e5, 1e5)))
+    rows = []
+    for name, rate in (
+        ("patterns of 100,000 photons", source.patterns(range(64)).counts),
+        ("0.05 photons a pixel", jnp.full((64, 128, 128), 0.05)),
+        ("50 photons a pixel", jnp.full((64, 128, 128), 50.0)),
+    ):
+        host, key, rng = np.asarray(rate, np.float64), jax.random.key(0), np.random.default_rng(0)
+        sample, peer = jax.jit(poisson), jax.jit(jax.random.poisson)
+        ours = _seconds(partial(sample, key, rate), command.repeats)
+        theirs = _seconds(partial(peer, key, rate), 3)
+        numpy = _seconds(partial(rng.poisson, host), 3)
+        rows.append({"case": name, "ours_s": ours, "times_jax": theirs / ours, "times_numpy": numpy / ours})
+    return rows
+
+
+def _growth(command: Bench) -> list[dict[str, Any]]:
+    """Cost against pixels, particles and (exact path) edges: time a pattern, and over that of the first of each."""
+    rows = []
+
+    def add(axis: str, values: dict[int, SimulationConfig]) -> None:
+        for value, config in values.items():
+            source = SimulatedSource(config)
+            seconds = _seconds(lambda: source.patterns(range(64)), command.repeats) / 64
+            base = rows[-1]["base"] if rows and rows[-1]["axis"] == axis else (value, seconds)
+            rows.append({"axis": axis, "value": value, "ms": seconds * 1e3, "base": base})
+            rows[-1] |= {"size_ratio": value / base[0], "time_ratio": seconds / base[1]}
+
+    plain = _config("icosahedron", 128)
+    sizes = {n: InstrumentConfig("amo86615", shape=(n, n), pixel_size_m=0.0768 / n) for n in (128, 256, 512)}
+    add("pixels", {n * n: replace(plain, instrument=instrument) for n, instrument in sizes.items()})
+    add("particles", {n: replace(plain, good_fraction=0.0, particles=(n, n)) for n in (2, 4, 8)})
+    tori = {n: replace(plain, geometry=(f"torus:resolution={n}",), amplitude="exact") for n in (8, 16, 32)}
+    add("edges, exact", {len(from_mesh(geometry(c.geometry[0])).edge_left): c for c in tori.values()})
+    return [{k: v for k, v in row.items() if k != "base"} for row in rows]
+
+
+def _seconds(work: Callable[[], Any], repeats: int) -> float:
+    """Median time of a call, compilation aside."""
+    jax.block_until_ready(work())
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        jax.block_until_ready(work())
+        times.append(time.perf_counter() - start)
+    return median(times)
+
+
+def _table(title: str, rows: list[dict[str, Any]]) -> Table:
+    table = Table(title=title, title_justify="left")
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    for column in columns:
+        table.add_column(column.replace("_", " "), justify="left" if column in ("case", "axis") else "right")
+    for row in rows:
+        table.add_row(*(_cell(row.get(column)) for column in columns))
+    return table
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
