@@ -153,7 +153,9 @@ class SimulationConfig:
     def check(self) -> "SimulationConfig":
         """Itself, or InputError with the first impossible value."""
         bad, beam, background = self.bad, self.beam, self.background
-        positive = {name: getattr(self, name) for name in ("diameter_nm", "photons", "separation", "fluctuation_length")}
+        positive = {
+            name: getattr(self, name) for name in ("diameter_nm", "photons", "separation", "fluctuation_length")
+        }
         positive |= {f"bad.{n}": getattr(bad, n) for n in ("droplet_diameter_nm", "debris_diameter_nm", "shell")}
         positive |= {"bad.aggregate_diameter_nm": bad.aggregate_diameter_nm}
         positive |= {f"background.{n}": getattr(background, n) for n in ("halo_length", "streak_width")}
@@ -186,7 +188,9 @@ class SimulationConfig:
             if not 2 <= fewest <= most <= 16:
                 raise InputError(f"{name} is {fewest} to {most}; give 2 to 16, fewest first")
         if min(bad.shares().values()) < 0 or (self.good_fraction < 1 and sum(bad.shares().values()) <= 0):
-            raise InputError(f"the shares of bad patterns are {bad.shares()}; none may be negative, one must be positive")
+            raise InputError(
+                f"the shares of bad patterns are {bad.shares()}; none may be negative, one must be positive"
+            )
         if self.orientation.kind == "given" and not self.orientation.quaternions:
             raise InputError("orientation.kind is given, but orientation.quaternions are not: name at least one")
         if self.orientation.concentration < 0:

@@ -3,10 +3,10 @@
 import difflib
 import json
 import platform
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 from ..geometries.errors import InputError
 
@@ -25,10 +25,10 @@ def to_json(**configs: Any) -> str:
     return json.dumps(content, indent=2, default=str) + "\n"
 
 
-def from_json(path: str | Path, name: str, kind: type[T]) -> T:
+def from_json(path: str | Path, name: str, kind: type[T], missing: dict[str, Any] | None = None) -> T:
     """The configuration of that name from such a JSON file, or from one that holds just it.
 
-    Raises InputError for a file that cannot be read, an unknown key (with the nearest known one), or a wrong type.
+    missing: values of fields that the file need not have. Raises InputError for a file that cannot be read, an unknown key (with the nearest known one), or a wrong type.
     """
     try:
         content = json.loads(Path(path).read_text())
@@ -38,9 +38,8 @@ def from_json(path: str | Path, name: str, kind: type[T]) -> T:
         raise InputError(f"{path} is not JSON: {error}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path} holds {type(content).__name__}; an object with the options' names is needed")
-    if name in content:
-        content = content[name]
-    return from_dict(content, kind, str(path))
+    parts = {key: value for key, value in content.items() if key != "versions"}
+    return from_dict((missing or {}) | parts.get(name, parts), kind, str(path))
 
 
 def from_dict(content: dict[str, Any], kind: type[T], where: str) -> T:
@@ -59,11 +58,10 @@ def from_dict(content: dict[str, Any], kind: type[T], where: str) -> T:
 def _refuse_unknown_keys(content, kind, where):
     if not isinstance(content, dict):
         raise InputError(f"{where}: {content!r} stands where {kind.__name__} needs an object with its options' names")
-    known = {f.name: f for f in fields(kind)}
+    known = get_type_hints(kind)
     for key, value in content.items():
         if key not in known:
             near = difflib.get_close_matches(key, known, 1, cutoff=0.0)
             raise InputError(f"{where}: unknown key {key!r}; did you mean {near[0]!r}?")
-        inner = known[key].type
-        if is_dataclass(inner):
-            _refuse_unknown_keys(value, inner, where)
+        if is_dataclass(known[key]):
+            _refuse_unknown_keys(value, known[key], where)

@@ -17,12 +17,13 @@ FormFactor = Callable[[jax.Array, jax.Array], jax.Array]
 
 class Pulse(NamedTuple):
     """One pulse. wavenumber: (), 1/m; tilt: (3,), unit vector along the beam minus that along z; coherence_length_m:
-    (), transverse, 0 for fully coherent; bandwidth: (), standard deviation of the wavenumber, relative."""
+    (), transverse, None for full coherence; bandwidth: (), standard deviation of the wavenumber, relative, None for a
+    monochromatic pulse."""
 
     wavenumber: jax.Array | float
     tilt: jax.Array | float = 0.0
-    coherence_length_m: jax.Array | float = 0.0
-    bandwidth: jax.Array | float = 0.0
+    coherence_length_m: jax.Array | float | None = None
+    bandwidth: jax.Array | float | None = None
 
 
 def particle_amplitudes(scene: Scene, plane: DetectorPlane, pulse: Pulse, form_factor: FormFactor) -> jax.Array:
@@ -79,29 +80,28 @@ def intensity(amplitude: jax.Array, scene: Scene, plane: DetectorPlane, pulse: P
     total = jnp.sum(jnp.abs(wave) ** 2, 0)
     for pair, (i, j) in enumerate(zip(first, second, strict=True)):
         cross = wave[i].real * wave[j].real + wave[i].imag * wave[j].imag
+        if pulse.bandwidth is not None:
+            # The mean of the fringes over wavenumbers k (1 + bandwidth x), x a standard normal deviate.
+            cross = cross * jnp.exp(-((pulse.bandwidth * (shift[j] - shift[i])) ** 2) / 2)
         total = total + 2 * contrast[pair] * cross
     return total
 
 
 def fringe_contrast(plane: DetectorPlane, pulse: Pulse, separation) -> jax.Array:
-    """How much of the interference of two points is left, (..., ny, nx), at most 1.
+    """How much of the interference of two points pixels and coherence leave, (..., ny, nx), at most 1.
 
     separation: (..., 3) m. The interference oscillates as cos(q.separation), possibly faster than the pixels; across
-    one pixel its phase is linear, so its mean there is a product of two sinc functions. A spread of wavenumbers
-    k (1 + bandwidth) averages the phase likewise, to exp(-(bandwidth q.separation)^2 / 2). Transverse coherence is that
-    of a Gaussian Schell-model beam, exp(-separation^2 / 2 coherence_length^2) (Vartanyants & Singer 2010, New J.
-    Phys. 12, 035004, eq. 12). All of it changes so little over the detector that a few nodes hold it.
+    one pixel its phase is linear, so its mean there is a product of two sinc functions. These change so little over a
+    panel that a few nodes hold them. Transverse coherence is that of a Gaussian Schell-model beam,
+    exp(-separation^2 / 2 coherence_length^2) (Vartanyants & Singer 2010, New J. Phys. 12, 035004).
     """
     across_row = jnp.einsum("pyxi,...i->...pyx", plane.coarse_step_x, separation)
     across_column = jnp.einsum("pyxi,...i->...pyx", plane.coarse_step_y, separation)
-    path = jnp.einsum("pyxi,...i->...pyx", plane.coarse_scattering - pulse.tilt, separation)
     scale = pulse.wavenumber / (2 * jnp.pi)
     coarse = jnp.sinc(scale * across_row) * jnp.sinc(scale * across_column)
-    coarse = coarse * jnp.exp(-((pulse.bandwidth * pulse.wavenumber * path) ** 2) / 2)
-    length2 = jnp.asarray(pulse.coherence_length_m, float) ** 2
-    across2 = jnp.sum(separation[..., :2] ** 2, -1)
-    coherence = jnp.where(length2 > 0, jnp.exp(-across2 / (2 * jnp.where(length2 > 0, length2, 1.0))), 1.0)
-    coarse = coarse * coherence[..., None, None, None]
+    if pulse.coherence_length_m is not None:
+        across2 = jnp.sum((separation[..., :2] / pulse.coherence_length_m) ** 2, -1)
+        coarse = coarse * jnp.exp(-across2 / 2)[..., None, None, None]
     rows = jnp.einsum("ya,...pab->...pyb", plane.coarse_to_rows, coarse)
     pixels = jnp.einsum("...pyb,xb->...pyx", rows, plane.coarse_to_columns)
     return pixels.reshape(*separation.shape[:-1], *plane.solid_angle.shape)

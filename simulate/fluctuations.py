@@ -12,20 +12,23 @@ from .config import BackgroundConfig
 _MODES = 48
 
 
-def smooth_field(key, shape, strength, length) -> jax.Array:
-    """Factor (ny, nx): a field with Gaussian correlation exp(-d^2 / 2 length^2).
+def smooth_field(key, scattering, panels: int, strength, length) -> jax.Array:
+    """Factor (ny, nx): a field with Gaussian correlation exp(-d^2 / 2 length^2), running on from panel to panel.
 
-    strength: standard deviation of its log; length: correlation length in units of the larger detector side.
-    A sum of random plane waves whose wave vectors follow the correlation's spectrum (Shinozuka & Deodatis 1991,
-    Appl. Mech. Rev. 44, 191); each wave is separable, so the sum is one small matrix product.
+    scattering: (ny, nx, 3), q / k of the pixels, `panels` equal panels one below the other; strength: standard
+    deviation of the field's log; length: correlation length in detector widths. A sum of random plane waves whose wave
+    vectors follow the correlation's spectrum (Shinozuka & Deodatis 1991, Appl. Mech. Rev. 44, 191); on a panel each
+    is separable in rows and columns, so the sum is one small matrix product.
     """
     k_wave, k_phase = jax.random.split(key)
     wave = jax.random.normal(k_wave, (2, _MODES)) / length
     phase = jax.random.uniform(k_phase, (_MODES,), maxval=2 * jnp.pi)
-    ny, nx = shape
-    y = (jnp.arange(ny) / max(shape))[:, None] * wave[0] + phase
-    x = (jnp.arange(nx) / max(shape))[:, None] * wave[1]
-    g = jnp.concatenate([jnp.cos(y), jnp.sin(y)], 1) @ jnp.concatenate([jnp.cos(x), -jnp.sin(x)], 1).T
+    place = _in_detector_widths(scattering).reshape(panels, -1, *scattering.shape[1:2], 2)
+    along_column = place[:, :, 0] @ wave + phase
+    along_row = (place[:, 0] - place[:, 0, :1]) @ wave
+    rows = jnp.concatenate([jnp.cos(along_column), jnp.sin(along_column)], -1)
+    columns = jnp.concatenate([jnp.cos(along_row), -jnp.sin(along_row)], -1)
+    g = jnp.einsum("pym,pxm->pyx", rows, columns).reshape(scattering.shape[:2])
     return jnp.exp(strength * g * jnp.sqrt(2 / _MODES) - strength**2 / 2)
 
 
@@ -63,7 +66,7 @@ def background(key, scattering, config: BackgroundConfig) -> jax.Array:
     def between(u, low_high):
         return low_high[0] + (low_high[1] - low_high[0]) * u
 
-    place = scattering[..., :2] / jnp.max(jnp.ptp(scattering[..., :2], axis=(0, 1)))
+    place = _in_detector_widths(scattering)
     radius = jnp.linalg.norm(place, axis=-1)
     slope_angle, streak_angle = 2 * jnp.pi * uniform[0], jnp.pi * uniform[1]
     along_slope = place @ jnp.stack([jnp.cos(slope_angle), jnp.sin(slope_angle)])
@@ -73,3 +76,8 @@ def background(key, scattering, config: BackgroundConfig) -> jax.Array:
     width = between(uniform[7], config.streak_width)
     streak = between(uniform[6], config.streak) * jnp.exp(-((off_streak / width) ** 2) / 2 - 4 * radius)
     return jnp.maximum(flat, 0.0) + halo + streak
+
+
+def _in_detector_widths(scattering):
+    """Where pixels are across the beam, (ny, nx, 2), in units of the detector's larger side."""
+    return scattering[..., :2] / jnp.max(jnp.ptp(scattering[..., :2], axis=(0, 1)))

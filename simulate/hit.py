@@ -158,9 +158,7 @@ def place_apart(uniform, separation, radius, focus_m):
 
         contact = radius[:j] + radius[j]
         # How far apart across the beam they must be, given how far apart they are along it.
-        needed2 = jnp.maximum(
-            (jnp.minimum(closest, 1.0) * contact) ** 2, contact**2 - (depth - placed[:, 2]) ** 2
-        )
+        needed2 = jnp.maximum((jnp.minimum(closest, 1.0) * contact) ** 2, contact**2 - (depth - placed[:, 2]) ** 2)
         distance = _clear(distance, direction, placed[:, :2], needed2)
         placed = jnp.concatenate([placed, jnp.append(distance * direction, depth)[None]])
     return placed

@@ -113,7 +113,7 @@ def bin_counts(counts, bad_pixel, instrument: Instrument, factor: int) -> tuple[
     """
     counts, bad = _checked(counts, bad_pixel, instrument)
     ny, nx = binned(instrument, factor).shape
-    bad = bad.reshape(ny, factor, nx, factor).any((1, 3))
+    bad = np.asarray(bad.reshape(ny, factor, nx, factor).any((1, 3)))
     total = counts.reshape(len(counts), ny, factor, nx, factor).sum((2, 4), dtype=counts.dtype)
     return np.where(bad, np.zeros((), counts.dtype), total), bad
 

@@ -27,8 +27,8 @@ class DetectorPlane(NamedTuple):
     scattering: (ny, nx, 3) float32, q / k; solid_angle: (ny, nx), sr; polarisation: (ny, nx), 0 to 1;
     node_scattering: (P, my, mx, 3), q / k of each panel's nodes; to_rows: (rows, my), to_columns: (columns, mx),
     interpolation from the nodes to the pixels of a panel; coarse_*: the same for functions that hardly change over a
-    panel: q / k itself, coarse_scattering, and its change from a pixel to its neighbour in the row, coarse_step_x, and
-    to the next row, coarse_step_y: (P, c, c, 3).
+    panel, with the change of q / k from a pixel to its neighbour in the row, coarse_step_x, and to the next row,
+    coarse_step_y: (P, c, c, 3).
     """
 
     scattering: jnp.ndarray
@@ -37,7 +37,6 @@ class DetectorPlane(NamedTuple):
     node_scattering: jnp.ndarray
     to_rows: jnp.ndarray
     to_columns: jnp.ndarray
-    coarse_scattering: jnp.ndarray
     coarse_step_x: jnp.ndarray
     coarse_step_y: jnp.ndarray
     coarse_to_rows: jnp.ndarray
@@ -71,7 +70,7 @@ def detector_plane(instrument: Instrument, radius_m: float) -> DetectorPlane:
 
     coarse_row, coarse_to_rows = _chebyshev(row, _COARSE_NODES)
     coarse_column, coarse_to_columns = _chebyshev(column, _COARSE_NODES)
-    coarse_distance, u, coarse_scattering = _scattering(panel_positions(instrument, coarse_row, coarse_column))
+    coarse_distance, u, _ = _scattering(panel_positions(instrument, coarse_row, coarse_column))
 
     def change_of_direction(step):
         step = step[:, None, None]
@@ -80,8 +79,7 @@ def detector_plane(instrument: Instrument, radius_m: float) -> DetectorPlane:
     ny, nx = instrument.shape
     pixels = (scattering.reshape(ny, nx, 3), solid_angle.reshape(ny, nx), polarisation.reshape(ny, nx))
     nodes = (node_scattering, to_rows, to_columns)
-    steps = (change_of_direction(fast), change_of_direction(slow))
-    coarse = (coarse_scattering, *steps, coarse_to_rows, coarse_to_columns)
+    coarse = (change_of_direction(fast), change_of_direction(slow), coarse_to_rows, coarse_to_columns)
     return DetectorPlane(*(jnp.asarray(a, float) for a in pixels + nodes + coarse))
 
 

@@ -13,11 +13,22 @@ import numpy as np
 from ..geometries.amplitude_grid import AmplitudeGrid, amplitude_grid, grid_bytes, look_up
 from ..geometries.form_factor import Polyhedron, form_factor, from_mesh, stack
 from ..geometries.shapes import geometry as load_geometry
-from .config import BAD_KINDS, BackgroundConfig, BadConfig, BeamConfig, OrientationConfig, SimulationConfig
+from .config import BackgroundConfig, BadConfig, BeamConfig, OrientationConfig, SimulationConfig
 from .diffraction import Pulse, ellipsoid_amplitudes, intensity, particle_amplitudes
 from .fluctuations import background, envelope, smooth_field
-from .hit import AGGREGATE, DEBRIS, DROPLET, EMPTY, MULTI_HIT, SINGLE, WET_PARTICLE, Materials, Scene
-from .hit import sample_scene, slots_needed
+from .hit import (
+    AGGREGATE,
+    DEBRIS,
+    DROPLET,
+    EMPTY,
+    MULTI_HIT,
+    SINGLE,
+    WET_PARTICLE,
+    Materials,
+    Scene,
+    sample_scene,
+    slots_needed,
+)
 from .instrument import PLANCK_TIMES_C_EV_M, Instrument
 from .materials import material
 from .poisson import poisson
@@ -33,9 +44,9 @@ _LARGEST_TABLE_BYTES = 2**29
 class Truth(NamedTuple):
     """What is known of each pattern; arrays with a leading axis of patterns.
 
-    label: (B,) int32, 1 = good; kind: (B,) int32, 0 for a single hit, from 1 on as in `BAD_KINDS`; particles: (B,) int32,
-    bodies in the scene; photons: (B,) float32, expected on good pixels, background aside; background: (B,) float32, the
-    same of the background; photon_energy_ev: (B,) float32; scene: see `Scene`, each field with a leading axis.
+    label: (B,) int32, 1 = good; kind: (B,) int32, 0 for a single hit, from 1 on as in `BAD_KINDS`; particles: (B,)
+    int32, bodies in the scene; photons: (B,) float32, expected on good pixels, background aside; background: (B,)
+    float32, the same of the background; photon_energy_ev: (B,) float32; scene: see `Scene`, with a leading axis.
     """
 
     label: Array
@@ -195,7 +206,7 @@ class SimulatedSource:
         return Patterns(counts, truth.label, truth)
 
     def expected_photons(self, scene: Scene, pulse_photons, ellipsoids: bool = False) -> jax.Array:
-        """Photons that a scene scatters into each pixel on average, (ny, nx) float32; no fluctuations, background or mask.
+        """Photons that a scene scatters into each pixel on average, (ny, nx) float32: no background, no mask.
 
         A pure function of the scene, differentiable with respect to its diameters, stretches, orientations, positions
         and fluences, and to pulse_photons, the number of photons in the pulse. ellipsoids: whether all bodies are
@@ -228,6 +239,8 @@ def _effects(config: SimulationConfig) -> tuple[str, ...]:
     """The effects that are on, by name; the others are not compiled."""
     on = {
         "pulse_photons": config.beam.pulse_photons is not None,
+        "coherence": config.beam.coherence_length_m > 0,
+        "bandwidth": config.beam.bandwidth > 0,
         "background": any(getattr(config.background, name)[1] > 0 for name in ("uniform", "halo", "streak")),
         "fluctuations": config.fluctuation_strength[1] > 0,
         "envelope": config.envelope_strength[1] > 0,
@@ -241,7 +254,7 @@ def _simulate(setup: _Setup, key, indices, shape: _Shape):
     """Counts and truth in the order of `indices`.
 
     Patterns of one kind are computed in chunks of their own: every pattern runs through the same program whatever
-    the batch, so its photons do not depend on the batch; and single hits do not pay for the other particles of multi-hits.
+    the batch, so its photons do not depend on the batch; and single hits do not pay for the slots of multi-hits.
     """
     # A Weyl sequence: any run of indices holds the stated share of every kind to within a pattern or two.
     place = (indices * jnp.uint32(2654435769) >> 8).astype(jnp.float32) * 2.0**-24
@@ -262,7 +275,7 @@ def _simulate(setup: _Setup, key, indices, shape: _Shape):
                 setup.focus_m,
                 shape.slots,
             )
-            return keys, scene, _pulse(setup, keys[1])
+            return keys, scene, _pulse(setup, shape.effects, keys[1])
 
         keys, scene, pulse = jax.vmap(sample)(indices[positions])
         needed = [_bodies(kind, shape) for kind in shape.kinds]
@@ -271,7 +284,7 @@ def _simulate(setup: _Setup, key, indices, shape: _Shape):
         which_program = jnp.array([distinct.index(slots) for slots in needed])[number]
         scattered = jax.lax.switch(which_program, programs, scene, pulse)
         counts, photons, behind = jax.vmap(partial(_counts, setup, shape.effects))(scattered, keys)
-        energy = pulse.wavenumber * (PLANCK_TIMES_C_EV_M / (2 * math.pi))
+        energy = jnp.asarray(pulse.wavenumber) * (PLANCK_TIMES_C_EV_M / (2 * math.pi))
         kinds = jnp.broadcast_to(kind, positions.shape)
         label = (kinds == SINGLE).astype(jnp.int32)
         return counts, Truth(label, kinds, scene.present.sum(1), photons, behind, energy, scene)
@@ -317,14 +330,15 @@ def _bodies(kind: int, shape: _Shape) -> tuple[slice, slice]:
     }[kind]
 
 
-def _pulse(setup: _Setup, key) -> Pulse:
+def _pulse(setup: _Setup, effects, key) -> Pulse:
     """One pulse's photon energy and direction."""
     beam = setup.config.beam
     normal = jnp.clip(jax.random.normal(key, (3,)), -_PULSE_LIMIT, _PULSE_LIMIT)
     wavenumber = setup.wavenumber * (1 + beam.photon_energy_jitter * normal[0])
     across = beam.pointing_jitter_px * setup.pixel_angle * normal[1:]
     tilt = jnp.append(across, jnp.sqrt(1 - jnp.sum(across**2)) - 1)
-    return Pulse(wavenumber, tilt, jnp.float32(beam.coherence_length_m), jnp.float32(beam.bandwidth))
+    coherence_length_m = beam.coherence_length_m if "coherence" in effects else None
+    return Pulse(wavenumber, tilt, coherence_length_m, beam.bandwidth if "bandwidth" in effects else None)
 
 
 def _photons_per_sr(setup: _Setup, slots: tuple[slice, slice], scene: Scene, pulse: Pulse):
@@ -364,10 +378,15 @@ def _counts(setup: _Setup, effects, scattered, keys):
 
     expected = scattered
     if "fluctuations" in effects:
-        strength, length = between(uniform[1], config.fluctuation_strength), log_between(uniform[2], config.fluctuation_length)
-        expected = expected * smooth_field(k_field, expected.shape, strength, length)
+        strength, length = (
+            between(uniform[1], config.fluctuation_strength),
+            log_between(uniform[2], config.fluctuation_length),
+        )
+        expected = expected * smooth_field(k_field, setup.plane.scattering, len(setup.maps.panel_gain), strength, length)
     if "envelope" in effects:
-        expected = expected * envelope(k_envelope, setup.plane.scattering, between(uniform[3], config.envelope_strength))
+        expected = expected * envelope(
+            k_envelope, setup.plane.scattering, between(uniform[3], config.envelope_strength)
+        )
     total = jnp.sum(expected * good_pixel)
     if "pulse_photons" in effects:
         factor = log_between(uniform[0], config.beam.pulse_photons) * setup.photons_per_unit

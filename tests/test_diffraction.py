@@ -7,7 +7,13 @@ import pytest
 from bodies import tetrahedron
 from onehit.geometries.form_factor import ellipsoid_form_factor, form_factor, from_mesh
 from onehit.geometries.shapes import icosahedron, sphere
-from onehit.simulate.diffraction import intensity, particle_amplitudes, pixel_contrast
+from onehit.simulate.diffraction import (
+    Pulse,
+    ellipsoid_amplitudes,
+    fringe_contrast,
+    intensity,
+    particle_amplitudes,
+)
 from onehit.simulate.hit import Scene
 from onehit.simulate.instrument import PRESETS, InstrumentConfig
 from onehit.simulate.reciprocal import detector_plane, q_map
@@ -23,7 +29,7 @@ def ball(geometry, q):
     return ellipsoid_form_factor(jnp.full(3, 0.5, q.dtype), q)
 
 
-def scene(positions_nm=((0, 0, 0),), diameters_nm=70.0, fluences=1.0, stretch=(1.0, 1, 1), present=True):
+def scene(positions_nm=((0, 0, 0),), diameters_nm=70.0, fluences=1.0, stretch=(1.0, 1, 1), present=True, contrast=1):
     n = len(positions_nm)
     unit = jnp.asarray(TURN, float)
     return Scene(
@@ -34,21 +40,22 @@ def scene(positions_nm=((0, 0, 0),), diameters_nm=70.0, fluences=1.0, stretch=(1
         orientation=jnp.broadcast_to(unit / jnp.linalg.norm(unit), (n, 4)),
         position_m=jnp.asarray(positions_nm, float) * 1e-9,
         fluence=jnp.broadcast_to(jnp.asarray(fluences, float), n),
+        contrast=jnp.broadcast_to(jnp.asarray(contrast, jnp.complex64), n),
     )
 
 
 def waves(instrument, particles, body=ball, radius_m=60e-9):
-    plane = detector_plane(instrument, radius_m)
-    return jax.jit(lambda s: particle_amplitudes(s, plane, instrument.wavenumber, body))(particles), plane
+    """Amplitudes (N, ny, nx) as NumPy arrays."""
+    plane, pulse = detector_plane(instrument, radius_m), Pulse(instrument.wavenumber)
+    return np.asarray(jax.jit(lambda s: particle_amplitudes(s, plane, pulse, body))(particles))
 
 
-def pattern(instrument, particles, body=ball, radius_m=60e-9):
-    plane = detector_plane(instrument, radius_m)
+def pattern(instrument, particles, body=ball, radius_m=60e-9, **pulse):
+    plane, pulse = detector_plane(instrument, radius_m), Pulse(instrument.wavenumber, **pulse)
 
     @jax.jit
     def run(particles):
-        amplitude = particle_amplitudes(particles, plane, instrument.wavenumber, body)
-        return intensity(amplitude, particles, plane, instrument.wavenumber)
+        return intensity(particle_amplitudes(particles, plane, pulse, body), particles, plane, pulse)
 
     return np.asarray(run(particles), float)
 
@@ -62,25 +69,27 @@ def of_mesh(mesh):
 
 
 def test_a_sphere_of_triangles_scatters_like_a_sphere():
-    amplitude, _ = waves(PRESET, scene(), of_mesh(sphere()))
+    amplitude = waves(PRESET, scene(), of_mesh(sphere()))
     closed = ellipsoid_closed_form(35.0, q_map(PRESET) * 1e-9)
-    assert relative_l2(np.asarray(amplitude[0]), closed) < 0.001
+    assert relative_l2(amplitude[0], closed) < 0.001
 
 
 def test_a_stretched_and_turned_ball_is_that_ellipsoid():
     stretch = np.array([1.5, 0.8, 1 / 1.2])
-    amplitude, _ = waves(PRESET, scene(stretch=stretch, diameters_nm=60.0))
+    particle = scene(stretch=stretch, diameters_nm=60.0)
     turned = q_map(PRESET) * 1e-9 @ orientation_matrix(TURN)
     closed = ellipsoid_closed_form(30 * stretch, turned)
-    assert relative_l2(np.asarray(amplitude[0]), closed) < 1e-4
+    assert relative_l2(waves(PRESET, particle)[0], closed) < 1e-4
+    at_pixels = ellipsoid_amplitudes(particle, detector_plane(PRESET, 60e-9), Pulse(PRESET.wavenumber))
+    assert relative_l2(np.asarray(at_pixels[0]), closed) < 1e-5
 
 
 def test_a_stretched_and_turned_mesh_is_that_mesh():
     stretch, mesh = np.array([1.2, 0.8, 1 / 0.96]), tetrahedron()
-    amplitude, _ = waves(SMALL, scene(stretch=stretch), of_mesh(mesh), radius_m=110e-9)
+    amplitude = waves(SMALL, scene(stretch=stretch), of_mesh(mesh), radius_m=110e-9)
     particle = mesh.vertices * stretch @ orientation_matrix(TURN).T * 70
     direct = mesh_form_factor(particle, mesh.faces, q_map(SMALL) * 1e-9).reshape(SMALL.shape)
-    assert relative_l2(np.asarray(amplitude[0]), direct) < 1e-4
+    assert relative_l2(amplitude[0], direct) < 1e-4
 
 
 def test_scattered_power_is_the_square_of_the_projected_thickness():
@@ -91,8 +100,9 @@ def test_scattered_power_is_the_square_of_the_projected_thickness():
     assert cross_section == pytest.approx(2 * np.pi * 35**4, rel=0.02)
 
 
-def test_intensity_is_linear_in_fluence_and_absent_particles_are_dark():
+def test_brightness_follows_fluence_and_contrast_and_absent_particles_are_dark():
     one = pattern(SMALL, scene())
+    np.testing.assert_allclose(pattern(SMALL, scene(contrast=-3 + 4j)), 25 * one, rtol=1e-5)
     np.testing.assert_allclose(pattern(SMALL, scene(fluences=3.0)), 3 * one, rtol=1e-5)
     pair = scene([(0, 0, 0), (200, 50, 0)], present=[True, False])
     np.testing.assert_allclose(pattern(SMALL, pair), one, rtol=1e-4, atol=1e-6 * one.max())
@@ -146,9 +156,9 @@ def test_a_pair_interferes_as_summed_and_averaged_over_each_pixel(second):
 
 def test_interference_fringes_finer_than_pixels_wash_out():
     plane = detector_plane(PRESET, 60e-9)
-    near, far = (np.asarray(pixel_contrast(plane, PRESET.wavenumber, jnp.array([x, 0, 0]))) for x in (1e-8, 1.5e-6))
+    pulse = Pulse(PRESET.wavenumber)
+    near, far = (np.asarray(fringe_contrast(plane, pulse, jnp.array([x, 0, 0]))) for x in (1e-8, 1.5e-6))
     assert (near > 0.999).all()
-    # 1.5 um: 2 pi / 12.4 radians a pixel, times 16.
     step = PRESET.wavenumber * PRESET.pixel_size_m / PRESET.distance_m * 1.5e-6
     assert far[64, 64] == pytest.approx(np.sinc(step / (2 * np.pi)), rel=1e-3)
 
@@ -156,12 +166,12 @@ def test_interference_fringes_finer_than_pixels_wash_out():
 def test_three_particles_add_coherently():
     positions = np.array([(0, 0, 0), (120, -40, 30), (-60, 150, -80)], float)
     got = pattern(SMALL, scene(positions))
-    plane = detector_plane(SMALL, 60e-9)
+    plane, pulse = detector_plane(SMALL, 60e-9), Pulse(SMALL.wavenumber)
     one = ellipsoid_closed_form(35.0, q_map(SMALL) * 1e-9)
     wave = one[..., None] * np.exp(-1j * q_map(SMALL) * 1e-9 @ positions.T)
     expected = (np.abs(wave) ** 2).sum(-1)
     for i, j in ((0, 1), (0, 2), (1, 2)):
-        contrast = pixel_contrast(plane, SMALL.wavenumber, jnp.asarray((positions[j] - positions[i]) * 1e-9))
+        contrast = fringe_contrast(plane, pulse, jnp.asarray((positions[j] - positions[i]) * 1e-9))
         expected = expected + 2 * np.asarray(contrast) * (wave[..., i] * wave[..., j].conj()).real
     assert relative_l2(got, expected) < 1e-3
 
@@ -172,6 +182,41 @@ def test_moving_all_particles_together_changes_nothing():
     assert relative_l2(moved, got) < 1e-3
 
 
+# ---- the pulse
+
+
+def test_a_tilted_beam_moves_the_pattern():
+    """By three pixels: at small angles the pattern is that of a detector shifted likewise."""
+    shift = 3
+    angle = shift * PRESET.pixel_size_m / PRESET.distance_m
+    tilt = jnp.array([np.sin(angle), 0, np.cos(angle) - 1])
+    tilted, straight = pattern(PRESET, scene(), tilt=tilt), pattern(PRESET, scene())
+    assert relative_l2(tilted[32:96, 32 + shift : 96 + shift], straight[32:96, 32:96]) < 0.01
+    assert relative_l2(tilted[32:96, 32:96], straight[32:96, 32:96]) > 0.1
+
+
+def fringes(**pulse):
+    """Interference of two equal balls, (ny, nx), over what it is at most; the two 300 nm apart along x."""
+    pair = scene([(0, 0, 0), (300, 0, 0)])
+    alone = 2 * pattern(PRESET, scene())
+    return pattern(PRESET, pair, **pulse) - alone
+
+
+def test_fringes_fade_with_partial_coherence():
+    assert relative_l2(fringes(coherence_length_m=300e-9), np.exp(-0.5) * fringes()) < 1e-3
+
+
+def test_a_bandwidth_averages_the_fringes_over_wavenumbers():
+    """Against the sum over wavenumbers, at fixed amplitudes of the balls: what moves are the fringes."""
+    bandwidth, shifts = 0.02, np.linspace(-4, 4, 41)
+    weight = np.exp(-(shifts**2) / 2)
+    path = q_map(PRESET)[..., 0] * 300e-9
+    closed = 2 * ellipsoid_closed_form(35.0, q_map(PRESET) * 1e-9) ** 2
+    average = sum(w * np.cos(path * (1 + bandwidth * s)) for w, s in zip(weight, shifts, strict=True)) / weight.sum()
+    sinc = np.sinc(PRESET.wavenumber * PRESET.pixel_size_m / PRESET.distance_m * 300e-9 / (2 * np.pi))
+    assert relative_l2(fringes(bandwidth=bandwidth), closed * average * sinc) < 5e-3
+
+
 # ---- gradients
 
 
@@ -179,15 +224,14 @@ def test_gradients_are_finite_and_right():
     """Of a weighted sum of an expected pattern, with respect to diameter and position, against differences."""
     mesh = tetrahedron()
     with jax.enable_x64():
-        plane = detector_plane(SMALL, 110e-9)
+        plane, pulse = detector_plane(SMALL, 110e-9), Pulse(SMALL.wavenumber)
         weight = jnp.asarray(np.random.default_rng(0).random(SMALL.shape))
         body = of_mesh(mesh)
 
         @jax.jit
         def loss(x):
             particles = scene(jnp.stack([jnp.zeros(3), x[1:4], x[4:7]]), x[0], present=[True, True, False])
-            amplitude = particle_amplitudes(particles, plane, SMALL.wavenumber, body)
-            image = intensity(amplitude, particles, plane, SMALL.wavenumber)
+            image = intensity(particle_amplitudes(particles, plane, pulse, body), particles, plane, pulse)
             return jnp.log(jnp.sum(image * weight))
 
         x = jnp.array([70.0, 120.0, -30.0, 60.0, 400.0, 0.0, 0.0])

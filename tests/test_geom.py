@@ -145,6 +145,7 @@ def test_a_block_across_panels_is_written_panel_by_panel(tmp_path):
     preset = replace(binned(PRESETS["agipd-1m"], 16), bad_blocks=((30, 65, 2, 4),))
     write_geom(preset, tmp_path / "out.geom")
     again = read_geom(tmp_path / "out.geom").instrument(PRESET)
+    assert [(tmp_path / "out.geom").read_text().count(f"min_ss = {row}\n") for row in (30, 32, 64)] == [1, 2, 2]
     assert again.bad_blocks == ((30, 31, 2, 4), (32, 63, 2, 4), (64, 65, 2, 4))
     np.testing.assert_array_equal(hidden_pixels(again), hidden_pixels(preset))
 
@@ -160,6 +161,9 @@ def test_the_command_line_takes_a_geometry_file(tmp_path):
         InstrumentConfig(geometry_file=path, shape=(16, 16)).instrument()
     with pytest.raises(InputError, match=r"panel b reaches to z = -0\.00105 m, upstream"):
         InstrumentConfig(geometry_file=path, distance_m=0.003).instrument()
+    path = str(write(tmp_path, TEXT.replace("b/ss = - 1x", "b/ss = -1x -0.5z")))
+    with pytest.raises(InputError, match=r"panel b reaches to z = -0\.0001 m, upstream"):
+        InstrumentConfig(geometry_file=path, distance_m=0.0041).instrument()
 
 
 def swap(old, new):
@@ -178,6 +182,7 @@ def swap(old, new):
         (swap("res = 10000\n", ""), "panel a has no res"),
         (swap("a/fs = x", "a/fs = 3"), "line 20: a/fs is '3'; a direction such as"),
         (swap("a/fs = x", "a/fs = x x"), "a direction such as"),
+        (swap("a/fs = x", "a/fs = 0.9x 0.1y"), "a direction such as"),
         (swap("a/fs = x", "a/fs = 0.01x"), "its length must be about one pixel"),
         (swap("a/fs = x", "a/fs = 1e999x"), "its length must be about one pixel"),
         (swap("a/ss = -1.0 y", "a/ss = -1.0x +0.01y"), "nearly parallel to fs, x"),

@@ -1,31 +1,60 @@
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import onehit.simulate.source  # noqa: F401  (registers the configuration as a pytree)
 import pytest
-from onehit.simulate.config import SimulationConfig
-from onehit.simulate.hit import body_to_laboratory, sample_scene
+from onehit.simulate.config import BadConfig, BeamConfig, SimulationConfig
+from onehit.simulate.hit import (
+    AGGREGATE,
+    DEBRIS,
+    DROPLET,
+    ELLIPSOID,
+    EMPTY,
+    MULTI_HIT,
+    SINGLE,
+    WET_PARTICLE,
+    Materials,
+    beam_profile,
+    body_to_laboratory,
+    sample_scene,
+)
 from scipy import stats
 
 N, SLOTS = 4000, 5
-CIRCUMRADIUS = jnp.array([0.591, 0.888])
+CIRCUMRADIUS = jnp.array([0.591, 0.888, 0.7])  # two geometries of the sample, one of debris
 FOCUS_M = 1.5e-6
-WIDE = SimulationConfig(diameter_nm=(38.0, 120.0), stretch=0.2, separation=(1.0, 4.0))
-CLOSE = SimulationConfig(diameter_nm=(38.0, 120.0), stretch=0.2, separation=(0.2, 2.0))
+MATERIALS = Materials(*(jnp.complex64(n) for n in (1.0, 2.0, 3.0)))
+BASE = SimulationConfig(geometry=("icosahedron", "torus"), beam=BeamConfig(offset=0.0), particles=(2, 5))
+WIDE = replace(BASE, diameter_nm=(38.0, 120.0), stretch=0.2, separation=(1.0, 4.0))
+CLOSE = replace(WIDE, separation=(0.2, 2.0))
+OFF_CENTRE = replace(WIDE, beam=BeamConfig(offset=0.5))
 
 
-def scenes(config, single, count=N):
+@jax.jit
+def _sample(config, keys, kind):
     def one(key):
-        return sample_scene(key, jnp.bool_(single), config, CIRCUMRADIUS, FOCUS_M, SLOTS)
+        return sample_scene(key, 0, kind, config, CIRCUMRADIUS, MATERIALS, FOCUS_M, SLOTS)
 
-    scene = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(11), count))
+    return jax.vmap(one)(keys)
+
+
+def scenes(config, kind):
+    """N scenes, in float64."""
+    scene = _sample(config, jax.random.split(jax.random.key(11), N), jnp.int32(kind))
     return jax.tree.map(lambda a: np.asarray(a, float) if a.dtype == jnp.float32 else np.asarray(a), scene)
+
+
+def circumscribed(scene):
+    factor = np.where(scene.geometry == ELLIPSOID, 0.5, np.asarray(CIRCUMRADIUS, float)[scene.geometry])
+    return scene.diameter_m * factor * scene.stretch.max(-1)
 
 
 @pytest.fixture(scope="module", params=[WIDE, CLOSE], ids=["apart", "overlapping along the beam"])
 def multi(request):
-    scene = scenes(request.param, single=False)
-    radius = scene.diameter_m * np.asarray(CIRCUMRADIUS)[scene.geometry] * scene.stretch.max(-1)
-    return request.param, scene, radius
+    scene = scenes(request.param, MULTI_HIT)
+    return request.param, scene, circumscribed(scene)
 
 
 def pairs(scene):
@@ -80,9 +109,24 @@ def test_sizes_geometries_and_brightness(multi):
     low, high = np.array(config.diameter_nm) * 1e-9
     assert stats.kstest(scene.diameter_m.ravel(), stats.uniform(low, high - low).cdf).pvalue > 1e-3
     assert stats.chisquare(np.bincount(scene.geometry.ravel())).pvalue > 1e-3
-    assert (scene.fluence[:, 0] == 1).all()
-    spread = np.log(scene.fluence[:, 1:]).ravel()
+    flat = scenes(replace(config, beam=BeamConfig("flat-top", offset=0.0), separation=(1.0, 1.0)), MULTI_HIT)
+    spread = np.log(flat.fluence[:, 1]).ravel()
     assert stats.kstest(spread, stats.norm(0, config.brightness_spread).cdf).pvalue > 1e-3
+
+
+def test_brightness_follows_the_place_in_the_focus_and_nothing_along_it():
+    config = replace(WIDE, brightness_spread=0.0, beam=BeamConfig(offset=1.0))
+    scene = scenes(config, MULTI_HIT)
+    # Differences of squared distance to the unknown centre are linear in the positions across the beam.
+    log2 = -np.log2(scene.fluence) * (FOCUS_M / 2) ** 2
+    centre2 = log2[:, 0]
+    assert (centre2 <= (FOCUS_M / 2) ** 2 * 1.001).all() and centre2.max() > 0.9 * (FOCUS_M / 2) ** 2
+    place = scene.position_m[:, :, :2]
+    linear = log2 - centre2[:, None] - (place**2).sum(-1)
+    solved = np.linalg.solve(2 * place[:, 1:3], linear[:, 1:3, None])[..., 0]
+    well = np.abs(np.linalg.det(place[:, 1:3] * 1e7)) > 0.5
+    predicted = 2 * np.einsum("ni,nsi->ns", solved, place)
+    np.testing.assert_allclose(predicted[well, 3:], linear[well, 3:], atol=2e-2 * (FOCUS_M / 2) ** 2)
 
 
 def test_stretching_keeps_the_volume(multi):
@@ -97,16 +141,77 @@ def test_stretching_keeps_the_volume(multi):
 
 
 def test_a_single_hit_is_one_particle_at_the_origin():
-    scene = scenes(WIDE, single=True, count=500)
+    scene = scenes(WIDE, SINGLE)
     assert (scene.present == (np.arange(SLOTS) == 0)).all()
     assert (scene.position_m[:, 0] == 0).all() and (scene.fluence[:, 0] == 1).all()
+    assert (scene.contrast[:, 0] == 1).all() and set(scene.geometry[:, 0]) == {0, 1}
+
+
+def test_single_hits_are_uniform_over_the_allowed_disc_of_the_focus():
+    fluence = scenes(OFF_CENTRE, SINGLE).fluence[:, 0]
+    # In a Gaussian focus -log2(fluence) is the squared distance in focus radii, up to a quarter here.
+    assert stats.kstest(-np.log2(fluence) * 4, "uniform").pvalue > 1e-3
+
+
+@pytest.mark.parametrize("profile", ["gaussian", "flat-top"])
+def test_beam_profiles_fall_to_one_half_at_the_rim_of_the_focus(profile):
+    at = jnp.array([[0.0, 0], [0.3, 0.4], [0, 0.5], [2.0, 0]]) * FOCUS_M
+    value = np.asarray(beam_profile(profile, at, FOCUS_M))
+    np.testing.assert_allclose(value, [1, 0.5, 0.5, 0], atol=1e-4)
 
 
 def test_touching_particles_larger_than_the_focus_still_do_not_overlap():
-    huge = SimulationConfig(diameter_nm=(1500.0, 2000.0))
-    scene = scenes(huge, single=False, count=500)
+    scene = scenes(replace(BASE, diameter_nm=(1500.0, 2000.0)), MULTI_HIT)
     np.testing.assert_array_equal(scene.stretch, 1)
-    radius = scene.diameter_m * np.asarray(CIRCUMRADIUS)[scene.geometry]
     i, j, both = pairs(scene)
+    radius = circumscribed(scene)
     distance = np.linalg.norm(scene.position_m[:, i] - scene.position_m[:, j], axis=-1)
     assert ((distance / (radius[:, i] + radius[:, j]))[both] > 1 - 1e-5).all()
+
+
+# ---- other bad shots
+
+
+def test_a_droplet_is_one_ellipsoid_of_its_material():
+    scene = scenes(WIDE, DROPLET)
+    assert (scene.present == (np.arange(SLOTS) == 0)).all()
+    assert (scene.geometry[:, 0] == ELLIPSOID).all() and (scene.contrast[:, 0] == 2).all()
+    np.testing.assert_allclose(scene.stretch[:, 0, 0], scene.stretch[:, 0, 1], rtol=1e-5)
+    ratio = np.log(scene.stretch[:, 0, 2] / scene.stretch[:, 0, 0])
+    assert ratio.std() == pytest.approx(BadConfig().droplet_stretch, rel=0.05)
+    low, high = np.log(np.array(BadConfig().droplet_diameter_nm) * 1e-9)
+    assert stats.kstest(np.log(scene.diameter_m[:, 0]), stats.uniform(low, high - low).cdf).pvalue > 1e-3
+
+
+def test_a_wet_particle_is_inside_its_droplet():
+    scene = scenes(WIDE, WET_PARTICLE)
+    assert (scene.present == (np.arange(SLOTS) < 2)).all()
+    assert (scene.geometry[:, 0] == ELLIPSOID).all() and set(scene.geometry[:, 1]) == {0, 1}
+    inner = scene.diameter_m[:, 0] * scene.stretch[:, 0].min(-1) / 2
+    assert (circumscribed(scene)[:, 1] <= inner).all()
+    np.testing.assert_array_equal(scene.position_m[:, :2], 0)
+    # The particle displaces the water: the sum of contrasts inside it is the particle's.
+    assert (scene.contrast[:, 0] == 2).all() and (scene.contrast[:, :2].sum(1) == 1).all()
+
+
+def test_a_clump_is_of_spheres_that_touch_and_do_not_overlap():
+    scene = scenes(replace(WIDE, bad=BadConfig(aggregate_spheres=(2, SLOTS))), AGGREGATE)
+    assert set(scene.present.sum(1)) == {2, 3, 4, 5}
+    assert (scene.geometry == ELLIPSOID).all() and (scene.contrast == 3).all()
+    np.testing.assert_allclose(scene.stretch, 1, rtol=1e-6)
+    i, j, both = pairs(scene)
+    distance = np.linalg.norm(scene.position_m[:, i] - scene.position_m[:, j], axis=-1)
+    gap = np.where(both, distance / ((scene.diameter_m[:, i] + scene.diameter_m[:, j]) / 2), np.inf)
+    assert gap.min() > 1 - 1e-4
+    touching = gap < 1 + 1e-4
+    for slot in range(1, SLOTS):  # each touches one that came before it
+        assert (touching[:, j == slot].any(1) | ~scene.present[:, slot]).all()
+
+
+def test_debris_is_one_piece_of_its_own_geometry_and_an_empty_shot_is_empty():
+    scene = scenes(WIDE, DEBRIS)
+    assert (scene.present == (np.arange(SLOTS) == 0)).all()
+    assert (scene.geometry[:, 0] == 2).all() and (scene.contrast[:, 0] == 3).all()
+    low, high = np.log(np.array(BadConfig().debris_diameter_nm) * 1e-9)
+    assert stats.kstest(np.log(scene.diameter_m[:, 0]), stats.uniform(low, high - low).cdf).pvalue > 1e-3
+    assert not scenes(WIDE, EMPTY).present.any()

@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from onehit.simulate import source as source_module
-from onehit.simulate.config import SimulationConfig
+from onehit.simulate.config import BackgroundConfig, SimulationConfig
 from onehit.simulate.instrument import InstrumentConfig
+from onehit.simulate.readout_config import ReadoutConfig
 from onehit.simulate.source import SimulatedSource
 from oracles import relative_l2
 from scipy import stats
@@ -19,10 +20,10 @@ CONFIG = SimulationConfig(
     geometry=("icosahedron", "cube"),
     particles=(2, 3),
     photons=(1e3, 1e5),
-    background=(0.0, 0.5),
+    background=BackgroundConfig(uniform=(0.0, 0.5)),
     fluctuation_strength=(0.0, 0.3),
     envelope_strength=(0.0, 0.2),
-    bad_pixels=0.05,
+    readout=ReadoutConfig(dead_pixels=0.05),
 )
 BATCH = 24
 
@@ -101,15 +102,16 @@ def test_truth_is_consistent(batch, expectation):
     low, high = np.array(CONFIG.diameter_nm) * 1e-9
     assert ((truth.scene.diameter_m >= low * 0.999) & (truth.scene.diameter_m <= high * 1.001)).all()
     assert set(truth.scene.geometry.ravel()) == {0, 1}
+    np.testing.assert_array_equal(truth.kind == 0, batch.label == 1)
     assert_same(truth, expectation.truth)  # noise is the last thing that happens
 
 
 def test_photons_on_good_pixels_are_as_many_as_the_truth_says(noisy, batch, expectation):
     good = ~noisy.bad_pixel
-    total = expectation.counts.sum((1, 2), dtype=float) - batch.truth.background * good.sum()
+    total = expectation.counts.sum((1, 2), dtype=float) - batch.truth.background
     np.testing.assert_allclose(total, batch.truth.photons, rtol=1e-4)
     assert ((batch.truth.photons > 999) & (batch.truth.photons < 1.001e5)).all()
-    assert ((batch.truth.background >= 0) & (batch.truth.background <= 0.5)).all()
+    assert ((batch.truth.background >= 0) & (batch.truth.background <= 0.5 * good.sum())).all()
     assert np.ptp(np.log(batch.truth.photons)) > 2
 
 
@@ -129,6 +131,7 @@ def test_counts_are_poisson_about_the_expectation(batch, expectation):
     chi2 = ((batch.counts - rate) ** 2 / np.where(bright, rate, 1))[bright]
     # Each term has mean 1 and variance 2 + 1 / rate.
     assert abs(chi2.sum() - bright.sum()) < 4 * np.sqrt((2 + 1 / rate[bright]).sum())
+    assert abs(batch.counts.sum() - rate.sum()) < 4 * np.sqrt(rate.sum())
     dim = (rate > 0) & ~bright
     assert stats.poisson(rate[dim].sum()).cdf(batch.counts[dim].sum()) == pytest.approx(0.5, abs=0.4999)
 
@@ -151,7 +154,7 @@ def test_changing_a_number_does_not_compile_anew(noisy):
         diameter_nm=(60.0, 77.0),  # the largest decides how big the table is
         separation=(1.2, 3.0),
         brightness_spread=0.1,
-        background=(0.1, 0.2),
+        background=BackgroundConfig(uniform=(0.1, 0.2)),
         fluctuation_strength=(0.1, 0.2),
         fluctuation_length=(0.2, 0.4),
         envelope_strength=(0.1, 0.3),

@@ -59,13 +59,13 @@ class TrainConfig:
     data: Path | None = None
     """Labelled HDF5 file (counts, label, bad_pixel) to train on instead of simulating; its last fifth validates."""
     network: NetworkConfig = field(default_factory=NetworkConfig)
-    steps: int = 600
+    steps: int = 1200
     """Optimiser steps."""
-    batch_size: int = 64
+    batch_size: int = 32
     """Patterns a step."""
-    vary_masks: bool = True
-    """Hide random parts of the training patterns (beamstop, strip, half the detector), so that the classifier
-    does not take another detector's shadows for fringes."""
+    vary_masks: bool = False
+    """Hide random parts of the training patterns (beamstop, strip, half the detector), so that the classifier does not
+    take another detector's shadows for fringes. Takes longer to learn."""
     learning_rate: float = 2e-3
     """Peak learning rate (AdamW; linear warm-up over the first twentieth, then cosine decay to zero)."""
     weight_decay: float = 1e-4
@@ -74,7 +74,7 @@ class TrainConfig:
     """Simulated patterns, from a seed of their own, that the threshold is frozen on."""
     false_positive_rate: float = 0.005
     """Largest share of bad validation patterns that the frozen threshold lets through."""
-    checkpoint_every: int = 200
+    checkpoint_every: int = 300
     """Steps between checkpoints."""
     seed: int = 0
     """Seed of the patterns and of the network's first weights."""

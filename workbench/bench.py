@@ -68,7 +68,7 @@ def _patterns(command: Bench) -> list[dict[str, Any]]:
             prepared = time.perf_counter()
             jax.block_until_ready(source.patterns(range(command.batch)))
             first = time.perf_counter()
-            seconds = _seconds(lambda source=source: source.patterns(range(command.batch)), command.repeats)
+            seconds = _seconds(partial(source.patterns, range(command.batch)), command.repeats)
             target = TARGETS.get(name, 1500 if pixels == 128 and "counted" in name else None)
             if target and name in TARGETS:
                 target *= (256 // pixels) ** 2
@@ -121,7 +121,7 @@ def _growth(command: Bench) -> list[dict[str, Any]]:
     def add(axis: str, values: dict[int, SimulationConfig]) -> None:
         for value, config in values.items():
             source = SimulatedSource(config)
-            seconds = _seconds(lambda: source.patterns(range(64)), command.repeats) / 64
+            seconds = _seconds(partial(source.patterns, range(64)), command.repeats) / 64
             base = rows[-1]["base"] if rows and rows[-1]["axis"] == axis else (value, seconds)
             rows.append({"axis": axis, "value": value, "ms": seconds * 1e3, "base": base})
             rows[-1] |= {"size_ratio": value / base[0], "time_ratio": seconds / base[1]}

@@ -3,6 +3,7 @@
 import difflib
 import os
 import sys
+from dataclasses import MISSING, fields
 from inspect import cleandoc
 
 from ..geometries.errors import InputError
@@ -57,7 +58,8 @@ def _parse(name: str, argv: list[str]):
     if path is not None:
         from ..simulate.config_io import from_json
 
-        given["default"] = from_json(path, name, kind)
+        required = [f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING]
+        given["default"] = from_json(path, name, kind, dict.fromkeys(required, ""))
     description = f"{cleandoc(str(kind.__doc__))}\n\n{_CONFIG_HELP}"
     return tyro.cli(kind, prog=f"onehit {name}", description=description, args=argv, **given)
 

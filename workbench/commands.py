@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
@@ -75,4 +75,46 @@ class Evaluate:
         print_results(run_evaluation(self.evaluate, self.run_directory), self.run_directory)
 
 
-COMMANDS = {"study": Study, "simulate": Simulate, "train": Train, "evaluate": Evaluate}
+@dataclass(frozen=True)
+class Gallery:
+    """Draw every kind of hit and every effect, off and on, as PNG files in a folder."""
+
+    out: Positional[Path]
+    """Folder to draw into."""
+    seed: int = 0
+    """Seed of the patterns."""
+    simulation: Annotated[SimulationConfig, arg(name="")] = field(default_factory=SimulationConfig)
+
+    def run(self) -> None:
+        from .gallery import run_gallery
+
+        run_gallery(self)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Measure how fast and how right the simulation is on this machine."""
+
+    what: Positional[Literal["simulate"]]
+    """What to measure: simulate, for patterns, photon counting, and growth with pixels, particles and edges."""
+    out: Path | None = None
+    """JSON file to write the numbers to."""
+    batch: int = 256
+    """Patterns a batch."""
+    repeats: int = 7
+    """Batches of which the median is taken."""
+
+    def run(self) -> None:
+        from .bench import run_bench
+
+        run_bench(self)
+
+
+COMMANDS = {
+    "study": Study,
+    "simulate": Simulate,
+    "train": Train,
+    "evaluate": Evaluate,
+    "gallery": Gallery,
+    "bench": Bench,
+}
