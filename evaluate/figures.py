@@ -88,9 +88,7 @@ def confusion_figure(summaries: dict[str, dict[str, Any]], threshold: float) -> 
                 rate = count / n if n else 0.0
                 colour = (_RIGHT if right else _WRONG)(rate)
                 panel.fill_between([column - 0.48, column + 0.48], row - 0.48, row + 0.48, color=colour, lw=0)
-                panel.text(
-                    column, row - 0.07, f"{count:,}", ha="center", va="center", fontsize=13, color=_INK
-                )
+                panel.text(column, row - 0.07, f"{count:,}", ha="center", va="center", fontsize=13, color=_INK)
                 share = f"{format_rate(rate)} %" if n else "–"
                 panel.text(column, row + 0.23, share, ha="center", va="center", fontsize=9, color=_MUTED)
         panel.set(xlim=(-0.5, 1.5), ylim=(1.5, -0.5), aspect="equal")
@@ -140,9 +138,7 @@ def gallery_figure(
     """
     frames = np.asarray(counts, dtype=np.float32)
     if frames.ndim != 3 or not len(frames):
-        raise InputError(
-            f"counts have shape {frames.shape}; expected (N, H, W): add an axis to a single frame"
-        )
+        raise InputError(f"counts have shape {frames.shape}; expected (N, H, W): add an axis to a single frame")
     if len(titles) != len(frames):
         raise InputError(f"there are {len(titles)} titles for {len(frames)} patterns; expected one each")
     bad = np.zeros(frames.shape[1:], bool) if bad_pixel is None else np.asarray(bad_pixel, dtype=bool)
@@ -161,9 +157,7 @@ def gallery_figure(
     norm = SymLogNorm(linthresh=1, linscale=0.35, vmin=0, vmax=max(2.0, brightest), clip=False)
     image = None
     for panel, frame, title in zip(axes, frames, titles, strict=False):
-        image = panel.imshow(
-            frame, norm=norm, cmap=_PHOTONS.with_extremes(bad=_GREY), interpolation="nearest"
-        )
+        image = panel.imshow(frame, norm=norm, cmap=_PHOTONS.with_extremes(bad=_GREY), interpolation="nearest")
         panel.set_title(title, fontsize=8.5)
         panel.set(xticks=[], yticks=[])
         panel.spines[:].set(visible=True, color="#CCCCCC", linewidth=0.6)
@@ -243,9 +237,7 @@ def _figure(
 def _log_from_zero(axes: Axes, which: str, smallest: float) -> None:
     """Make axis `which` run from 0 to 1, logarithmic above the smallest rate that the numbers can show."""
     set_scale, set_limits, axis = (
-        (axes.set_xscale, axes.set_xlim, axes.xaxis)
-        if which == "x"
-        else (axes.set_yscale, axes.set_ylim, axes.yaxis)
+        (axes.set_xscale, axes.set_xlim, axes.xaxis) if which == "x" else (axes.set_yscale, axes.set_ylim, axes.yaxis)
     )
     decades = range(int(np.ceil(np.log10(smallest) - 1e-9)), 1)
     set_scale("symlog", linthresh=smallest, linscale=0.4)

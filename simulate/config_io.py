@@ -28,7 +28,8 @@ def to_json(**configs: Any) -> str:
 def from_json(path: str | Path, name: str, kind: type[T], missing: dict[str, Any] | None = None) -> T:
     """The configuration of that name from such a JSON file, or from one that holds just it.
 
-    missing: values of fields that the file need not have. Raises InputError for a file that cannot be read, an unknown key (with the nearest known one), or a wrong type.
+    missing: values of fields that the file need not have. Raises InputError for a file that cannot be read, an unknown
+    key (with the nearest known one), or a wrong type.
     """
     try:
         content = json.loads(Path(path).read_text())

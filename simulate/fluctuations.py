@@ -35,7 +35,8 @@ def smooth_field(key, scattering, panels: int, strength, length) -> jax.Array:
 def envelope(key, scattering, strength) -> jax.Array:
     """Factor (ny, nx): random modulation along the radius and random two- and fourfold modulation around it.
 
-    scattering: (ny, nx, 3), q / k of the pixels; strength: standard deviation of the log of either part. The
+    scattering: (ny, nx, 3), q / k of the pixels; strength: standard deviation of the log of either part, of the angular
+    one in the corners. The
     radial part is a random cosine series of up to three periods out to the corner; the angular part grows with the
     radius, as it must vanish on the axis.
     """
@@ -49,10 +50,10 @@ def envelope(key, scattering, strength) -> jax.Array:
     radial = jnp.sum(amplitude * jnp.cos(jnp.pi * order * radius[..., None] + phase), -1)
     angle = jnp.arctan2(scattering[..., 1], scattering[..., 0])
     a = normal[6:]
-    angular = radius * (
-        a[0] * jnp.cos(2 * angle) + a[1] * jnp.sin(2 * angle) + a[2] * jnp.cos(4 * angle) + a[3] * jnp.sin(4 * angle)
-    )
-    return jnp.exp(strength * (radial + angular) - strength**2)
+    twofold = a[0] * jnp.cos(2 * angle) + a[1] * jnp.sin(2 * angle)
+    fourfold = a[2] * jnp.cos(4 * angle) + a[3] * jnp.sin(4 * angle)
+    angular = radius * (twofold + fourfold) / jnp.sqrt(2.0)
+    return jnp.exp(strength * (radial + angular) - strength**2 * (1 + radius**2) / 2)
 
 
 def background(key, scattering, config: BackgroundConfig) -> jax.Array:

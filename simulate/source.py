@@ -382,7 +382,8 @@ def _counts(setup: _Setup, effects, scattered, keys):
             between(uniform[1], config.fluctuation_strength),
             log_between(uniform[2], config.fluctuation_length),
         )
-        expected = expected * smooth_field(k_field, setup.plane.scattering, len(setup.maps.panel_gain), strength, length)
+        panels = len(setup.maps.panel_gain)
+        expected = expected * smooth_field(k_field, setup.plane.scattering, panels, strength, length)
     if "envelope" in effects:
         expected = expected * envelope(
             k_envelope, setup.plane.scattering, between(uniform[3], config.envelope_strength)

@@ -46,9 +46,7 @@ def test_normalised_is_centred_with_volume_equivalent_diameter_one():
     mesh = box(corner=(3e-9, 0, 0), size=(1e-9, 2e-9, 3e-9)).normalised()
     assert mesh.volume == pytest.approx(np.pi / 6, rel=1e-12)
     np.testing.assert_allclose(mesh.centroid, 0, atol=1e-14)
-    np.testing.assert_allclose(
-        np.ptp(mesh.vertices, axis=0) * 3, np.ptp(mesh.vertices[:, 2]) * np.arange(1, 4)
-    )
+    np.testing.assert_allclose(np.ptp(mesh.vertices, axis=0) * 3, np.ptp(mesh.vertices[:, 2]) * np.arange(1, 4))
 
 
 def test_longest_extent_of_many_corners_is_that_of_all_pairs():
@@ -81,9 +79,7 @@ def test_a_mesh_cannot_be_changed_behind_its_cached_volume():
 # ---- merged faces
 
 
-@pytest.mark.parametrize(
-    ("make", "n_faces", "n_edges"), [(icosahedron, 20, 30), (soccer_ball, 32, 90), (cube, 6, 12)]
-)
+@pytest.mark.parametrize(("make", "n_faces", "n_edges"), [(icosahedron, 20, 30), (soccer_ball, 32, 90), (cube, 6, 12)])
 def test_coplanar_triangles_merge_however_the_solid_is_turned(make, n_faces, n_edges):
     mesh = make()
     for rotation in [Rotation.identity(), *Rotation.random(5, rng=np.random.default_rng(0))]:
@@ -199,9 +195,7 @@ def test_refuses_a_flat_mesh():
 @pytest.mark.parametrize("ending", ["stl", "STL", "obj", "ply", "off", "glb"])
 def test_file_round_trip(tmp_path, ending):
     original, path = soccer_ball(), tmp_path / f"ball.{ending}"
-    trimesh.Trimesh(original.vertices + np.arange(3), original.faces, process=False).export(
-        path, ending.lower()
-    )
+    trimesh.Trimesh(original.vertices + np.arange(3), original.faces, process=False).export(path, ending.lower())
     mesh = load_mesh(path)
     assert mesh.name == "ball"
     assert len(mesh.vertices) == 60  # STL repeats each corner for each triangle

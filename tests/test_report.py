@@ -86,9 +86,7 @@ def test_names_are_text_not_markup(report):
 
 
 def test_geometries_alone_are_enough(tmp_path):
-    html = write_report(
-        tmp_path / "r.html", "Small", {"robustness": {"torus": scored(0, 9, 1)}}, {}
-    ).read_text()
+    html = write_report(tmp_path / "r.html", "Small", {"robustness": {"torus": scored(0, 9, 1)}}, {}).read_text()
     assert "torus" in html
     assert "poster" not in html
     assert "Training" not in html

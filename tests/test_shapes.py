@@ -20,9 +20,7 @@ def test_every_shape_follows_the_size_convention(name):
     assert mesh.name == name
     assert mesh.volume == pytest.approx(np.pi / 6, rel=1e-12)
     np.testing.assert_allclose(mesh.centroid, 0, atol=1e-14)
-    assert f"longest extent {mesh.longest_extent:.3f}" in GEOMETRIES[name].__doc__.replace(
-        "(the space diagonal) ", ""
-    )
+    assert f"longest extent {mesh.longest_extent:.3f}" in GEOMETRIES[name].__doc__.replace("(the space diagonal) ", "")
 
 
 @pytest.mark.parametrize("name", GEOMETRIES)
@@ -118,7 +116,5 @@ def test_a_wrong_spec_says_what_would_be_right(spec, message):
 
 
 def test_importing_the_shapes_does_not_import_the_slow_packages():
-    code = (
-        "import sys, onehit.geometries.shapes; sys.exit(bool({'trimesh', 'scipy', 'jax'} & set(sys.modules)))"
-    )
+    code = "import sys, onehit.geometries.shapes; sys.exit(bool({'trimesh', 'scipy', 'jax'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -189,5 +189,3 @@ def _interruptible():
         yield interrupted
     finally:
         signal.signal(signal.SIGINT, before)
-
-

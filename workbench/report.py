@@ -137,6 +137,4 @@ def _inline(png: Path) -> str:
     try:
         return "data:image/png;base64," + b64encode(png.read_bytes()).decode()
     except OSError as error:
-        raise InputError(
-            f"the report's picture {png} cannot be read: {error.strerror}; draw it first"
-        ) from error
+        raise InputError(f"the report's picture {png} cannot be read: {error.strerror}; draw it first") from error
