@@ -193,6 +193,11 @@ class SimulatedSource:
     def _pixel_angle(self) -> float:
         return self.instrument.pixel_size_m / self.instrument.distance_m
 
+    @property
+    def contrast(self) -> jax.Array:
+        """Refractive index of the sample's material minus 1, () complex64."""
+        return self._setup.materials.sample
+
     def reseeded(self, seed: int) -> "SimulatedSource":
         """The same simulation from another seed, its tables shared."""
         other = copy(self)

@@ -1,10 +1,8 @@
 """The training loop: resumable, interruptible, the same patterns whatever happened before."""
 
 import json
-import signal
 import time
 from collections.abc import Callable, Iterable
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +11,7 @@ import numpy as np
 from ..geometries.errors import InputError
 from ..simulate.config_io import from_json, to_json
 from ..simulate.files import FileSource
+from ..simulate.interrupt import interruptible
 from ..simulate.source import Patterns, PatternSource, SimulatedSource
 from .checkpoint import Checkpoint, Checkpoints
 from .classifier import Classifier, empty_checkpoint
@@ -87,7 +86,7 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
         checkpoints.save(Checkpoint(state, standardisation))
 
     start = time.perf_counter()
-    with _interruptible() as interrupted:
+    with interruptible() as interrupted:
         for step in track(range(first, config.steps), "training", config.batch_size):
             patterns = training.patterns(np.arange(step * config.batch_size, (step + 1) * config.batch_size))
             counts, bad = to_size(patterns.counts, training.bad_pixel, config.network.size)
@@ -174,18 +173,3 @@ def _difference(found, wanted, prefix="") -> str:
                 return _difference(there, here, f"{prefix}{name}.")
             return f"its {prefix}{name} is {there}, not {here}"
     return "equal"
-
-
-@contextmanager
-def _interruptible():
-    """Ctrl-C fills the list that this yields instead of raising in the middle of a step."""
-    interrupted: list[bool] = []
-    try:
-        before = signal.signal(signal.SIGINT, lambda *_: interrupted.append(True))
-    except ValueError:  # only the main thread may; elsewhere nobody presses Ctrl-C
-        yield interrupted
-        return
-    try:
-        yield interrupted
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -24,7 +24,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"onehit: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nonehit: interrupted; the same command goes on from here", file=sys.stderr)
+        print("\nonehit: interrupted; give the same command again to go on", file=sys.stderr)
         return 130
     except BrokenPipeError:  # whoever read the output (`| head`) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

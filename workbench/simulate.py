@@ -9,6 +9,7 @@ import numpy as np
 from ..geometries.errors import InputError
 from ..simulate.config_io import to_json
 from ..simulate.files import write_hdf5
+from ..simulate.interrupt import interruptible
 from ..simulate.source import SimulatedSource
 from .commands import Simulate
 from .progress import track
@@ -32,9 +33,12 @@ def run_simulation(command: Simulate) -> None:
         for i in track(blocks, "simulating", _BLOCK):
             first = i * _BLOCK
             yield source.patterns(np.arange(first, min(first + _BLOCK, command.count)))
+            if interrupted:
+                raise KeyboardInterrupt
 
     attributes = {"config": to_json(simulate=command)}
-    write_hdf5(command.out, patterns(), command.count, source.shape, source.bad_pixel, attributes)
+    with interruptible() as interrupted:
+        write_hdf5(command.out, patterns(), command.count, source.shape, source.bad_pixel, attributes)
     print(f"{command.out}: {command.count} patterns of {source.name}")
 
 
