@@ -4,13 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.optimize import minimize
-
 from onehit.simulate import SimulatedSource, SimulationConfig
 from onehit.simulate.config import BackgroundConfig
 from onehit.simulate.fluctuations import background, envelope, smooth_field
 from onehit.simulate.hit import scene_of
 from onehit.simulate.poisson import poisson
+from scipy.optimize import minimize
 
 TURN = jnp.array([[0.5, 0.5, -0.5, 0.5]])
 

@@ -39,7 +39,8 @@ def run_simulation(command: Simulate) -> None:
     attributes = {"config": to_json(simulate=command)}
     with interruptible() as interrupted:
         write_hdf5(command.out, patterns(), command.count, source.shape, source.bad_pixel, attributes)
-    print(f"{command.out}: {command.count} patterns of {source.name}")
+    way = {"table": "looked up in a table", "exact": "summed exactly"}[source.amplitude]
+    print(f"{command.out}: {command.count} patterns of {source.name}, form factors {way}")
 
 
 def _refuse_to_lose(command: Simulate) -> None:
