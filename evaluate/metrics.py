@@ -79,9 +79,10 @@ def rate_interval(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
 def summarise(label: ArrayLike, score: ArrayLike, threshold: float) -> dict[str, Any]:
     """All that a report says of one set of scores, ready for JSON.
 
-    `n_good`, `n_bad`, `auc`, `false_negative_rate`, `false_positive_rate` (fractions, at `threshold`), their
-    numbers `false_negatives` and `false_positives`, `false_negative_rate_at_zero_fp` (at the threshold just
-    above the highest bad score of *these* patterns), and the 95 % interval [low, high] of each rate under
+    `n_good`, `n_bad`, `n_invalid` (scores of -inf: frames that cannot be judged), `auc`, `false_negative_rate`,
+    `false_positive_rate` (fractions, at `threshold`), their numbers `false_negatives` and `false_positives`,
+    `false_negative_rate_at_zero_fp` (at the threshold just above the highest bad score of *these* patterns), and
+    the 95 % interval [low, high] of each rate under
     its name + `_interval`. What cannot be had is None: rates of an absent label, AUC without both.
     The interval at zero false positives takes that threshold as given: it leaves out its own uncertainty.
 
@@ -94,6 +95,7 @@ def summarise(label: ArrayLike, score: ArrayLike, threshold: float) -> dict[str,
     false_negatives = int((good & (scores < threshold)).sum())
     false_positives = int((~good & (scores >= threshold)).sum())
     summary: dict[str, Any] = {"n_good": n_good, "n_bad": n_bad, "auc": None, "auc_interval": None}
+    summary["n_invalid"] = int(np.isneginf(scores).sum())
     summary |= _rate("false_negative_rate", false_negatives, n_good) | {"false_negatives": false_negatives}
     summary |= _rate("false_positive_rate", false_positives, n_bad) | {"false_positives": false_positives}
     at_zero = 0

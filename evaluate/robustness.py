@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..simulate.files import FileSource
-from ..simulate.source import PatternSource, SimulatedSource
+from ..simulate.source import PatternSource, SimulatedSource, as_pictures
 from ..train.classifier import Classifier
 from ..train.loop import Track, no_track, score_source
 from .config import EvaluateConfig
@@ -35,15 +35,11 @@ class Scored(NamedTuple):
 def score_geometries(classifier: Classifier, config: EvaluateConfig, track: Track = no_track) -> dict[str, Scored]:
     """Single and multi-hits of each geometry, scored at the classifier's frozen threshold.
 
-    Raises InputError for an unknown geometry, before anything is scored.
+    Raises InputError for an unknown geometry.
     """
-    from ..geometries.shapes import geometry
-
-    for name in config.geometry:
-        geometry(name)
     result = {}
     for name in config.geometry:
-        source = SimulatedSource(replace(config.test, geometry=(name,)), config.test_seed)
+        source = as_pictures(SimulatedSource(replace(config.test, geometry=(name,)), config.test_seed))
         result[name] = _score(classifier, source, np.arange(config.count), track)
     return result
 

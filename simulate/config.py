@@ -1,10 +1,12 @@
 """What to simulate: the only place that holds the simulation's defaults. Imports no JAX."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
 from ..geometries.errors import InputError
 from .instrument import InstrumentConfig
+from .materials import material
 from .readout_config import ReadoutConfig
 
 Range = tuple[float, float]
@@ -162,12 +164,12 @@ class SimulationConfig:
         if beam.pulse_photons is not None:
             positive["beam.pulse_photons"] = beam.pulse_photons
         for name, (low, high) in positive.items():
-            if not 0 < low <= high:
+            if not 0 < low <= high < math.inf:
                 raise InputError(f"{name} is {low} to {high}; give two positive numbers, smallest first")
         levels = {name: getattr(self, name) for name in ("fluctuation_strength", "envelope_strength")}
         levels |= {f"background.{n}": getattr(background, n) for n in ("uniform", "slope", "halo", "streak")}
         for name, (low, high) in levels.items():
-            if not 0 <= low <= high:
+            if not 0 <= low <= high < math.inf:
                 raise InputError(f"{name} is {low} to {high}; give two numbers >= 0, smallest first")
         for name, value, highest in (
             ("stretch", self.stretch, 1),
@@ -193,10 +195,18 @@ class SimulationConfig:
             )
         if self.orientation.kind == "given" and not self.orientation.quaternions:
             raise InputError("orientation.kind is given, but orientation.quaternions are not: name at least one")
-        if self.orientation.concentration < 0:
+        turn = self.orientation
+        for name, vectors in (("axis", [turn.axis, turn.body_axis]), ("quaternions", turn.quaternions)):
+            if not all(0 < math.hypot(*vector) < math.inf for vector in vectors):
+                raise InputError(f"orientation.{name} holds a vector of no length: give it a direction")
+        if not 0 <= self.orientation.concentration < math.inf:
             raise InputError(f"orientation.concentration is {self.orientation.concentration}; it must be 0 or more")
         if not self.geometry:
             raise InputError("geometry is empty; name at least one")
+        self.readout.check()
+        energy = self.instrument.instrument().photon_energy_ev
+        for name in (self.material, bad.droplet_material, bad.debris_material):
+            material(name, energy)
         return self
 
 

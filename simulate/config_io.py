@@ -19,6 +19,13 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in names}
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file that is never seen half-written."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(text)
+    part.replace(path)
+
+
 def to_json(**configs: Any) -> str:
     """`{"versions": ..., name: configuration, ...}`, as every output carries it."""
     content = {"versions": versions()} | {name: asdict(config) for name, config in configs.items()}
@@ -39,8 +46,14 @@ def from_json(path: str | Path, name: str, kind: type[T], missing: dict[str, Any
         raise InputError(f"{path} is not JSON: {error}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path} holds {type(content).__name__}; an object with the options' names is needed")
-    parts = {key: value for key, value in content.items() if key != "versions"}
-    return from_dict((missing or {}) | parts.get(name, parts), kind, str(path))
+    known = get_type_hints(kind)
+    content.pop("versions", None)
+    section = content.get(name)
+    if isinstance(section, dict) and name not in known:
+        content = section
+    elif isinstance(section, dict):  # a run's config.json, which holds the parts of several commands
+        content = {key: value for key, value in content.items() if key in known}
+    return from_dict((missing or {}) | content, kind, str(path))
 
 
 def from_dict(content: dict[str, Any], kind: type[T], where: str) -> T:

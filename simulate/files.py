@@ -29,11 +29,12 @@ class FileSource:
         self._counts, labels = self._data_set(counts, 3), self._data_set(label, 1)
         self.name = self.path.stem
         self.shape = self._counts.shape[1:]
-        self.label = np.asarray(labels[:], np.int32)
-        if len(self.label) != len(self._counts):
-            raise InputError(f"{path} has {len(self._counts)} frames but {len(self.label)} labels")
-        if not np.isin(self.label, (0, 1)).all():
-            raise InputError(f"{path}: {label} holds {sorted(set(self.label.tolist()))[:5]}; say 1 = good, 0 = bad")
+        given = np.asarray(labels[:])
+        if len(given) != len(self._counts):
+            raise InputError(f"{path} has {len(self._counts)} frames but {len(given)} labels")
+        if not np.isin(given, (0, 1)).all():
+            raise InputError(f"{path}: {label} holds {sorted(set(given.tolist()))[:5]}; say 1 = good, 0 = bad")
+        self.label = given.astype(np.int32)
         self.bad_pixel = np.zeros(self.shape, bool)
         if bad_pixel in self._file:
             self.bad_pixel = np.asarray(self._data_set(bad_pixel, 2)[:], bool)
@@ -49,7 +50,7 @@ class FileSource:
         unique, place = np.unique(indices, return_inverse=True)
         counts = self._counts[unique][place]
         if counts.dtype.kind == "f":
-            broken = indices[~np.isfinite(counts).all((1, 2))]
+            broken = indices[~np.isfinite(counts[:, ~self.bad_pixel]).all(1)]
             if len(broken):
                 raise InputError(
                     f"{self.path}: frame {broken[0]} ({len(broken)} in all) holds NaN or Inf: "
@@ -57,10 +58,15 @@ class FileSource:
                 )
         return Patterns(counts, self.label[indices], None)
 
-    def check(self) -> None:
-        """Read every frame once; raises InputError for the first that is not finite."""
+    def check(self, negative: bool = True) -> None:
+        """Read every frame once; raises InputError for the first not finite, or, unless `negative`, negative."""
         for first in range(0, len(self), _BLOCK):
-            self.patterns(np.arange(first, min(first + _BLOCK, len(self))))
+            counts = self.patterns(np.arange(first, min(first + _BLOCK, len(self)))).counts
+            below = np.flatnonzero((np.asarray(counts)[:, ~self.bad_pixel] < 0).any(1))
+            if len(below) and not negative:
+                raise InputError(
+                    f"{self.path}: frame {first + below[0]} holds negative counts: round them to whole photons first"
+                )
 
     def _data_set(self, name, dimensions) -> h5py.Dataset:
         found = self._file.get(name)

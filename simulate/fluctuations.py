@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from .config import BackgroundConfig
+from .ranges import between
 
 _MODES = 48
 
@@ -63,9 +64,6 @@ def background(key, scattering, config: BackgroundConfig) -> jax.Array:
     from the configuration's ranges, the directions at random.
     """
     uniform = jax.random.uniform(key, (8,))
-
-    def between(u, low_high):
-        return low_high[0] + (low_high[1] - low_high[0]) * u
 
     place = _in_detector_widths(scattering)
     radius = jnp.linalg.norm(place, axis=-1)

@@ -1,5 +1,6 @@
 """What one pulse hits: which bodies, of what, where, and how they are turned: the scene."""
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -7,6 +8,7 @@ import jax.numpy as jnp
 
 from .config import BAD_KINDS, OrientationConfig, SimulationConfig
 from .orientation import given_rotation, preferred_rotation, rotation_about, rotation_matrix, unit_quaternion
+from .ranges import between, log_between
 
 SINGLE = 0
 MULTI_HIT, DROPLET, WET_PARTICLE, DEBRIS, AGGREGATE, EMPTY = range(1, len(BAD_KINDS) + 1)
@@ -65,7 +67,7 @@ def sample_scene(
     bad, n_sample = config.bad, len(config.geometry)
     k_normal, k_uniform = jax.random.split(key)
     # Two draws for everything: each call of the generator costs half a second of compilation.
-    normal = jax.random.normal(k_normal, (slots, 9))
+    normal = jax.random.normal(k_normal, (slots, 8))
     uniform = jax.random.uniform(k_uniform, (slots, 11))
     first = jnp.arange(slots) == 0
     droplet_slot = first & ((kind == DROPLET) | (kind == WET_PARTICLE))
@@ -74,18 +76,18 @@ def sample_scene(
     geometry = jnp.int32(uniform[:, 0] * n_sample)
     n_debris = len(circumradius) - n_sample
     geometry = jnp.where(kind == DEBRIS, n_sample + jnp.int32(uniform[:, 0] * n_debris), geometry)
-    log_stretch = config.stretch * jnp.clip(normal[:, :3], -3, 3)
+    log_stretch = config.stretch * _bounded(normal[:, :3] - normal[:, :3].mean(-1, keepdims=True))
     # A spheroid's polar axis is its z axis.
     spheroid = bad.droplet_stretch * jnp.clip(normal[:, :1], -3, 3) * jnp.array([-1.0, -1.0, 2.0]) / 3
     log_stretch = jnp.where(droplet_slot[:, None], spheroid, jnp.where(sphere, 0.0, log_stretch))
     stretch = jnp.exp(log_stretch - log_stretch.mean(-1, keepdims=True))
 
-    diameter = _between(uniform[:, 1], config.diameter_nm)
+    diameter = between(uniform[:, 1], config.diameter_nm)
     circumscribed = circumradius[geometry] * stretch.max(-1) * diameter  # nm, radius
-    shell = 2 * _between(uniform[:, 2], bad.shell) * jnp.roll(circumscribed, -1) / stretch.min(-1)
-    diameter = jnp.where(kind == DEBRIS, _log_between(uniform[:, 1], bad.debris_diameter_nm), diameter)
-    diameter = jnp.where(sphere, _between(uniform[:, 1], bad.aggregate_diameter_nm), diameter)
-    droplet = jnp.where(kind == WET_PARTICLE, shell, _log_between(uniform[:, 1], bad.droplet_diameter_nm))
+    shell = 2 * between(uniform[:, 2], bad.shell) * jnp.roll(circumscribed, -1) / stretch.min(-1)
+    diameter = jnp.where(kind == DEBRIS, log_between(uniform[:, 1], bad.debris_diameter_nm), diameter)
+    diameter = jnp.where(sphere, between(uniform[:, 1], bad.aggregate_diameter_nm), diameter)
+    droplet = jnp.where(kind == WET_PARTICLE, shell, log_between(uniform[:, 1], bad.droplet_diameter_nm))
     diameter = jnp.where(droplet_slot, droplet, diameter) * 1e-9
     geometry = jnp.where(droplet_slot | sphere, ELLIPSOID, geometry)
 
@@ -205,12 +207,14 @@ def _orientation(config: OrientationConfig, index, normal, uniform):
     return unit_quaternion(normal)
 
 
-def _between(uniform, low_high):
-    return low_high[0] + (low_high[1] - low_high[0]) * uniform
+LARGEST_STRETCH = 3 * math.sqrt(2 / 3)
+"""Three standard deviations of an axis's log-stretch, volume kept, in units of the configuration's `stretch`."""
 
 
-def _log_between(uniform, low_high):
-    return jnp.exp(_between(uniform, (jnp.log(low_high[0]), jnp.log(low_high[1]))))
+def _bounded(log_stretch):
+    """Shrunk, product kept, where an axis exceeds LARGEST_STRETCH: tables are no larger than that needs."""
+    largest = jnp.max(jnp.abs(log_stretch), -1, keepdims=True)
+    return log_stretch * jnp.minimum(1.0, LARGEST_STRETCH / jnp.maximum(largest, 1e-6))
 
 
 def _whole(uniform, fewest_most):

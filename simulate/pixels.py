@@ -81,6 +81,14 @@ def assemble(counts, instrument: Instrument, bad_pixel=None) -> tuple[np.ndarray
     return picture, picture_bad
 
 
+def picture_shape(instrument: Instrument) -> tuple[int, int]:
+    """Rows and columns of the pictures that `assemble` makes."""
+    if not instrument.panels:
+        return instrument.shape
+    rows, columns = _picture(instrument).shape
+    return rows, columns
+
+
 @lru_cache(maxsize=8)
 def _picture(instrument: Instrument) -> np.ndarray:
     """The pixel that each cell of the picture shows, counted along the frame's rows, (H, W) int; -1 in gaps."""

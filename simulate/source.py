@@ -21,6 +21,7 @@ from .hit import (
     DEBRIS,
     DROPLET,
     EMPTY,
+    LARGEST_STRETCH,
     MULTI_HIT,
     SINGLE,
     WET_PARTICLE,
@@ -31,7 +32,9 @@ from .hit import (
 )
 from .instrument import PLANCK_TIMES_C_EV_M, Instrument
 from .materials import material
+from .pixels import assemble
 from .poisson import poisson
+from .ranges import between, log_between
 from .readout import ReadoutMaps, bad_pixels, readout, readout_maps
 from .reciprocal import DetectorPlane, detector_plane
 
@@ -149,10 +152,9 @@ class SimulatedSource:
         meshes = [load_geometry(spec) for spec in specs]
         bodies = [from_mesh(mesh) for mesh in meshes]
         circumradius = np.array([mesh.circumradius for mesh in meshes])
-        # Stretches beyond three standard deviations are cut.
-        largest = config.diameter_nm[1] * 1e-9 * np.exp(3 * config.stretch * np.sqrt(2 / 3))
+        largest = config.diameter_nm[1] * 1e-9 * np.exp(LARGEST_STRETCH * config.stretch)
         if DEBRIS in kinds:
-            debris = config.bad.debris_diameter_nm[1] * 1e-9 * np.exp(3 * config.stretch * np.sqrt(2 / 3))
+            debris = config.bad.debris_diameter_nm[1] * 1e-9 * np.exp(LARGEST_STRETCH * config.stretch)
             largest = max(largest, debris)
         wavenumber = self.instrument.wavenumber
         reach = 1 + _PULSE_LIMIT * config.beam.photon_energy_jitter
@@ -214,7 +216,8 @@ class SimulatedSource:
         """Photons that a scene scatters into each pixel on average, (ny, nx) float32: no background, no mask.
 
         A pure function of the scene, differentiable with respect to its diameters, stretches, orientations, positions
-        and fluences, and to pulse_photons, the number of photons in the pulse. ellipsoids: whether all bodies are
+        and fluences, and to pulse_photons, the number of photons in the pulse. Bodies larger than the configuration's
+        largest, stretched, are beyond its tables: their pattern is wrong. ellipsoids: whether all bodies are
         ellipsoids rather than geometries of the configuration.
         """
         pulse = Pulse(self._setup.wavenumber)
@@ -227,6 +230,25 @@ class SimulatedSource:
         and the square root of its fluence; the bodies are geometries of the configuration."""
         unit = partial(_unit_amplitude, self._setup.amplitudes)
         return particle_amplitudes(scene, self._setup.plane, Pulse(self._setup.wavenumber), unit)
+
+
+class _Pictures:
+    """A source whose frames of several panels are put together to pictures."""
+
+    def __init__(self, source: SimulatedSource):
+        self._source, self.name = source, source.name
+        counts = np.zeros((1, *source.shape), np.int32)
+        picture, self.bad_pixel = assemble(counts, source.instrument, source.bad_pixel)
+        self.shape = picture.shape[1:]
+
+    def patterns(self, indices) -> Patterns:
+        patterns = self._source.patterns(indices)
+        return patterns._replace(counts=assemble(np.asarray(patterns.counts), self._source.instrument)[0])
+
+
+def as_pictures(source: SimulatedSource) -> PatternSource:
+    """The source as classifiers see it: panels where they stand, gaps marked as bad pixels."""
+    return _Pictures(source) if source.instrument.panels else source
 
 
 def _photons_per_unit(instrument: Instrument, profile: str) -> float:
@@ -374,12 +396,6 @@ def _counts(setup: _Setup, effects, scattered, keys):
     config, good_pixel = setup.config, setup.maps.good_pixel
     _, _, k_levels, k_field, k_envelope, k_background, k_noise = keys
     uniform = jax.random.uniform(k_levels, (4,))
-
-    def between(u, low_high):
-        return low_high[0] + (low_high[1] - low_high[0]) * u
-
-    def log_between(u, low_high):
-        return jnp.exp(between(u, (jnp.log(low_high[0]), jnp.log(low_high[1]))))
 
     expected = scattered
     if "fluctuations" in effects:

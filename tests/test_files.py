@@ -53,6 +53,7 @@ def test_a_missing_data_set_is_answered_with_those_there_are(labelled):
         ({"counts": np.zeros((10, 8, 9), "S3")}, "type"),
         ({"label": np.zeros(9)}, "10 frames but 9 labels"),
         ({"label": np.full(10, 3)}, "1 = good, 0 = bad"),
+        ({"label": np.arange(10) % 2 * 0.9}, "1 = good, 0 = bad"),
         ({"bad_pixel": np.zeros((9, 9))}, "bad_pixel has shape"),
     ],
 )
@@ -71,6 +72,22 @@ def test_frames_that_are_not_finite_are_named(labelled, value):
     source.patterns([0, 1])
     with pytest.raises(InputError, match="frame 6"):
         source.check()
+
+
+def test_what_is_under_bad_pixels_does_not_matter(labelled):
+    path, content = labelled
+    rewrite(path, counts=np.where(content["bad_pixel"], np.nan, content["counts"]))
+    FileSource(path).check()
+
+
+def test_negative_counts_are_refused_where_they_would_be_trained_on(labelled):
+    path, content = labelled
+    counts = content["counts"].astype(np.float32)
+    counts[4, ~content["bad_pixel"]] = -1
+    rewrite(path, counts=counts)
+    FileSource(path).check()
+    with pytest.raises(InputError, match="frame 4 holds negative"):
+        FileSource(path).check(negative=False)
 
 
 def test_missing_and_broken_files_are_refused(tmp_path):

@@ -12,6 +12,7 @@ from onehit.simulate.hit import (
     DROPLET,
     ELLIPSOID,
     EMPTY,
+    LARGEST_STRETCH,
     MULTI_HIT,
     SINGLE,
     WET_PARTICLE,
@@ -138,6 +139,11 @@ def test_stretching_keeps_the_volume(multi):
     np.testing.assert_allclose(np.linalg.det(matrix * 1e9), (scene.diameter_m * 1e9) ** 3, rtol=1e-4)
     lengths = np.linalg.norm(matrix, axis=-2)  # columns: the body's axes
     np.testing.assert_allclose(lengths, scene.stretch * scene.diameter_m[..., None], rtol=1e-4)
+
+
+def test_stretches_stay_within_what_tables_are_made_for(multi):
+    _, scene, _ = multi
+    assert np.abs(np.log(scene.stretch)).max() <= 0.2 * LARGEST_STRETCH * 1.0001
 
 
 def test_a_single_hit_is_one_particle_at_the_origin():

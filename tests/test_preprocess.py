@@ -63,3 +63,11 @@ def test_invalid_frames_are_nan_inf_negative_and_empty():
     counts[1, 0, 0], counts[2, 0, 0], counts[3, 0, 0], counts[4] = np.nan, np.inf, -1, 0
     assert invalid_frames(counts).tolist() == [False, True, True, True, True]
     assert invalid_frames(np.array([[[0, 1]], [[0, 0]]], np.uint16)).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int32, float])
+def test_a_mask_may_be_of_any_type(dtype):
+    counts, bad = np.full((1, 64, 64), 3), np.zeros((64, 64), dtype)
+    bad[:10] = 1
+    small, binned = to_size(counts, bad, 32)
+    assert (small[0, :5] == 0).all() and (small[0, 5:] == 12).all() and binned.sum() == 5 * 32

@@ -54,6 +54,13 @@ def test_a_study_can_be_repeated_from_its_configuration(study, tmp_path):
     assert first["threshold"] == again["threshold"]
 
 
+def test_a_runs_configuration_serves_the_other_commands_too(study, tmp_path):
+    run, _ = study
+    assert main(["train", str(tmp_path / "again"), "--config", str(run / "config.json")]) == 0
+    threshold = json.loads((run / "metrics.json").read_text())["threshold"]
+    assert json.loads((tmp_path / "again" / "metrics.json").read_text())["threshold"] == threshold
+
+
 def test_the_same_command_again_does_not_train_again(study, capsys):
     run, command = study
     before = json.loads((run / "metrics.json").read_text())

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..geometries.errors import InputError
-from ..simulate.config_io import from_json
+from ..simulate.config_io import from_json, write_whole
 from .checkpoint import Checkpoint, Checkpoints
 from .config import TrainConfig
 from .preprocess import Standardisation, invalid_frames, to_size
@@ -17,7 +17,7 @@ _BATCH = 64
 
 
 class Classifier:
-    """Scores frames; keeps those whose score reaches `threshold`, frozen on simulated validation patterns.
+    """Scores frames; keeps those whose score reaches `threshold`, frozen on validation patterns.
 
     `invalid` counts the frames seen so far that hold NaN, Inf or negative values, or no photons.
     """
@@ -51,13 +51,13 @@ class Classifier:
     def save(self, run: Path) -> None:
         """Add what the checkpoint lacks: the threshold, and the pixels that were never seen in training."""
         saved = {"threshold": self.threshold, "bad_pixels": np.flatnonzero(self.bad_pixel).tolist()}
-        (run / "classifier.json").write_text(json.dumps(saved) + "\n")
+        write_whole(run / "classifier.json", json.dumps(saved) + "\n")
 
     def score(self, counts, bad_pixel=None) -> np.ndarray:
         """Log-odds of good, (N,) float32; -inf for invalid frames (see `invalid`).
 
         counts: (N, H, W), any numeric type, binned and cropped to the network's size by the rule of
-        `train.preprocess.to_size`; bad_pixel: (H, W) bool, True = do not use. Values there are ignored. Raises
+        `train.preprocess.to_size`; bad_pixel: (H, W), non-zero = do not use. Values there are ignored. Raises
         InputError for frames of another shape or smaller than the network.
         """
         counts = np.asarray(counts)

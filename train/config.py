@@ -83,6 +83,8 @@ class TrainConfig:
         """Itself, or InputError with the first impossible value."""
         self.simulation.check()
         self.network.check()
+        if self.data is None and not 0 < self.simulation.good_fraction < 1:
+            raise InputError("simulation.good_fraction must lie between 0 and 1: training needs good and bad patterns")
         for name in ("steps", "batch_size", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..geometries.errors import InputError
-from ..simulate.config_io import from_json, to_json
+from ..simulate.config_io import from_json, to_json, write_whole
 from ..simulate.files import FileSource
 from ..simulate.interrupt import interruptible
-from ..simulate.source import Patterns, PatternSource, SimulatedSource
+from ..simulate.source import Patterns, PatternSource, SimulatedSource, as_pictures
 from .checkpoint import Checkpoint, Checkpoints
 from .classifier import Classifier, empty_checkpoint
 from .config import TrainConfig
@@ -22,6 +22,9 @@ from .threshold import threshold_at_false_positive_rate
 
 Track = Callable[[Iterable[int], str, int], Iterable[int]]
 """(steps, what they do, patterns a step) -> the same steps, their progress shown."""
+
+VALIDATION_SEED = 1_000_003
+"""Added to a training's seed: the seed of its validation patterns."""
 
 _MEASURED = 512
 
@@ -82,7 +85,7 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
     history = [entry for entry in history if entry["step"] <= first]
 
     def save():
-        (run / "history.json").write_text(json.dumps(history) + "\n")
+        write_whole(run / "history.json", json.dumps(history) + "\n")
         checkpoints.save(Checkpoint(state, standardisation))
 
     start = time.perf_counter()
@@ -136,10 +139,10 @@ def _sources(config: TrainConfig) -> tuple[PatternSource, PatternSource, np.ndar
     """What to train on, what to validate on, and which of its patterns."""
     if config.data is None:
         training = SimulatedSource(config.simulation, config.seed)
-        validation = training.reseeded(config.seed + 1_000_003)
-        return training, validation, np.arange(config.validation_count)
+        validation = training.reseeded(config.seed + VALIDATION_SEED)
+        return as_pictures(training), as_pictures(validation), np.arange(config.validation_count)
     source = FileSource(config.data)
-    source.check()
+    source.check(negative=False)
     if len(source) < 10:
         raise InputError(f"{config.data} has {len(source)} frames; at least 10 are needed to train and validate")
     split = len(source) - len(source) // 5
@@ -162,7 +165,7 @@ def _claim(run: Path, config: TrainConfig) -> None:
     if run.exists() and (not run.is_dir() or any(run.iterdir())):
         raise InputError(f"{run} exists and is not a run directory: choose another one")
     run.mkdir(parents=True, exist_ok=True)
-    (run / "config.json").write_text(to_json(train=config))
+    write_whole(run / "config.json", to_json(train=config))
 
 
 def _difference(found, wanted, prefix="") -> str:

@@ -21,8 +21,8 @@ def to_size(counts, bad_pixel, size: int):
 
     The rule: bin by the whole number floor(min(H, W) / size), then keep the middle. A binned pixel holds the sum
     of its good pixels, scaled up for the bad ones; it is bad where fewer than half of them are good.
-    counts: (B, H, W) of any numeric type; bad_pixel: (H, W) bool or None. Raises InputError for another shape or
-    a frame smaller than the network.
+    counts: (B, H, W) of any numeric type; bad_pixel: (H, W), non-zero = do not use, or None. Raises InputError for
+    another shape or a frame smaller than the network.
     """
     counts = jnp.asarray(counts)
     if counts.ndim != 3 or min(counts.shape[1:]) < size:
@@ -31,7 +31,7 @@ def to_size(counts, bad_pixel, size: int):
             f"{size} x {size} pixels: crop or pad them first"
         )
     height, width = counts.shape[1:]
-    bad = jnp.zeros((height, width), bool) if bad_pixel is None else jnp.asarray(bad_pixel)
+    bad = jnp.zeros((height, width), bool) if bad_pixel is None else jnp.asarray(np.asarray(bad_pixel, bool))
     if bad.shape != (height, width):
         raise InputError(f"bad_pixel has shape {bad.shape}, the frames {(height, width)}: give one mask of that shape")
     return _to_size(counts, bad, size)

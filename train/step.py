@@ -47,7 +47,8 @@ def split_network(config: NetworkConfig, seed: int = 0):
 @partial(jax.jit, static_argnames=("config", "structure"), donate_argnums=0)
 def train_step(state: TrainState, counts, bad, label, standardisation: Standardisation, *, config, structure):
     """One step on (B, size, size) counts and (B,) labels: the next state, and the loss and accuracy before it."""
-    key = jax.random.fold_in(jax.random.key(config.seed), state.step)
+    # Another stream than that of the patterns, whose keys are fold_in(key(seed), index).
+    key = jax.random.fold_in(jax.random.fold_in(jax.random.key(config.seed), 2**32 - 1), state.step)
     flip_key, mask_key, dropout_key = jax.random.split(key, 3)
     if config.vary_masks:
         bad = bad | random_masks(mask_key, *counts.shape[:2])

@@ -16,7 +16,7 @@ _CONFIG_HELP = "--config FILE takes options from the JSON that an earlier output
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command. Exit codes: 0 done, 2 wrong usage or bad input, 130 interrupted with the state saved."""
+    """Run one command. Exit codes: 0 done, 2 bad usage or input, 130 interrupted (a training has saved its state)."""
     argv = sys.argv[1:] if argv is None else argv
     try:
         return _run(argv)
@@ -24,11 +24,15 @@ def main(argv: list[str] | None = None) -> int:
         print(f"onehit: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nonehit: interrupted; give the same command again to go on", file=sys.stderr)
+        print("\nonehit: interrupted; a training goes on when the same command is given again", file=sys.stderr)
         return 130
     except BrokenPipeError:  # whoever read the output (`| head`) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"onehit: {where}{error.strerror or error}", file=sys.stderr)
+        return 2
 
 
 def _run(argv: list[str]) -> int:
@@ -43,8 +47,8 @@ def _run(argv: list[str]) -> int:
     name, rest = argv[0], argv[1:]
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise InputError(f"unknown command {name!r}{hint} The commands are {', '.join(COMMANDS)}")
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise InputError(f"unknown command {name!r}: {hint}the commands are {', '.join(COMMANDS)}")
     _parse(name, rest).run()
     return 0
 
@@ -59,7 +63,11 @@ def _parse(name: str, argv: list[str]):
         from ..simulate.config_io import from_json
 
         required = [f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING]
-        given["default"] = from_json(path, name, kind, dict.fromkeys(required, ""))
+        if required and (not argv or argv[0].startswith("-")):
+            raise InputError(
+                f"with --config, give {required[0].upper()} first: onehit {name} {required[0].upper()} ..."
+            )
+        given["default"] = from_json(path, name, kind, {field: argv[0] for field in required})
     description = f"{cleandoc(str(kind.__doc__))}\n\n{_CONFIG_HELP}"
     return tyro.cli(kind, prog=f"onehit {name}", description=description, args=argv, **given)
 

@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,14 @@ from ..evaluate import figures
 from ..evaluate.config import EvaluateConfig
 from ..evaluate.metrics import format_auc, format_rate, summarise
 from ..evaluate.robustness import Scored, score_experiment, score_geometries
+from ..geometries.errors import InputError
 from ..geometries.shapes import geometry
-from ..simulate.config_io import to_json, versions
+from ..simulate.config_io import to_json, versions, write_whole
 from ..simulate.files import FileSource
+from ..simulate.pixels import picture_shape
 from ..train.classifier import Classifier
 from ..train.config import TrainConfig
-from ..train.loop import train
+from ..train.loop import VALIDATION_SEED, train
 from .progress import track
 from .report import robustness_table, write_report
 
@@ -44,8 +45,8 @@ def run_training(config: TrainConfig, run: Path) -> dict[str, Any]:
 
 def run_evaluation(config: EvaluateConfig, run: Path) -> dict[str, Any]:
     """Score a trained run; writes metrics.json, figures/ and report.html."""
-    experiment = check_evaluation(config)
     classifier = Classifier.load(run)
+    experiment = check_evaluation(config, classifier.config)
     scored = score_geometries(classifier, config, track)
     metrics = _metrics(run) | {"robustness": {name: s.summary for name, s in scored.items()}}
     metrics["poster"] = {k: v for k, v in POSTER_FALSE_NEGATIVES.items() if k in scored}
@@ -53,7 +54,7 @@ def run_evaluation(config: EvaluateConfig, run: Path) -> dict[str, Any]:
     real = None
     if experiment is not None:
         real, metrics["experiment"] = score_experiment(classifier, experiment, config.minimum_photons, track)
-    (run / "config.json").write_text(to_json(train=classifier.config, evaluate=config))
+    write_whole(run / "config.json", to_json(train=classifier.config, evaluate=config))
     _write_metrics(run, metrics)
     drawn = _draw(run, scored, real, metrics)
     write_report(
@@ -64,26 +65,36 @@ def run_evaluation(config: EvaluateConfig, run: Path) -> dict[str, Any]:
         figures=drawn,
         versions=versions(),
         summary=_sentences(metrics, classifier.config),
-        command=shlex.join(["onehit", *sys.argv[1:]]),
+        command=f"onehit study --config {shlex.quote(str(run / 'config.json'))} --out ANOTHER_DIRECTORY",
     )
     return metrics
 
 
-def check_evaluation(config: EvaluateConfig) -> FileSource | None:
+def check_evaluation(config: EvaluateConfig, training: TrainConfig) -> FileSource | None:
     """Refuse what cannot be scored before hours of work go into it; returns the real patterns, if there are any."""
     config.check()
+    if config.test_seed in (training.seed, training.seed + VALIDATION_SEED):
+        raise InputError(f"test_seed {config.test_seed} is that of the training or validation patterns: choose another")
     for name in config.geometry:
         geometry(name)
-    if config.experiment is None:
-        return None
-    source = FileSource(config.experiment)
-    source.check()
+    source = None
+    shapes = {"the simulated patterns": picture_shape(config.test.instrument.instrument())}
+    if config.experiment is not None:
+        source = FileSource(config.experiment)
+        source.check()
+        shapes[str(config.experiment)] = source.shape
+    for name, shape in shapes.items():
+        if min(shape) < training.network.size:
+            raise InputError(
+                f"{name} have {shape[0]} x {shape[1]} pixels; this network takes at least {training.network.size}: "
+                "choose a smaller --network.size, or pad the frames"
+            )
     return source
 
 
 def run_study(training: TrainConfig, evaluation: EvaluateConfig, run: Path) -> None:
     """Train and evaluate in one run directory, then print the table."""
-    check_evaluation(evaluation)
+    check_evaluation(evaluation, training)
     run_training(training, run)
     print_results(run_evaluation(evaluation, run), run)
 
@@ -131,7 +142,7 @@ def _draw(run: Path, scored: dict[str, Scored], real: Scored | None, metrics) ->
     keep(
         "scores",
         "Scores",
-        "Log-odds of a single hit. The threshold was frozen on simulated validation patterns.",
+        "Log-odds of a single hit. The threshold was frozen on the validation patterns.",
         figures.score_histogram_figure(scores, threshold),
     )
     keep(
@@ -146,7 +157,7 @@ def _draw(run: Path, scored: dict[str, Scored], real: Scored | None, metrics) ->
         keep(
             "training",
             "Training",
-            "Every pattern is seen once, so the training loss is that of unseen patterns.",
+            "Simulated patterns are seen once, so their training loss is that of unseen patterns.",
             figures.training_figure(json.loads(history.read_text()), validation),
         )
     for name, s in everything.items():
@@ -189,6 +200,4 @@ def _metrics(run: Path) -> dict[str, Any]:
 
 
 def _write_metrics(run: Path, metrics: dict[str, Any]) -> None:
-    temporary = run / "metrics.json.part"
-    temporary.write_text(json.dumps(metrics, indent=2) + "\n")
-    temporary.replace(run / "metrics.json")
+    write_whole(run / "metrics.json", json.dumps(metrics, indent=2) + "\n")
