@@ -40,7 +40,8 @@ from .reciprocal import DetectorPlane, detector_plane
 
 Array = np.ndarray | jax.Array
 
-_CHUNK = 8
+_CHUNK = {"cpu": 8}
+_CHUNK_ELSEWHERE = 1024  # accelerators want work in large pieces, caches in small ones
 _LARGEST_TABLE_BYTES = 2**29
 
 
@@ -196,6 +197,17 @@ class SimulatedSource:
         return self.instrument.pixel_size_m / self.instrument.distance_m
 
     @property
+    def table(self) -> AmplitudeGrid | None:
+        """The tabulated form factors, where there is a table."""
+        return self._setup.amplitudes if isinstance(self._setup.amplitudes, AmplitudeGrid) else None
+
+    @property
+    def nodes(self) -> tuple[int, int]:
+        """Rows and columns of nodes on each panel that amplitudes are computed on."""
+        rows, columns = self._setup.plane.node_scattering.shape[1:3]
+        return rows, columns
+
+    @property
     def contrast(self) -> jax.Array:
         """Refractive index of the sample's material minus 1, () complex64."""
         return self._setup.materials.sample
@@ -324,22 +336,22 @@ def _in_chunks(chunk, kind, kinds):
 
     kind: (B,) int32 in 0 ... kinds - 1. The last chunk of a kind is filled up with positions whose results are dropped.
     """
-    batch = len(kind)
+    batch, size = len(kind), _CHUNK.get(jax.default_backend(), _CHUNK_ELSEWHERE)
     order = jnp.argsort(kind, stable=True)
     count = jnp.bincount(kind, length=kinds)
     first = jnp.cumsum(count) - count
-    chunks = -(-count // _CHUNK)
+    chunks = -(-count // size)
     last_chunk = jnp.cumsum(chunks)
 
     def run(number):
         this = jnp.minimum(jnp.searchsorted(last_chunk, number, side="right"), kinds - 1)
-        within = (number - last_chunk[this] + chunks[this]) * _CHUNK + jnp.arange(_CHUNK)
+        within = (number - last_chunk[this] + chunks[this]) * size + jnp.arange(size)
         position = order[jnp.clip(first[this] + within, 0, batch - 1)]
         return chunk(this, position), jnp.where(within < count[this], position, batch)
 
-    n_chunks = batch // _CHUNK + kinds
+    n_chunks = batch // size + kinds
     result, position = jax.lax.map(run, jnp.arange(n_chunks))
-    slot = jnp.zeros(batch, jnp.int32).at[position.reshape(-1)].set(jnp.arange(n_chunks * _CHUNK), mode="drop")
+    slot = jnp.zeros(batch, jnp.int32).at[position.reshape(-1)].set(jnp.arange(n_chunks * size), mode="drop")
     return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[slot], result)
 
 

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from onehit.simulate import source as source_module
-from onehit.simulate.config import BackgroundConfig, SimulationConfig
+from onehit.simulate.config import BackgroundConfig, BadConfig, BeamConfig, SimulationConfig
+from onehit.simulate.hit import scene_of
 from onehit.simulate.instrument import InstrumentConfig
 from onehit.simulate.readout_config import ReadoutConfig
 from onehit.simulate.source import SimulatedSource
@@ -173,3 +174,48 @@ def test_jax_does_not_miscompile_small_matrix_products():
         q = rng.normal(size=(size * size, 3)).astype(np.float32)
         value = jax.jit(jax.vmap(lambda q: ((jnp.asarray(matrix) @ q) ** 2).sum()))(q)
         np.testing.assert_allclose(value, ((q @ matrix.T) ** 2).sum(1), rtol=1e-4)
+
+
+def test_bad_kinds_come_in_their_shares_and_show_what_they_say():
+    bad = BadConfig(multi_hit=2, droplet=1, wet_particle=1, debris=1, aggregate=1, empty=2)
+    config = replace(CONFIG, bad=bad, good_fraction=0.2, background=BackgroundConfig(uniform=(0.1, 0.1)))
+    source = SimulatedSource(config, seed=3)
+    patterns = jax.tree.map(np.asarray, source.patterns(np.arange(200)))
+    truth = patterns.truth
+    share = np.bincount(truth.kind, minlength=7) / 200
+    np.testing.assert_allclose(share, 0.8 * np.array([0.25, 2 / 8, 1 / 8, 1 / 8, 1 / 8, 1 / 8, 2 / 8]), atol=0.016)
+    np.testing.assert_array_equal(truth.label, truth.kind == 0)
+    empty = truth.kind == 6
+    assert not truth.particles[empty].any() and not truth.photons[empty].any()
+    good = ~source.bad_pixel
+    assert patterns.counts[empty].sum() == pytest.approx(0.1 * good.sum() * empty.sum(), rel=0.1)
+    assert (truth.photons[~empty] > 999).all()
+    few = source.patterns([3, 150])  # whatever else is in the batch
+    assert_same(jax.tree.map(lambda a: a[[3, 150]], patterns), few)
+
+
+def test_a_pulse_scatters_what_the_born_approximation_says():
+    """Parseval: a weak phase object of contrast c diverts 2 pi R^4 k^2 |c|^2 of the fluence (a ball of radius R)."""
+    instrument = InstrumentConfig(beamstop_radius_m=0.0, gap_m=0.0)
+    source = SimulatedSource(SimulationConfig(instrument=instrument, geometry=("cube",)))
+    scene = scene_of(70e-9, jnp.array([[1.0, 0, 0, 0]]))._replace(contrast=source.contrast[None])
+    scattered = float(source.expected_photons(scene, 1e12, ellipsoids=True).sum())
+    beam = source.instrument
+    peak_fluence = 1e12 * 4 * np.log(2) / (np.pi * beam.focus_m**2)
+    cross_section = 2 * np.pi * 35e-9**4 * beam.wavenumber**2 * abs(complex(source.contrast)) ** 2
+    assert scattered == pytest.approx(peak_fluence * cross_section, rel=0.03)
+
+
+def test_photon_energy_and_pointing_jitter_move_what_they_should():
+    instrument = InstrumentConfig(beamstop_radius_m=0.0, gap_m=0.0)
+    beam = BeamConfig(photon_energy_jitter=0.02, pointing_jitter_px=5.0)
+    config = SimulationConfig(
+        instrument=instrument, geometry=("sphere:subdivisions=1",), good_fraction=1.0, noise=False, beam=beam
+    )
+    patterns = jax.tree.map(np.asarray, SimulatedSource(config, seed=2).patterns(np.arange(64)))
+    energy = patterns.truth.photon_energy_ev / config.instrument.instrument().photon_energy_ev
+    assert energy.std() == pytest.approx(0.02, rel=0.25) and abs(energy.mean() - 1) < 0.01
+    y, x = np.mgrid[:128, :128] - 63.5
+    total = patterns.counts.sum((1, 2))
+    centre = np.stack([(patterns.counts * axis).sum((1, 2)) / total for axis in (y, x)])
+    assert centre.std() == pytest.approx(5.0, rel=0.2)
