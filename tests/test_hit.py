@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import onehit.simulate.source  # noqa: F401  (registers the configuration as a pytree)
 import pytest
-from onehit.simulate.config import BadConfig, BeamConfig, SimulationConfig
+from onehit.simulate.config import BadConfig, BeamConfig, OrientationConfig, SimulationConfig
 from onehit.simulate.hit import (
     AGGREGATE,
     DEBRIS,
@@ -21,6 +21,7 @@ from onehit.simulate.hit import (
     body_to_laboratory,
     sample_scene,
 )
+from onehit.simulate.orientation import rotation_matrix
 from scipy import stats
 
 N, SLOTS = 4000, 5
@@ -221,3 +222,19 @@ def test_debris_is_one_piece_of_its_own_geometry_and_an_empty_shot_is_empty():
     low, high = np.log(np.array(BadConfig().debris_diameter_nm) * 1e-9)
     assert stats.kstest(np.log(scene.diameter_m[:, 0]), stats.uniform(low, high - low).cdf).pvalue > 1e-3
     assert not scenes(WIDE, EMPTY).present.any()
+
+
+@pytest.mark.parametrize("kind", ["axis", "preferred", "given"])
+def test_particles_turn_as_the_configuration_says(kind):
+    axis, body_axis = np.array([0.6, 0.0, 0.8]), np.array([0.0, 1.0, 0.0])
+    given = ((0.5, 0.5, 0.5, 0.5), (1.0, 0.0, 0.0, 0.0))
+    turns = OrientationConfig(kind, tuple(axis.tolist()), tuple(body_axis.tolist()), 50.0, given)
+    scene = scenes(replace(WIDE, orientation=turns), MULTI_HIT)
+    turn = np.asarray(rotation_matrix(jnp.asarray(scene.orientation)), float).reshape(-1, 3, 3)
+    if kind == "axis":
+        np.testing.assert_allclose(turn @ axis, np.broadcast_to(axis, (len(turn), 3)), atol=1e-5)
+        assert np.trace(turn, axis1=1, axis2=2).std() > 0.5
+    elif kind == "preferred":
+        assert ((turn @ body_axis) @ axis).mean() == pytest.approx(1 / np.tanh(50) - 1 / 50, abs=2e-3)
+    else:
+        np.testing.assert_allclose(scene.orientation, np.broadcast_to(given[0], scene.orientation.shape), atol=1e-6)

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from ..evaluate.figures import gallery_figure
-from ..simulate.config import BAD_KINDS, BackgroundConfig, BadConfig, BeamConfig, SimulationConfig
+from ..simulate.config import BAD_KINDS, BackgroundConfig, BadConfig, BeamConfig, OrientationConfig, SimulationConfig
+from ..simulate.instrument import InstrumentConfig
 from ..simulate.pixels import assemble
 from ..simulate.readout_config import ReadoutConfig
 from ..simulate.source import SimulatedSource
@@ -54,6 +55,7 @@ def _effects(base: SimulationConfig):
     single = replace(base, good_fraction=1.0, photons=(1e5, 1e5))
     pair = replace(base, good_fraction=0.0, bad=BadConfig(), particles=(2, 2), photons=(1e5, 1e5))
     close = replace(pair, separation=(1.0, 1.5))
+    panels = InstrumentConfig("agipd-1m", binning=8, distance_m=2.0)
     readouts = {
         "quantum efficiency": ReadoutConfig(quantum_efficiency=0.2),
         "dead pixels": ReadoutConfig(dead_pixels=0.05),
@@ -84,6 +86,17 @@ def _effects(base: SimulationConfig):
         ),
         "envelope": (single, replace(single, envelope_strength=(0.7, 0.7))),
         "stretch": (single, replace(single, stretch=0.3)),
+        "orientation about an axis": (single, replace(single, orientation=OrientationConfig("axis"))),
+        "preferred orientation": (
+            replace(single, geometry=("disc",)),
+            replace(single, geometry=("disc",), orientation=OrientationConfig("preferred", concentration=30.0)),
+        ),
+        "mixed geometries": (single, replace(single, geometry=("icosahedron", "torus", "cube"))),
+        "panels": (None, replace(single, instrument=panels)),
+        "panel gain": (
+            replace(single, instrument=panels),
+            replace(single, instrument=panels, readout=ReadoutConfig(panel_gain_spread=0.5)),
+        ),
         "coherence": (close, replace(close, beam=BeamConfig(coherence_length_m=60e-9))),
         "bandwidth": (pair, replace(pair, beam=BeamConfig(bandwidth=0.05))),
         "separation": (close, replace(pair, separation=(4.0, 8.0))),

@@ -1,0 +1,27 @@
+import json
+
+import pytest
+from onehit.simulate import SimulatedSource, SimulationConfig
+from onehit.workbench import bench
+from onehit.workbench.cli import main
+
+
+def test_the_stated_error_is_that_of_the_table():
+    config = SimulationConfig(geometry=("cube",), good_fraction=1.0, noise=False)
+    assert 1e-5 < bench.amplitude_error(SimulatedSource(config), 2) < 3e-3
+
+
+def test_the_same_numbers_are_printed_and_written(tmp_path, monkeypatch, capsys):
+    rows = [{"case": "icosahedron", "pixels": 256, "patterns_per_second": 1234.5}]
+    for name in ("_patterns", "_poisson", "_growth"):
+        monkeypatch.setattr(bench, name, lambda command: rows)
+    assert main(["bench", "simulate", "--out", str(tmp_path / "bench.json")]) == 0
+    assert "1,234" in capsys.readouterr().out
+    written = json.loads((tmp_path / "bench.json").read_text())
+    assert written["patterns"] == rows and {"device", "versions", "poisson", "growth"} <= set(written)
+
+
+def test_a_missing_folder_is_said_before_anything_is_measured(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(bench, "_patterns", lambda command: pytest.fail("measured first"))
+    assert main(["bench", "simulate", "--out", str(tmp_path / "nowhere" / "bench.json")]) == 2
+    assert "nowhere does not exist" in capsys.readouterr().err

@@ -1,0 +1,45 @@
+from dataclasses import fields, replace
+
+from onehit.simulate import SimulationConfig
+from onehit.simulate.config import BAD_KINDS, BackgroundConfig, BeamConfig
+from onehit.simulate.readout_config import ReadoutConfig
+from onehit.workbench.gallery import _effects, _kinds
+
+
+def test_every_kind_of_hit_has_a_picture_of_its_own():
+    pictures = _kinds(SimulationConfig())
+    assert len(pictures) == 1 + len(BAD_KINDS)
+    for name, (_, config) in pictures.items():
+        config.check()
+        if name != "single hit":
+            assert config.good_fraction == 0
+            assert [kind for kind, share in config.bad.shares().items() if share] == [name.replace(" ", "_")]
+
+
+def test_every_effect_is_shown_off_and_on():
+    pictures = _effects(SimulationConfig())
+    shown = set()
+    for off, on in pictures.values():
+        on.check()
+        if off is None:  # nothing to be without
+            continue
+        off.check()
+        assert off != on
+        for part in ("background", "beam", "readout"):
+            before, after = getattr(off, part), getattr(on, part)
+            shown |= {f.name for f in fields(before) if getattr(before, f.name) != getattr(after, f.name)}
+    beside = {"panel_noise_photons", "adu_per_photon", "hot_photons", "detector_seed", "profile"}
+    beside |= {
+        "halo_length",
+        "streak_width",
+        "offset",
+    }  # sizes of what is shown
+    for kind in (BackgroundConfig, BeamConfig, ReadoutConfig):
+        assert {f.name for f in fields(kind)} - shown <= beside
+
+
+def test_pictures_follow_the_given_configuration():
+    base = replace(SimulationConfig(), diameter_nm=(30.0, 31.0))
+    assert all(
+        on.diameter_nm == (30.0, 31.0) for pictures in (_kinds(base), _effects(base)) for _, on in pictures.values()
+    )
