@@ -73,11 +73,16 @@ def intensity(amplitude: jax.Array, scene: Scene, plane: DetectorPlane, pulse: P
     if count == 1:
         return total
     scattering = plane.scattering - pulse.tilt
-    shift = -pulse.wavenumber * jnp.einsum("yxi,ni->nyx", scattering, scene.position_m)
-    wave = amplitude * jax.lax.complex(jnp.cos(shift), jnp.sin(shift))
+    # Only differences of place matter: the first body needs no phase.
+    relative = scene.position_m[1:] - scene.position_m[0]
+    shift = [jnp.float32(0), *(-pulse.wavenumber * jnp.einsum("yxi,ni->nyx", scattering, relative))]
+    wave = [
+        amplitude[0],
+        *(amplitude[j] * jax.lax.complex(jnp.cos(shift[j]), jnp.sin(shift[j])) for j in range(1, count)),
+    ]
     first, second = np.triu_indices(count, 1)
     contrast = fringe_contrast(plane, pulse, scene.position_m[second] - scene.position_m[first])
-    total = jnp.sum(jnp.abs(wave) ** 2, 0)
+    total = sum(jnp.abs(w) ** 2 for w in amplitude)
     for pair, (i, j) in enumerate(zip(first, second, strict=True)):
         cross = wave[i].real * wave[j].real + wave[i].imag * wave[j].imag
         if pulse.bandwidth is not None:

@@ -40,7 +40,7 @@ def run_bench(command: Bench) -> None:
     """Measure, print tables, and write the same numbers as JSON where asked."""
     if command.out is not None and not command.out.parent.is_dir():
         raise InputError(f"{command.out.parent} does not exist: make that folder first")
-    console = Console() if Console().is_terminal else Console(width=110)
+    console = Console() if Console().is_terminal else Console(width=130)
     device = f"{jax.devices()[0].device_kind} ({platform.machine()}, {jax.local_device_count()} device)"
     result: dict[str, Any] = {"device": device, "versions": versions()}
     console.print(f"{device}, jax {jax.__version__}; medians of {command.repeats} runs of {command.batch} patterns")
