@@ -82,7 +82,7 @@ def intensity(amplitude: jax.Array, scene: Scene, plane: DetectorPlane, pulse: P
     ]
     first, second = np.triu_indices(count, 1)
     contrast = fringe_contrast(plane, pulse, scene.position_m[second] - scene.position_m[first])
-    total = sum(jnp.abs(w) ** 2 for w in amplitude)
+    total = jnp.sum(jnp.abs(amplitude) ** 2, 0)
     for pair, (i, j) in enumerate(zip(first, second, strict=True)):
         cross = wave[i].real * wave[j].real + wave[i].imag * wave[j].imag
         if pulse.bandwidth is not None:
