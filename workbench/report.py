@@ -107,7 +107,7 @@ def _sections(metrics: dict[str, Any]) -> list[tuple[str, dict[str, dict[str, An
     validation = {"validation": metrics["validation"]} if metrics.get("validation") else {}
     groups = {
         "Simulated, by geometry": metrics["robustness"],
-        "Simulated, as in training": validation,
+        "Validation": validation,
         "Experiment": metrics.get("experiment") or {},
     }
     return [(heading, summaries) for heading, summaries in groups.items() if summaries]
