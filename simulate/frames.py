@@ -1,0 +1,37 @@
+"""A stack of frames as a file holds it, whatever the format: what every format's reader returns."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Frames:
+    """An opened stack. Nothing is converted yet but the masks, which are True where a pixel must not be used."""
+
+    path: Path
+    format: str
+    """What the file is, for people: "CXI 1.6", "Condor", "EMC (sparse)", ..."""
+    count: int
+    """Number of frames."""
+    shape: tuple[int, ...]
+    """Of one frame: (y, x), or (modules, y, x) where modules are not assembled."""
+    dtype: np.dtype
+    read: Callable[[np.ndarray], np.ndarray]
+    """Frames (B, *shape) of sorted, unique indices (B,) int. Raises InputError where they are damaged."""
+    bad_pixel: np.ndarray | None = None
+    """Pixels not to use in any frame, (*shape) bool."""
+    frame_bad_pixel: Callable[[np.ndarray], np.ndarray] | None = None
+    """The same where every frame has a mask of its own: (B, *shape) bool, of sorted, unique indices."""
+    mask_meaning: str = "none"
+    """Where the mask came from and how its values were taken, for people."""
+    label: np.ndarray | None = None
+    """(count,) int32, 1 = single hit, 0 = anything else."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What else the file says, for people and for checks: distance_m, pixel_size_m, photon_energy_ev, image_center,
+    pulse or train identifiers, versions, ..."""
+    oddities: tuple[str, ...] = ()
+    """What is strange about the file, one line each."""
