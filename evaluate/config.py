@@ -2,9 +2,22 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import arg
 
 from ..geometries.errors import InputError
 from ..simulate.config import SimulationConfig
+from ..simulate.file_config import FileConfig
+from ..train.config import ExpectedConfig
+
+
+def bright_enough() -> ExpectedConfig:
+    """Below 13,000 photons on good pixels, a single hit is often labelled bad for being faint."""
+    return ExpectedConfig(minimum_photons=13000.0)
+
+
+CurveName = Literal["photons", "size", "separation", "brightness", "background"]
 
 
 def nominal_particles() -> SimulationConfig:
@@ -23,21 +36,36 @@ class EvaluateConfig:
     test: SimulationConfig = field(default_factory=nominal_particles)
     """How they are simulated; its geometry is replaced by each of `--geometry` in turn."""
     experiment: Path | None = None
-    """Labelled HDF5 file of real patterns to score: counts (N, y, x), label (N,), bad_pixel (y, x)."""
-    minimum_photons: float = 13000.0
-    """Real frames are scored twice: all, and those with at least so many photons on good pixels."""
+    """File of labelled real frames (CXI, EMC, HDF5) to score; `onehit inspect` shows how it is understood."""
+    read_experiment: FileConfig = field(default_factory=FileConfig)
+    expected: Annotated[ExpectedConfig, arg(name="")] = field(default_factory=bright_enough)
+    """Real frames are scored twice: all, and those that fit this."""
+    overlapping: int = 0
+    """Patterns of each geometry to score besides whose multi-hits overlap along the beam (a pair so placed may look
+    like one particle): reported on their own."""
+    masked: tuple[Literal["half", "quarter"], ...] = ()
+    """Parts of the detector to hide in further scores: the half, or the quarter, on one side of the beam."""
+    curves: tuple[CurveName, ...] = ()
+    """Quantities to score against: bins of photons, size, separation or brightness ratio of pairs, background."""
+    curve_count: int = 4000
+    """Patterns of each geometry that a curve, or a mask, is scored with."""
     test_seed: int = 2_000_003
     """Seed of the scored patterns; training and validation use others."""
 
     def check(self) -> "EvaluateConfig":
         """Itself, or InputError with the first impossible value."""
         self.test.check()
+        self.expected.check()
         if not self.geometry:
             raise InputError("geometry is empty; name at least one")
         if self.count < 20:
             raise InputError(f"count is {self.count}; at least 20 patterns a geometry are needed")
         if not 0 < self.test.good_fraction < 1:
             raise InputError("good_fraction must lie between 0 and 1: rates need good and bad patterns")
+        if self.overlapping and self.overlapping < 20:
+            raise InputError(f"overlapping is {self.overlapping}; give 0, for none, or at least 20 patterns")
+        if self.curve_count < 20:
+            raise InputError(f"curve_count is {self.curve_count}; at least 20 patterns are needed")
         if self.test_seed < 0:
             raise InputError(f"test_seed is {self.test_seed}; it must be 0 or more")
         return self

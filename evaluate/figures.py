@@ -69,6 +69,33 @@ def roc_figure(scores: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Figure:
     return figure
 
 
+def curve_figure(quantity: str, curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
+    """Both error rates in bins of a quantity, with 95 % intervals.
+
+    `curves` maps a name to the bins of `curves.score_curve`. Rates that no pattern of a bin tells are left out.
+    """
+    _require(curves)
+    figure, panels = _figure(1, 2, (9.5, 3.9))
+    titles = {"false_negative_rate": "good patterns lost", "false_positive_rate": "bad patterns kept"}
+    edges = sorted({bin[side] for bins in curves.values() for bin in bins for side in ("low", "high")})
+    logarithmic = edges[0] > 0 and edges[-1] / edges[0] > 10
+    for axes, (rate, title) in zip(panels, titles.items(), strict=True):
+        for (name, bins), colour in zip(curves.items(), _colours(curves), strict=True):
+            known = [bin for bin in bins if bin[rate] is not None]
+            ends = np.array([(bin["low"], bin["high"]) for bin in known]).reshape(-1, 2)
+            middle = np.sqrt(ends.prod(1)) if logarithmic else ends.mean(1)
+            value = np.array([bin[rate] for bin in known])
+            lowest, highest = np.array([bin[f"{rate}_interval"] for bin in known]).reshape(-1, 2).T
+            axes.plot(middle, value, "o-", color=colour, lw=1.6, ms=4, label=name, clip_on=False)
+            axes.fill_between(middle, lowest, highest, color=colour, alpha=0.15, lw=0)
+        axes.set(xlabel=quantity, ylim=(0, 1), xscale="log" if logarithmic else "linear")
+        axes.set_title(title, **_TITLE)
+        axes.grid(axis="y", color="#E6E6E6", lw=0.7)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
+    panels[0].legend(**_LEGEND)
+    return figure
+
+
 def confusion_figure(summaries: dict[str, dict[str, Any]], threshold: float) -> Figure:
     """One 2 x 2 table a geometry: counts, and rates of the true label, at `threshold` (log-odds).
 

@@ -76,6 +76,22 @@ def rate_interval(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
+def recall_at_precision(label: ArrayLike, score: ArrayLike, precision: float) -> float:
+    """Largest share of the good patterns that a threshold keeps while at least `precision` of those kept are good.
+
+    0 where no threshold does. Depends on the share of good patterns among these. Raises InputError as `check_scores`
+    does, and without good patterns.
+    """
+    good, scores = check_scores(label, score)
+    if not good.any():
+        raise InputError("recall needs good patterns; there is none")
+    order = np.argsort(-scores)
+    kept_good, kept = np.cumsum(good[order]), np.arange(1, len(good) + 1)
+    ends_tie = np.r_[np.diff(scores[order]) != 0, True]  # a threshold keeps all of a tie, or none
+    possible = ends_tie & np.isfinite(scores[order]) & (kept_good >= precision * kept)
+    return float(kept_good[possible].max(initial=0) / good.sum())
+
+
 def summarise(label: ArrayLike, score: ArrayLike, threshold: float) -> dict[str, Any]:
     """All that a report says of one set of scores, ready for JSON.
 

@@ -7,10 +7,13 @@ import numpy as np
 
 from ..simulate.files import FileSource
 from ..simulate.source import PatternSource, SimulatedSource, as_pictures
+from ..train.calibration import calibration_error
 from ..train.classifier import Classifier
+from ..train.config import ExpectedConfig
 from ..train.loop import Track, no_track, score_source
+from ..train.selection import VERDICTS, select
 from .config import EvaluateConfig
-from .metrics import summarise
+from .metrics import auc, summarise
 
 _SHOWN = 6
 
@@ -45,33 +48,41 @@ def score_geometries(classifier: Classifier, config: EvaluateConfig, track: Trac
 
 
 def score_experiment(
-    classifier: Classifier, source: FileSource, minimum_photons: float, track: Track = no_track
+    classifier: Classifier, source: FileSource, expected: ExpectedConfig, track: Track = no_track
 ) -> tuple[Scored, dict[str, dict[str, Any]]]:
-    """Real patterns: all scored, and summaries of all frames and of those of at least `minimum_photons`."""
+    """Real patterns: all scored, and summaries of all frames, of those that are bright enough, and, where a size is
+    expected, of the bright ones again, those of another size discarded.
+
+    Frames that cannot be judged get -inf: they count as discarded, and as `n_invalid` in the summaries.
+    """
     scored = _score(classifier, source, np.arange(len(source)), track)
-    photons = photons_on_good_pixels(source)
-    bright = photons >= minimum_photons
+    selection = select(classifier, source, expected, track)
     summaries = {"all frames": scored.summary}
-    if bright.any():
-        name = f"frames of at least {minimum_photons:,.0f} photons"
-        summaries[name] = summarise(scored.label[bright], scored.score[bright], classifier.threshold)
+    bright = selection.photons >= expected.minimum_photons
+    if not bright.any():
+        return scored, summaries
+    name, label = f"frames of at least {expected.minimum_photons:,.0f} photons", scored.label[bright]
+    summaries[name] = summarise(label, scored.score[bright], classifier.threshold)
+    if expected.diameter_nm is not None:
+        score = np.where(selection.verdict == VERDICTS.index("wrong size"), -np.inf, scored.score)[bright]
+        name += f", fitted as {expected.diameter_nm:g} nm ± {100 * expected.diameter_tolerance:.0f} %"
+        summaries[name] = summarise(label, score, classifier.threshold)
     return scored, summaries
 
 
-def photons_on_good_pixels(source: FileSource) -> np.ndarray:
-    """(N,) float64: the photons of each frame outside the bad pixels."""
-    good = ~source.bad_pixel
-    blocks = (range(first, min(first + 256, len(source))) for first in range(0, len(source), 256))
-    return np.concatenate([np.asarray(source.patterns(block).counts, float)[:, good].sum(1) for block in blocks])
-
-
 def _score(classifier: Classifier, source: PatternSource, indices: np.ndarray, track: Track) -> Scored:
-    label, score = score_source(classifier, source, indices, track, f"scoring {source.name}")
+    scores = score_source(classifier, source, indices, track, f"scoring {source.name}")
+    label, score = scores.label, scores.score
+    summary = summarise(label, score, classifier.threshold)
+    # What brightness alone would tell, and whether the scores mean what they say.
+    summary["photons_auc"] = auc(label, scores.photons) if summary["auc"] is not None else None
+    summary["calibration_error"] = calibration_error(label, score / classifier.temperature)
 
     def frames(chosen):
         return np.asarray(source.patterns(chosen).counts) if len(chosen) else np.empty((0, *source.shape))
 
-    good, bad = np.flatnonzero(label == 1), np.flatnonzero(label == 0)
+    judged = np.isfinite(score)
+    good, bad = np.flatnonzero((label == 1) & judged), np.flatnonzero((label == 0) & judged)
     lost = good[np.argsort(score[good])][: _SHOWN // 2]
     let_in = bad[np.argsort(-score[bad])][: _SHOWN // 2]
     worst = np.concatenate([lost, let_in])
@@ -80,7 +91,7 @@ def _score(classifier: Classifier, source: PatternSource, indices: np.ndarray, t
     return Scored(
         label,
         score,
-        summarise(label, score, classifier.threshold),
+        summary,
         frames(good[:_SHOWN]),
         frames(bad[:_SHOWN]),
         frames(worst),

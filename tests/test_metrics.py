@@ -12,6 +12,7 @@ from onehit.evaluate.metrics import (
     format_auc,
     format_rate,
     rate_interval,
+    recall_at_precision,
     summarise,
 )
 from onehit.geometries.errors import InputError
@@ -199,3 +200,22 @@ def test_text_says_perfect_only_where_it_is():
 def test_metrics_and_report_start_without_jax():
     code = "import sys, onehit.evaluate.metrics, onehit.workbench.report; sys.exit('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_recall_at_precision_against_every_threshold_tried():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        label = rng.integers(0, 2, 30)
+        label[0] = 1
+        score = rng.integers(0, 8, 30).astype(float) + label  # with ties
+        best = 0.0
+        for threshold in np.unique(score):
+            kept = score >= threshold
+            if label[kept].mean() >= 0.8:
+                best = max(best, label[kept].sum() / label.sum())
+        assert recall_at_precision(label, score, 0.8) == pytest.approx(best)
+
+
+def test_recall_never_counts_invalid_frames_as_kept():
+    assert recall_at_precision([1, 1], [1.0, -INF], 0.9) == 0.5
+    assert recall_at_precision([0, 1], [1.0, 0.0], 0.9) == 0

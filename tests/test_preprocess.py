@@ -24,6 +24,23 @@ def test_binned_pixel_is_scaled_for_its_bad_parts_and_bad_below_half():
     assert small[0, 1, 1] == 0 and binned[1, 1]
 
 
+def test_every_frame_may_have_a_mask_of_its_own():
+    rng = np.random.default_rng(0)
+    counts, bad = rng.poisson(3, (3, 66, 70)), rng.random((3, 66, 70)) < 0.4
+    small, binned = to_size(counts, bad, 32)
+    each = [to_size(frame[None], mask, 32) for frame, mask in zip(counts, bad, strict=True)]
+    np.testing.assert_array_equal(small, np.concatenate([one for one, _ in each]))
+    np.testing.assert_array_equal(binned, np.stack([mask for _, mask in each]))
+
+
+def test_only_good_pixels_are_measured():
+    counts = jnp.asarray(np.random.default_rng(0).poisson(5, (4, 8, 8)).astype(np.float32))
+    bad = np.zeros((4, 8, 8), bool)
+    bad[1, 2] = bad[2, :, 3] = True
+    values = np.log1p(counts)[~bad]
+    np.testing.assert_allclose(measure(counts, bad, "log"), [values.mean(), values.std()], rtol=1e-5)
+
+
 @pytest.mark.parametrize("shape", [(3, 100, 90), (128, 128)])
 def test_frames_that_cannot_be_cut_to_size_are_refused_with_their_shape(shape):
     with pytest.raises(InputError, match=str(shape[0])):
@@ -33,6 +50,8 @@ def test_frames_that_cannot_be_cut_to_size_are_refused_with_their_shape(shape):
 def test_mask_of_another_shape_is_refused():
     with pytest.raises(InputError, match="bad_pixel"):
         to_size(np.zeros((1, 64, 64)), np.zeros((32, 32), bool), 32)
+    with pytest.raises(InputError, match="bad_pixel"):
+        to_size(np.zeros((3, 64, 64)), np.zeros((2, 64, 64), bool), 32)
 
 
 @pytest.mark.parametrize("kind", ["log", "poster"])
@@ -51,11 +70,13 @@ def test_training_patterns_come_out_standardised_and_bad_pixels_zero(kind):
     np.testing.assert_allclose(good.std(axis), 1, atol=1e-3)
 
 
-def test_flips_reach_all_four_orientations_and_no_other():
-    x = np.arange(6, dtype=np.float32).reshape(1, 2, 3, 1).repeat(200, 0)
-    flipped = np.asarray(random_flips(jax.random.key(0), jnp.asarray(x)))
+def test_flips_reach_all_four_orientations_and_take_the_mask_along():
+    counts = np.arange(6, dtype=np.float32).reshape(1, 2, 3).repeat(200, 0)
+    flipped, bad = (np.asarray(a) for a in random_flips(jax.random.key(0), jnp.asarray(counts), counts[0] == 1))
     seen = {frame.tobytes() for frame in flipped}
-    assert seen == {v.tobytes() for v in (x[0], x[0, ::-1], x[0, :, ::-1], x[0, ::-1, ::-1])}
+    first = counts[0]
+    assert seen == {v.tobytes() for v in (first, first[::-1], first[:, ::-1], first[::-1, ::-1])}
+    np.testing.assert_array_equal(bad, flipped == 1)
 
 
 def test_invalid_frames_are_nan_inf_negative_and_empty():

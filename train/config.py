@@ -6,6 +6,7 @@ from typing import Literal
 
 from ..geometries.errors import InputError
 from ..simulate.config import BackgroundConfig, SimulationConfig
+from ..simulate.file_config import FileConfig
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,14 @@ class NetworkConfig:
     """Share of features dropped before the fully connected layer while training."""
     size: int = 128
     """Rows and columns of the network's input in pixels; a multiple of 16."""
-    preprocessing: Literal["log", "poster"] = "log"
-    """log: log(1 + photons), one mean and one deviation; poster: photons standardised pixel by pixel."""
+    preprocessing: Literal["patterson", "log", "poster"] = "patterson"
+    """patterson: the map of distances within what scattered, where a multi-hit shows as patches apart; log:
+    log(1 + photons); poster: photons standardised pixel by pixel."""
+
+    @property
+    def columns(self) -> int:
+        """Columns of the network's input: a Patterson map is symmetric, so half of it is enough."""
+        return self.size // 2 if self.preprocessing == "patterson" else self.size
 
     def check(self) -> "NetworkConfig":
         """Itself, or InputError with the first impossible value."""
@@ -33,6 +40,28 @@ class NetworkConfig:
             raise InputError(f"network size is {self.size}; it must be a multiple of 16, at least 32")
         if not 0 <= self.dropout < 1:
             raise InputError(f"dropout is {self.dropout}; it must lie in 0 to 1, 1 excluded")
+        return self
+
+
+@dataclass(frozen=True)
+class ExpectedConfig:
+    """What is known of the particles beforehand: frames that do not fit are discarded, whatever the classifier says."""
+
+    minimum_photons: float = 0.0
+    """Fewest photons on good pixels. Many a frame labelled bad is a single hit that is merely faint."""
+    diameter_nm: float | None = None
+    """Diameter in nm, as a sphere fitted to the rings would have it; droplets and debris rarely have the particle's."""
+    diameter_tolerance: float = 0.25
+    """How far the fitted diameter may be from it, relative."""
+
+    def check(self) -> "ExpectedConfig":
+        """Itself, or InputError with the first impossible value."""
+        if self.minimum_photons < 0:
+            raise InputError(f"minimum_photons is {self.minimum_photons}; it must be 0 or more")
+        if self.diameter_nm is not None and not self.diameter_nm > 0:
+            raise InputError(f"diameter_nm is {self.diameter_nm}; it must be positive")
+        if not self.diameter_tolerance > 0:
+            raise InputError(f"diameter_tolerance is {self.diameter_tolerance}; it must be positive")
         return self
 
 
@@ -58,7 +87,9 @@ class TrainConfig:
 
     simulation: SimulationConfig = field(default_factory=varied_icosahedra)
     data: Path | None = None
-    """Labelled HDF5 file (counts, label, bad_pixel) to train on instead of simulating; its last fifth validates."""
+    """File of labelled frames (CXI, EMC, HDF5) to train on instead of simulating; the last fifth of those that can be
+    judged validates. `onehit inspect` shows how it is understood."""
+    read_data: FileConfig = field(default_factory=FileConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     steps: int = 1200
     """Optimiser steps."""
@@ -74,7 +105,10 @@ class TrainConfig:
     validation_count: int = 2000
     """Simulated patterns, from a seed of their own, that the threshold is frozen on."""
     false_positive_rate: float = 0.005
-    """Largest share of bad validation patterns that the frozen threshold lets through."""
+    """Largest share of bad patterns that the frozen threshold may let through."""
+    confidence: float = 0.95
+    """Certainty that it does not let through more, for bad patterns drawn like the validation's, of which this needs
+    enough: 3 / false_positive_rate for 0.95. 0: the share among the validation patterns themselves, no guarantee."""
     checkpoint_every: int = 300
     """Steps between checkpoints."""
     seed: int = 0
@@ -89,6 +123,8 @@ class TrainConfig:
         for name in ("steps", "batch_size", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if not 0 <= self.confidence < 1:
+            raise InputError(f"confidence is {self.confidence}; it must lie in 0 to 1, 1 excluded")
         if self.validation_count < 20:
             raise InputError(f"validation_count is {self.validation_count}; a threshold needs at least 20 patterns")
         if not self.learning_rate > 0 or self.weight_decay < 0:

@@ -1,32 +1,34 @@
 """The training loop: resumable, interruptible, the same patterns whatever happened before."""
 
 import json
+import math
 import time
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from ..geometries.errors import InputError
 from ..simulate.config_io import from_json, to_json, write_whole
 from ..simulate.files import FileSource
+from ..simulate.flags import describe_flags
 from ..simulate.interrupt import interruptible
-from ..simulate.source import Patterns, PatternSource, SimulatedSource, as_pictures
+from ..simulate.progress import Track, no_track
+from ..simulate.source import Patterns, PatternSource, SimulatedSource, Truth, as_pictures
+from .calibration import temperature
 from .checkpoint import Checkpoint, Checkpoints
 from .classifier import Classifier, empty_checkpoint
 from .config import TrainConfig
 from .preprocess import measure, to_size
 from .step import split_network, train_step
-from .threshold import threshold_at_false_positive_rate
-
-Track = Callable[[Iterable[int], str, int], Iterable[int]]
-"""(steps, what they do, patterns a step) -> the same steps, their progress shown."""
+from .threshold import check_bad_patterns, frozen_threshold
 
 VALIDATION_SEED = 1_000_003
 """Added to a training's seed: the seed of its validation patterns."""
 
 _MEASURED = 512
+_LARGEST_BLOCK = 2**26  # pixels
 
 
 class Trained(NamedTuple):
@@ -39,24 +41,30 @@ class Trained(NamedTuple):
 
 
 class _Endless:
-    """Some frames of a source over and over, each time in a new random order: pattern i depends on (seed, i) alone."""
+    """Some frames of a file over and over, each time in a new random order: pattern i depends on (seed, i) alone."""
 
-    def __init__(self, source: PatternSource, frames: np.ndarray, seed: int):
+    def __init__(self, source: FileSource, frames: np.ndarray, seed: int):
         self.shape, self.bad_pixel, self.name = source.shape, source.bad_pixel, source.name
         self._source, self._frames, self._seed = source, frames, seed
 
     def patterns(self, indices) -> Patterns:
+        return self._source.patterns(self._chosen(indices))
+
+    def masks(self, indices) -> np.ndarray:
+        return self._source.masks(self._chosen(indices))
+
+    def _chosen(self, indices) -> np.ndarray:
         rounds, place = np.divmod(np.asarray(indices), len(self._frames))
         chosen = np.empty_like(place)
         for number in np.unique(rounds):
             order = np.random.default_rng([self._seed, int(number)]).permutation(self._frames)
             chosen[rounds == number] = order[place[rounds == number]]
-        return self._source.patterns(chosen)
+        return chosen
 
 
-def no_track(steps: Iterable[int], what: str, patterns: int) -> Iterable[int]:
-    """No progress shown."""
-    return steps
+def _masks(source: PatternSource, indices: np.ndarray) -> np.ndarray:
+    """`bad_pixel` of these patterns, or (B, ny, nx) bool of a file in which every frame has a mask of its own."""
+    return source.masks(indices) if isinstance(source, FileSource | _Endless) else source.bad_pixel
 
 
 def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
@@ -67,7 +75,7 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
     KeyboardInterrupt. Raises InputError where the directory holds a run with another configuration.
     """
     config.check()
-    training, validation, validation_indices = _sources(config)
+    training, validation, validation_indices, data_frames = _sources(config, track)
     _claim(run, config)
     checkpoints = Checkpoints(run)
     structure, _, _ = split_network(config.network)
@@ -75,8 +83,8 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
     history: list[dict[str, float]] = []
     if checkpoint is None:
         checkpoint = empty_checkpoint(config)
-        sample = training.patterns(np.arange(_MEASURED))
-        counts, bad = to_size(sample.counts, training.bad_pixel, config.network.size)
+        indices = np.arange(_MEASURED)
+        counts, bad = to_size(training.patterns(indices).counts, _masks(training, indices), config.network.size)
         checkpoint = checkpoint._replace(standardisation=measure(counts, bad, config.network.preprocessing))
     elif (run / "history.json").is_file():
         history = json.loads((run / "history.json").read_text())
@@ -91,8 +99,9 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
     start = time.perf_counter()
     with interruptible() as interrupted:
         for step in track(range(first, config.steps), "training", config.batch_size):
-            patterns = training.patterns(np.arange(step * config.batch_size, (step + 1) * config.batch_size))
-            counts, bad = to_size(patterns.counts, training.bad_pixel, config.network.size)
+            indices = np.arange(step * config.batch_size, (step + 1) * config.batch_size)
+            patterns = training.patterns(indices)
+            counts, bad = to_size(patterns.counts, _masks(training, indices), config.network.size)
             state, loss, accuracy = train_step(
                 state, counts, bad, patterns.label, standardisation, config=config, structure=structure
             )
@@ -108,8 +117,10 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
 
     _, bad = to_size(np.zeros((1, *training.shape)), training.bad_pixel, config.network.size)
     classifier = Classifier(config, Checkpoint(state, standardisation), np.asarray(bad))
-    label, score = score_source(classifier, validation, validation_indices, track, "validating")
-    classifier.threshold = threshold_at_false_positive_rate(label, score, config.false_positive_rate)
+    validated = score_source(classifier, validation, validation_indices, track, "validating")
+    label, score = validated.label, validated.score
+    classifier.threshold = frozen_threshold(label, score, config.false_positive_rate, config.confidence)
+    classifier.temperature = temperature(label, score)
     classifier.save(run)
     record: dict[str, Any] = {"steps": config.steps, "patterns": config.steps * config.batch_size, "history": history}
     if config.steps > first:
@@ -117,39 +128,62 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
             "seconds": round(seconds, 1),
             "patterns_per_second": round((config.steps - first) * config.batch_size / seconds, 1),
         }
+    if data_frames is not None:
+        record["data_frames"] = data_frames
     return Trained(classifier, label, score, record)
+
+
+class Scores(NamedTuple):
+    """What a classifier says of some patterns. label, score: (N,); photons: (N,) float64, on good pixels; truth: of
+    simulated patterns, else None."""
+
+    label: np.ndarray
+    score: np.ndarray
+    photons: np.ndarray
+    truth: Truth | None
 
 
 def score_source(
     classifier: Classifier, source: PatternSource, indices: np.ndarray, track: Track = no_track, what: str = "scoring"
-) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and scores, (N,) each, of a source's patterns."""
-    block = 256
-    labels, scores = [], []
+) -> Scores:
+    """Scores of a source's patterns of these indices, (N,) int."""
+    block = max(16, min(256, _LARGEST_BLOCK // math.prod(source.shape)))
+    blocks: list[Scores] = []
     for i in track(range(-(-len(indices) // block)), what, block):
         chosen = indices[i * block : (i + 1) * block]
         # Full blocks only: one shape, one compilation.
-        patterns = source.patterns(np.resize(chosen, block))
-        labels.append(np.asarray(patterns.label)[: len(chosen)])
-        scores.append(classifier.score(np.asarray(patterns.counts)[: len(chosen)], source.bad_pixel))
-    return np.concatenate(labels), np.concatenate(scores)
+        kept = slice(len(chosen))
+        patterns = jax.tree.map(lambda a, kept=kept: np.asarray(a)[kept], source.patterns(np.resize(chosen, block)))
+        bad_pixel = _masks(source, chosen)
+        photons = patterns.counts.sum((1, 2), where=~bad_pixel, dtype=float)
+        score = classifier.score(patterns.counts, bad_pixel)
+        blocks.append(Scores(patterns.label, score, photons, patterns.truth))
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *blocks)
 
 
-def _sources(config: TrainConfig) -> tuple[PatternSource, PatternSource, np.ndarray]:
-    """What to train on, what to validate on, and which of its patterns."""
+def _sources(
+    config: TrainConfig, track: Track
+) -> tuple[PatternSource, PatternSource, np.ndarray, dict[str, int] | None]:
+    """What to train on, what to validate on, which of its patterns, and how many frames of a file there are, and how
+    many of them are left out since they cannot be judged."""
     if config.data is None:
         training = SimulatedSource(config.simulation, config.seed)
         validation = training.reseeded(config.seed + VALIDATION_SEED)
-        return as_pictures(training), as_pictures(validation), np.arange(config.validation_count)
-    source = FileSource(config.data)
-    source.check(negative=False)
-    if len(source) < 10:
-        raise InputError(f"{config.data} has {len(source)} frames; at least 10 are needed to train and validate")
-    split = len(source) - len(source) // 5
-    for part, labels in (("first four fifths", source.label[:split]), ("last fifth", source.label[split:])):
+        n_bad = int(config.validation_count * (1 - config.simulation.good_fraction))
+        check_bad_patterns(n_bad, config.false_positive_rate, config.confidence)
+        return as_pictures(training), as_pictures(validation), np.arange(config.validation_count), None
+    source = FileSource(config.data, config.read_data, "--read-data")
+    label, flags = source.labels(), source.flags(track)
+    judged = np.flatnonzero(flags.bits == 0)
+    if len(judged) < 10:
+        raise InputError(f"{config.data}: {describe_flags(flags.counted())}; at least 10 others are needed to train")
+    split = len(judged) - len(judged) // 5
+    for part, labels in (("first four fifths", label[judged[:split]]), ("last fifth", label[judged[split:]])):
         if labels.min() == labels.max():
             raise InputError(f"{config.data}: the {part} of the frames hold one label only: shuffle the file")
-    return _Endless(source, np.arange(split), config.seed), source, np.arange(split, len(source))
+    n_bad = int((label[judged[split:]] == 0).sum())
+    check_bad_patterns(n_bad, config.false_positive_rate, config.confidence)
+    return _Endless(source, judged[:split], config.seed), source, judged[split:], flags.counted()
 
 
 def _claim(run: Path, config: TrainConfig) -> None:

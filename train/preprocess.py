@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..geometries.errors import InputError
+from .patterson import patterson_map
 
 
 class Standardisation(NamedTuple):
-    """Measured on training patterns. mean, deviation: () for preprocessing `log`, (size, size) for `poster`."""
+    """Measured on training patterns. mean, deviation: (size, size) for preprocessing `poster`, else ()."""
 
     mean: jax.Array
     deviation: jax.Array
@@ -21,8 +22,9 @@ def to_size(counts, bad_pixel, size: int):
 
     The rule: bin by the whole number floor(min(H, W) / size), then keep the middle. A binned pixel holds the sum
     of its good pixels, scaled up for the bad ones; it is bad where fewer than half of them are good.
-    counts: (B, H, W) of any numeric type; bad_pixel: (H, W), non-zero = do not use, or None. Raises InputError for
-    another shape or a frame smaller than the network.
+    counts: (B, H, W) of any numeric type; bad_pixel: (H, W) or one a frame, (B, H, W), non-zero = do not use, or None.
+    With one a frame, the result's bad_pixel is (B, size, size). Raises InputError for another shape or a frame smaller
+    than the network.
     """
     counts = jnp.asarray(counts)
     if counts.ndim != 3 or min(counts.shape[1:]) < size:
@@ -32,7 +34,7 @@ def to_size(counts, bad_pixel, size: int):
         )
     height, width = counts.shape[1:]
     bad = jnp.zeros((height, width), bool) if bad_pixel is None else jnp.asarray(np.asarray(bad_pixel, bool))
-    if bad.shape != (height, width):
+    if bad.shape not in ((height, width), counts.shape):
         raise InputError(f"bad_pixel has shape {bad.shape}, the frames {(height, width)}: give one mask of that shape")
     return _to_size(counts, bad, size)
 
@@ -42,37 +44,48 @@ def _to_size(counts, bad, size):
     factor = min(height, width) // size
     top, left = (height - factor * size) // 2, (width - factor * size) // 2
     rows, columns = slice(top, top + factor * size), slice(left, left + factor * size)
-    good = ~bad[rows, columns]
+    good = ~bad[..., rows, columns]
     counts = jnp.where(good, counts[:, rows, columns].astype(jnp.float32), 0)
     if factor == 1:
         return counts, ~good
-    share = good.reshape(size, factor, size, factor).mean((1, 3))
+    share = good.reshape(*good.shape[:-2], size, factor, size, factor).mean((-3, -1))
     counts = counts.reshape(-1, size, factor, size, factor).sum((2, 4))
     return jnp.where(share >= 0.5, counts / jnp.maximum(share, 0.5), 0), share < 0.5
 
 
 def measure(counts, bad, kind: str) -> Standardisation:
-    """Mean and deviation over training patterns; counts (B, size, size), bad (size, size)."""
-    x = _scale(counts, kind)
+    """Mean and deviation over training patterns; counts (B, size, size), bad (size, size), or one mask a pattern."""
     if kind == "poster":
-        return Standardisation(x.mean(0), jnp.maximum(x.std(0), 1e-3))
-    good = ~bad
-    mean = jnp.sum(x * good) / (len(x) * good.sum())
-    variance = jnp.sum((x - mean) ** 2 * good) / (len(x) * good.sum())
-    return Standardisation(mean, jnp.sqrt(variance))
+        return Standardisation(counts.mean(0), jnp.maximum(counts.std(0), 1e-3))
+    if kind == "patterson":
+        x = patterson_map(counts, bad)
+        return Standardisation(x.mean(), x.std())
+    x = jnp.log1p(counts)[np.broadcast_to(~np.asarray(bad), counts.shape)]
+    return Standardisation(x.mean(), x.std())
 
 
 def network_input(counts, bad, standardisation: Standardisation, kind: str):
-    """(B, size, size, 1) float32; bad pixels are 0, the mean. bad: (size, size), or one mask a pattern."""
-    x = (_scale(counts, kind) - standardisation.mean) / standardisation.deviation
-    return jnp.where(bad, 0, x)[..., None]
+    """(B, size, size, 1) float32, bad pixels 0, the mean; or for patterson (B, size, size // 2, 1).
+
+    counts: (B, size, size); bad: (size, size), or one mask a pattern.
+    """
+    x = patterson_map(counts, bad) if kind == "patterson" else jnp.log1p(counts) if kind == "log" else counts
+    x = (x - standardisation.mean) / standardisation.deviation
+    return (x if kind == "patterson" else jnp.where(bad, 0, x))[..., None]
 
 
-def random_flips(key, x):
-    """Flip each of (B, y, x, 1) up-down and left-right with probability one half each."""
-    up_down, left_right = jax.random.bernoulli(key, shape=(2, len(x), 1, 1, 1))
-    x = jnp.where(up_down, x[:, ::-1], x)
-    return jnp.where(left_right, x[:, :, ::-1], x)
+def random_flips(key, counts, bad):
+    """Flip each of (B, y, x) up-down and left-right with probability one half each, and its mask with it.
+
+    bad: (y, x), or one mask a pattern; (B, y, x) on return.
+    """
+    up_down, left_right = jax.random.bernoulli(key, shape=(2, len(counts), 1, 1))
+
+    def flipped(x):
+        x = jnp.where(up_down, x[:, ::-1], x)
+        return jnp.where(left_right, x[:, :, ::-1], x)
+
+    return flipped(counts), flipped(jnp.broadcast_to(bad, counts.shape))
 
 
 def random_masks(key, count: int, size: int):
@@ -98,7 +111,3 @@ def invalid_frames(counts) -> np.ndarray:
     flat = counts.reshape(len(counts), -1)
     finite = np.isfinite(flat).all(1) if counts.dtype.kind == "f" else np.ones(len(flat), bool)
     return ~finite | (flat.min(1) < 0) | (flat.max(1) <= 0)
-
-
-def _scale(counts, kind):
-    return jnp.log1p(counts) if kind == "log" else counts

@@ -28,7 +28,8 @@ class ResidualUnit(nnx.Module):
 class ResNet(nnx.Module):
     """Convolution to 64 x 64 x 16, n units at 32 x 32 x 32, m units at 16 x 16 x 64, pooling, two classes.
 
-    Sizes are those of a 128 x 128 input. Input (B, size, size, 1) float32; output (B, 2) logits: bad, good.
+    Sizes are those of a 128 x 128 input. Input (B, size, size, 1) float32, or half as wide for Patterson maps; output
+    (B, 2) logits: bad, good.
     """
 
     def __init__(self, config: NetworkConfig, rngs: nnx.Rngs):
@@ -39,7 +40,8 @@ class ResNet(nnx.Module):
         second = [ResidualUnit(32 if i == 0 else 64, 64, 2 if i == 0 else 1, rngs) for i in range(config.m)]
         self.units = nnx.List(first + second)
         self.dropout = nnx.Dropout(config.dropout)
-        features = 64 if config.pooling == "global" else 64 * (config.size // 16) ** 2
+        pooled = (config.size // 16) * (config.columns // 16)
+        features = 64 if config.pooling == "global" else 64 * pooled
         self.classes = nnx.Linear(features, 2, rngs=rngs)
 
     def __call__(self, x, train: bool = False, dropout_key: jax.Array | None = None):

@@ -52,7 +52,8 @@ def train_step(state: TrainState, counts, bad, label, standardisation: Standardi
     flip_key, mask_key, dropout_key = jax.random.split(key, 3)
     if config.vary_masks:
         bad = bad | random_masks(mask_key, *counts.shape[:2])
-    x = random_flips(flip_key, network_input(counts, bad, standardisation, config.network.preprocessing))
+    counts, bad = random_flips(flip_key, counts, bad)
+    x = network_input(counts, bad, standardisation, config.network.preprocessing)
 
     def loss_function(parameters):
         network = nnx.merge(structure, parameters, state.batch_statistics, copy=True)

@@ -4,8 +4,11 @@ A score is the log-odds of *good*; label 1 = good (a single hit), 0 = bad. A fra
 threshold is kept. A score of -inf (an invalid frame) is legal and is never kept.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import binom
 
 from ..geometries.errors import InputError
 
@@ -58,3 +61,34 @@ def threshold_at_false_positive_rate(label: ArrayLike, score: ArrayLike, rate: f
     # NumPy compares float32 scores with a Python float in float32: the threshold must survive that rounding.
     midway = float(np.float32(fails / 2 + passes / 2))
     return midway if fails < midway < passes else passes
+
+
+def frozen_threshold(label: ArrayLike, score: ArrayLike, rate: float, confidence: float) -> float:
+    """Lowest threshold that lets through at most the fraction `rate` of all future bad patterns, with `confidence`.
+
+    The Neyman-Pearson umbrella algorithm (Tong, Feng & Li 2018, Science Advances 4, eaao1659, proposition 1): among n
+    bad patterns, the largest number k may pass such that a binomial of n trials at `rate` is k or less with a chance
+    of at most 1 - confidence. Holds whatever the classifier, for bad patterns drawn like these and not trained on.
+    Confidence 0 guarantees nothing: `rate` is then that of these patterns.
+
+    Raises InputError as `threshold_at_false_positive_rate` does, and as `check_bad_patterns` for too few bad ones.
+    """
+    good, scores = check_scores(label, score)
+    n_bad = int((~good).sum())
+    if confidence == 0 or n_bad == 0:
+        return threshold_at_false_positive_rate(good, scores, rate)
+    check_bad_patterns(n_bad, rate, confidence)
+    passing = int(binom.ppf(1 - confidence, n_bad, rate))  # the least k with P(B <= k) >= 1 - confidence
+    if binom.cdf(passing, n_bad, rate) > 1 - confidence:
+        passing -= 1
+    return threshold_at_false_positive_rate(good, scores, passing / n_bad)
+
+
+def check_bad_patterns(n_bad: int, rate: float, confidence: float) -> None:
+    """Raise InputError where so few bad patterns cannot vouch for a rate: 0.001 at 95 % takes 2995 of them."""
+    if confidence > 0 and n_bad * math.log1p(-rate) > math.log1p(-confidence):
+        least = f"at least {math.ceil(math.log1p(-confidence) / math.log1p(-rate)):,}, " if rate > 0 else ""
+        raise InputError(
+            f"{n_bad} bad patterns to validate with cannot vouch for a false-positive rate of {rate} with confidence "
+            f"{confidence}: use {least}a higher rate, or confidence 0"
+        )

@@ -1,0 +1,184 @@
+"""Rates against what makes patterns hard: photons, separation, brightness ratio, size, background; and masks.
+
+Each curve is one simulation with that quantity spread out, its patterns binned by their truth.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..geometries.shapes import geometry as load_geometry
+from ..simulate.config import BackgroundConfig, SimulationConfig
+from ..simulate.source import Patterns, PatternSource, SimulatedSource, Truth, as_pictures
+from ..train.classifier import Classifier
+from ..train.loop import Track, no_track, score_source
+from .config import EvaluateConfig
+from .metrics import recall_at_precision, summarise
+
+
+class Curve(NamedTuple):
+    """One quantity. spread: the simulation that varies it; value: of each pattern, (N,), from its truth and the
+    longest extents of the configuration's geometries at unit diameter; edges: of the bins."""
+
+    quantity: str
+    spread: Callable[[SimulationConfig], SimulationConfig]
+    value: Callable[[Truth, np.ndarray], np.ndarray]
+    edges: tuple[float, ...]
+
+
+def _photons(truth: Truth, extent) -> np.ndarray:
+    return np.asarray(truth.photons)
+
+
+def _size(truth: Truth, extent) -> np.ndarray:
+    return np.asarray(truth.scene.diameter_m)[:, 0] * 1e9
+
+
+def _background(truth: Truth, extent) -> np.ndarray:
+    return np.asarray(truth.background) / np.asarray(truth.photons)
+
+
+def separation(truth: Truth, extent: np.ndarray) -> np.ndarray:
+    """Distance of the pair's particles across the beam in longest extents (their mean), (N,); NaN for single hits."""
+    scene = truth.scene
+    size = np.asarray(scene.diameter_m)[:, :2] * extent[np.maximum(np.asarray(scene.geometry)[:, :2], 0)]
+    size = size * np.asarray(scene.stretch)[:, :2].max(-1)
+    apart = np.asarray(scene.position_m)[:, 1, :2] - np.asarray(scene.position_m)[:, 0, :2]
+    return np.where(_is_pair(truth), np.hypot(*apart.T) / size.mean(1), np.nan)
+
+
+def brightness_ratio(truth: Truth, extent) -> np.ndarray:
+    """Photons scattered forward by the fainter particle of a pair over those of the brighter, (N,); NaN for singles."""
+    scene = truth.scene
+    forward = np.asarray(scene.fluence)[:, :2] * np.asarray(scene.diameter_m)[:, :2] ** 6
+    return np.where(_is_pair(truth), forward.min(1) / np.maximum(forward.max(1), 1e-300), np.nan)
+
+
+def _is_pair(truth: Truth) -> np.ndarray:
+    return np.asarray(truth.particles) == 2
+
+
+def _pairs(config: SimulationConfig, **changes: Any) -> SimulationConfig:
+    return replace(config, particles=(2, 2), **changes)
+
+
+CURVES = {
+    "photons": Curve(
+        "photons on good pixels",
+        lambda c: replace(c, photons=(10**2.5, 1e6)),
+        _photons,
+        tuple(np.logspace(2.5, 6, 8)),
+    ),
+    "size": Curve(
+        "diameter in nm",
+        lambda c: replace(c, diameter_nm=(0.5 * np.mean(c.diameter_nm), 2.0 * np.mean(c.diameter_nm))),
+        _size,
+        (35.0, 45.0, 55.0, 65.0, 75.0, 85.0, 100.0, 120.0, 140.0),
+    ),
+    "separation": Curve(
+        "separation of pairs across the beam in longest extents",
+        lambda c: _pairs(c, separation=(0.05, 8.0), good_fraction=0.1),
+        separation,
+        (0.05, 0.25, 0.5, 0.75, 1.0, 1.25, 1.75, 2.5, 4.0, 8.0),
+    ),
+    "brightness": Curve(
+        "brightness ratio of pairs",
+        lambda c: _pairs(c, brightness_spread=2.0, good_fraction=0.1),
+        brightness_ratio,
+        (1e-4, 1e-3, 1e-2, 0.03, 0.1, 0.3, 1.0),
+    ),
+    "background": Curve(
+        "background photons over scattered photons",
+        lambda c: replace(c, background=BackgroundConfig(uniform=(0.0, 2.0)), photons=(1e4, 1e5)),
+        _background,
+        (0.0, 0.03, 0.1, 0.3, 1.0, 3.0),
+    ),
+}
+
+
+SWEEPS = ("overlapping", "masked", "curves")
+"""Names of what `score_sweeps` returns."""
+
+
+def score_sweeps(classifier: Classifier, config: EvaluateConfig, track: Track = no_track) -> dict[str, Any]:
+    """What `EvaluateConfig` asks for besides the plain scores, ready for JSON.
+
+    `overlapping`: a summary per geometry; `masked`: for each part that is hidden, a summary per geometry, with
+    `recall_at_precision_0.995`; `curves`: for each quantity, its bins per geometry, see `score_curve`. Raises
+    InputError for an unknown geometry.
+    """
+    result: dict[str, Any] = {}
+    tests = {name: replace(config.test, geometry=(name,)) for name in config.geometry}
+    if config.overlapping:
+        result["overlapping"] = {
+            name: _summary(classifier, _overlapping(test), config.overlapping, config.test_seed, track, "overlapping")
+            for name, test in tests.items()
+        }
+    for part in config.masked:
+        result.setdefault("masked", {})[part] = {
+            name: _summary(classifier, test, config.curve_count, config.test_seed, track, f"{part} hidden", part)
+            for name, test in tests.items()
+        }
+    for quantity in config.curves:
+        result.setdefault("curves", {})[quantity] = {
+            name: score_curve(classifier, CURVES[quantity], test, config.curve_count, config.test_seed, track)
+            for name, test in tests.items()
+        }
+    return result
+
+
+class _Masked:
+    """A source with part of its detector hidden."""
+
+    def __init__(self, source: PatternSource, part: str):
+        self._source, self.shape, self.name = source, source.shape, source.name
+        rows, columns = np.indices(source.shape)
+        hidden = columns >= source.shape[1] // 2
+        if part == "quarter":
+            hidden &= rows >= source.shape[0] // 2
+        self.bad_pixel = source.bad_pixel | hidden
+
+    def patterns(self, indices) -> Patterns:
+        return self._source.patterns(indices)
+
+
+def _summary(classifier, test, count, seed, track, what, hidden=None) -> dict[str, Any]:
+    source = as_pictures(SimulatedSource(test, seed))
+    if hidden:
+        source = _Masked(source, hidden)
+    scores = score_source(classifier, source, np.arange(count), track, f"scoring {what} {source.name}")
+    recall = recall_at_precision(scores.label, scores.score, 0.995)
+    return summarise(scores.label, scores.score, classifier.threshold) | {"recall_at_precision_0.995": recall}
+
+
+def _overlapping(test: SimulationConfig) -> SimulationConfig:
+    return replace(test, separation=(0.05, min(1.0, test.separation[0])))
+
+
+def score_curve(
+    classifier: Classifier, curve: Curve, config: SimulationConfig, count: int, seed: int, track: Track = no_track
+) -> list[dict[str, Any]]:
+    """Rates at the classifier's frozen threshold in each bin, ready for JSON; bins without a pattern are left out.
+
+    Each has `low`, `high`, `n_good`, `n_bad`, `false_negative_rate`, `false_positive_rate` and `auc`, with their
+    `_interval`s, None where there is nothing to tell them from. For pairs, whose value a single hit does not have,
+    all single hits stand in every bin.
+    """
+    simulated = SimulatedSource(curve.spread(config), seed)
+    scores = score_source(classifier, as_pictures(simulated), np.arange(count), track, f"scoring {curve.quantity}")
+    assert scores.truth is not None
+    extent = np.array([load_geometry(spec).longest_extent for spec in config.geometry])
+    value = curve.value(scores.truth, extent)
+    bins = []
+    for low, high in zip(curve.edges[:-1], curve.edges[1:], strict=True):
+        inside = (value >= low) & (value < high)
+        if not inside.any():
+            continue
+        inside |= np.isnan(value)
+        summary = summarise(scores.label[inside], scores.score[inside], classifier.threshold)
+        names = ("n_good", "n_bad", "false_negative_rate", "false_positive_rate", "auc")
+        intervals = [f"{name}_interval" for name in names[2:]]
+        bins.append({"low": low, "high": high} | {name: summary[name] for name in (*names, *intervals)})
+    return bins

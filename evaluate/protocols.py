@@ -1,0 +1,69 @@
+"""Experiments that anyone can repeat: what to train on and what to score on, fixed but for what is asked. No JAX."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+from ..geometries.errors import InputError
+from ..geometries.procedural import procedural_family
+from ..simulate.config import SimulationConfig
+from ..train.config import NetworkConfig, TrainConfig, varied_icosahedra
+from .config import EvaluateConfig
+
+UNSEEN = ("soccer-ball", "torus")
+"""Geometries that no protocol trains on."""
+
+
+class Protocol(NamedTuple):
+    """A training and what it is scored on."""
+
+    train: TrainConfig
+    evaluate: EvaluateConfig
+
+
+def test_set() -> EvaluateConfig:
+    """At least 10,000 good and 10,000 bad patterns a geometry, and every curve.
+
+    Sizes within 15 % of nominal; 10^4 to 10^6 photons, drawn alike for good and bad patterns; particles of a multi-hit
+    at least one longest extent apart across the beam. Those closer are scored on their own.
+    """
+    return EvaluateConfig(
+        count=20_100,
+        test=SimulationConfig(diameter_nm=(59.5, 80.5), photons=(1e4, 1e6), separation=(1.0, 4.0)),
+        overlapping=4000,
+        masked=("half", "quarter"),
+        curves=("photons", "size", "separation", "brightness", "background"),
+    )
+
+
+def poster() -> Protocol:
+    """The baseline: plain icosahedra, photons standardised pixel by pixel, ResNet(2, 2) with the poster's pooling."""
+    evaluate = test_set()
+    network = NetworkConfig(n=2, m=2, pooling="poster", preprocessing="poster")
+    simulation = replace(evaluate.test, geometry=("icosahedron",))
+    return Protocol(TrainConfig(simulation=simulation, network=network, validation_count=6000), evaluate)
+
+
+def icosahedra() -> Protocol:
+    """Only icosahedra in training, singles and multi-hits, varied in everything but the number of faces."""
+    return Protocol(TrainConfig(simulation=varied_icosahedra(), validation_count=6000), test_set())
+
+
+def procedural() -> Protocol:
+    """Training on random polyhedra, spheroids, rods, discs, shells and blobs; never on a soccer ball or a torus."""
+    family = ("icosahedron", "sphere", *procedural_family(35))
+    simulation = replace(varied_icosahedra(), geometry=family)
+    return Protocol(TrainConfig(simulation=simulation, validation_count=6000), test_set())
+
+
+PROTOCOLS = {"poster": poster, "icosahedra": icosahedra, "procedural": procedural}
+
+
+def check_protocol(name: str, training: TrainConfig) -> None:
+    """Raise InputError where a training is not the protocol's: another geometry, or for the poster another network."""
+    wanted = PROTOCOLS[name]().train
+    other = sorted(set(training.simulation.geometry) - set(wanted.simulation.geometry))
+    if training.data is not None or other:
+        what = str(training.data) if training.data is not None else ", ".join(other)
+        raise InputError(f"protocol {name} does not train on {what}: use `onehit train RUN --protocol {name}`")
+    if name == "poster" and training.network != wanted.network:
+        raise InputError("protocol poster has another network: use `onehit train RUN --protocol poster`")

@@ -1,0 +1,40 @@
+"""The threshold that a classifier is frozen at: what it promises of bad patterns not yet seen."""
+
+import numpy as np
+import pytest
+from onehit.geometries import InputError
+from onehit.train.threshold import frozen_threshold, threshold_at_false_positive_rate
+
+
+@pytest.mark.parametrize(("n_bad", "rate", "confidence"), [(1000, 0.005, 0.95), (60, 0.1, 0.9), (2995, 0.001, 0.95)])
+def test_rate_of_future_bad_patterns_is_kept_as_often_as_promised(n_bad, rate, confidence):
+    rng = np.random.default_rng(0)
+    trials = 2000
+    # Scores uniform in 0 ... 1: a threshold t lets the fraction 1 - t of all bad patterns through.
+    kept = [1 - frozen_threshold(np.zeros(n_bad), rng.uniform(size=n_bad), rate, confidence) for _ in range(trials)]
+    broken = np.mean(np.array(kept) > rate)
+    assert broken < 1 - confidence + 3 * np.sqrt(confidence * (1 - confidence) / trials)
+
+
+def test_guarantee_is_not_bought_with_needless_strictness():
+    score = np.random.default_rng(0).permutation(100_000) / 100_000
+    kept = 1 - frozen_threshold(np.zeros(100_000), score, 0.01, 0.95)
+    assert 0.0094 < kept < 0.01
+
+
+def test_good_patterns_do_not_move_the_guarantee():
+    label = np.r_[np.zeros(100), np.ones(500)]
+    score = np.r_[np.arange(100.0), np.linspace(-50, 149, 500)]
+    threshold = frozen_threshold(label, score, 0.1, 0.9)
+    assert (score[label == 0] >= threshold).sum() == 5  # P(Binomial(100, 0.1) <= 5) = 0.058, <= 6: 0.117
+
+
+def test_confidence_zero_means_the_rate_among_these_patterns():
+    label, score = np.zeros(20), np.arange(20.0)
+    assert frozen_threshold(label, score, 0.1, 0) == threshold_at_false_positive_rate(label, score, 0.1)
+
+
+@pytest.mark.parametrize(("n_bad", "rate", "hint"), [(2994, 0.001, "at least 2,995"), (10_000, 0, "higher rate")])
+def test_too_few_bad_patterns_are_refused(n_bad, rate, hint):
+    with pytest.raises(InputError, match=hint):
+        frozen_threshold(np.zeros(n_bad), np.arange(n_bad), rate, 0.95)
