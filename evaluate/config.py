@@ -17,6 +17,7 @@ def bright_enough() -> ExpectedConfig:
     return ExpectedConfig(minimum_photons=13000.0)
 
 
+ProtocolName = Literal["poster", "icosahedra", "procedural"]
 CurveName = Literal["photons", "size", "separation", "brightness", "background"]
 
 
@@ -49,6 +50,8 @@ class EvaluateConfig:
     """Quantities to score against: bins of photons, size, separation or brightness ratio of pairs, background."""
     curve_count: int = 4000
     """Patterns of each geometry that a curve, or a mask, is scored with."""
+    protocol: ProtocolName | None = None
+    """The protocol that these options are of, and that the classifier must have been trained by."""
     test_seed: int = 2_000_003
     """Seed of the scored patterns; training and validation use others."""
 

@@ -1,5 +1,6 @@
 """Experiments that anyone can repeat: what to train on and what to score on, fixed but for what is asked. No JAX."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -7,10 +8,7 @@ from ..geometries.errors import InputError
 from ..geometries.procedural import procedural_family
 from ..simulate.config import SimulationConfig
 from ..train.config import NetworkConfig, TrainConfig, varied_icosahedra
-from .config import EvaluateConfig
-
-UNSEEN = ("soccer-ball", "torus")
-"""Geometries that no protocol trains on."""
+from .config import EvaluateConfig, ProtocolName
 
 
 class Protocol(NamedTuple):
@@ -20,7 +18,7 @@ class Protocol(NamedTuple):
     evaluate: EvaluateConfig
 
 
-def test_set() -> EvaluateConfig:
+def test_set(protocol: ProtocolName) -> EvaluateConfig:
     """At least 10,000 good and 10,000 bad patterns a geometry, and every curve.
 
     Sizes within 15 % of nominal; 10^4 to 10^6 photons, drawn alike for good and bad patterns; particles of a multi-hit
@@ -32,12 +30,13 @@ def test_set() -> EvaluateConfig:
         overlapping=4000,
         masked=("half", "quarter"),
         curves=("photons", "size", "separation", "brightness", "background"),
+        protocol=protocol,
     )
 
 
 def poster() -> Protocol:
     """The baseline: plain icosahedra, photons standardised pixel by pixel, ResNet(2, 2) with the poster's pooling."""
-    evaluate = test_set()
+    evaluate = test_set("poster")
     network = NetworkConfig(n=2, m=2, pooling="poster", preprocessing="poster")
     simulation = replace(evaluate.test, geometry=("icosahedron",))
     return Protocol(TrainConfig(simulation=simulation, network=network, validation_count=6000), evaluate)
@@ -45,20 +44,38 @@ def poster() -> Protocol:
 
 def icosahedra() -> Protocol:
     """Only icosahedra in training, singles and multi-hits, varied in everything but the number of faces."""
-    return Protocol(TrainConfig(simulation=varied_icosahedra(), validation_count=6000), test_set())
+    return Protocol(TrainConfig(simulation=varied_icosahedra(), validation_count=6000), test_set("icosahedra"))
 
 
 def procedural() -> Protocol:
     """Training on random polyhedra, spheroids, rods, discs, shells and blobs; never on a soccer ball or a torus."""
-    family = ("icosahedron", "sphere", *procedural_family(35))
-    simulation = replace(varied_icosahedra(), geometry=family)
-    return Protocol(TrainConfig(simulation=simulation, validation_count=6000), test_set())
+    family = ("icosahedron", "sphere", *procedural_family(14))
+    simulation = replace(varied_icosahedra(), geometry=family, diameter_nm=(42.0, 100.0))
+    return Protocol(TrainConfig(simulation=simulation, validation_count=6000), test_set("procedural"))
 
 
-PROTOCOLS = {"poster": poster, "icosahedra": icosahedra, "procedural": procedural}
+PROTOCOLS: dict[ProtocolName, Callable[[], Protocol]] = {
+    "poster": poster,
+    "icosahedra": icosahedra,
+    "procedural": procedural,
+}
 
 
-def check_protocol(name: str, training: TrainConfig) -> None:
+def protocol(name: str, full: bool = False) -> Protocol:
+    """The protocol of that name; full: with the real training, for a GPU or a night, instead of the quick one.
+
+    Raises InputError for an unknown name.
+    """
+    if name not in PROTOCOLS:
+        raise InputError(f"unknown protocol {name!r}: the protocols are {', '.join(PROTOCOLS)}")
+    found = PROTOCOLS[name]()
+    if full:
+        train = replace(found.train, steps=20_000, batch_size=128, checkpoint_every=1000, validation_count=20_000)
+        found = found._replace(train=train)
+    return found
+
+
+def check_protocol(name: ProtocolName, training: TrainConfig) -> None:
     """Raise InputError where a training is not the protocol's: another geometry, or for the poster another network."""
     wanted = PROTOCOLS[name]().train
     other = sorted(set(training.simulation.geometry) - set(wanted.simulation.geometry))

@@ -1,4 +1,5 @@
 from .config import SimulationConfig as SimulationConfig
+from .file_config import FileConfig as FileConfig
 from .files import FileSource as FileSource
 from .instrument import PRESETS as PRESETS
 from .instrument import Instrument as Instrument

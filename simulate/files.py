@@ -1,129 +1,164 @@
-"""Labelled patterns from files."""
+"""Frames of files as pictures of photons, whatever the format: training, scoring and inspection take them from here."""
 
+import math
+from collections.abc import Callable
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from ..geometries.errors import InputError
-from .source import Patterns, Truth
+from .arrange import panel_pixels, window
+from .dialects import open_frames
+from .file_config import FileConfig
+from .flags import Flags, frame_flags
+from .geom import Geom, read_geom
+from .instrument import PRESETS
+from .pixels import assemble, hidden_pixels
+from .progress import Track, no_track
+from .source import Patterns
 
-_BLOCK = 256
+_BLOCK_BYTES = 2**26
+_AS_IT_IS = FileConfig()
 
 
 class FileSource:
-    """Patterns of a plain HDF5 file with named data sets.
+    """A file's frames as pictures of photons, by index: a `PatternSource`.
 
-    `counts` (N, ny, nx), any numeric type, photons; `label` (N,), 1 = good, 0 = bad; `bad_pixel` (ny, nx), non-zero =
-    do not use, optional. Raises InputError for a file that cannot be read, lacks a data set, or holds another shape.
+    In this order, as `config` says: data numbers become photons, modules a picture, the beam comes to its middle, which
+    is cropped or padded, and pixels are summed. Frames that cannot be judged are passed on, and counted by `flags`.
+
+    frames: the file as it was opened; shape: (ny, nx) of the pictures; bad_pixel: (ny, nx) bool, not to use in any
+    frame; label: (N,) int32, 1 = single hit, or None where the file has none; notes: what was done on the way, one line
+    each. option: what the options of `config` are called on the command line, for messages. Raises InputError for a
+    file that cannot be read, and where the options do not fit it.
     """
 
-    def __init__(self, path: str | Path, counts="counts", label="label", bad_pixel="bad_pixel"):
-        self.path = Path(path)
-        if not self.path.is_file():
-            raise InputError(f"{path} does not exist: give a labelled HDF5 file")
-        try:
-            self._file = h5py.File(self.path)
-        except OSError as error:
-            raise InputError(f"{path} cannot be read as HDF5 ({error}): is it complete?") from None
-        self._counts, labels = self._data_set(counts, 3), self._data_set(label, 1)
-        self.name = self.path.stem
-        self.shape = self._counts.shape[1:]
-        given = np.asarray(labels[:])
-        if len(given) != len(self._counts):
-            raise InputError(f"{path} has {len(self._counts)} frames but {len(given)} labels")
-        if not np.isin(given, (0, 1)).all():
-            raise InputError(f"{path}: {label} holds {sorted(set(given.tolist()))[:5]}; say 1 = good, 0 = bad")
-        self.label = given.astype(np.int32)
-        self.bad_pixel = np.zeros(self.shape, bool)
-        if bad_pixel in self._file:
-            self.bad_pixel = np.asarray(self._data_set(bad_pixel, 2)[:], bool)
-            if self.bad_pixel.shape != self.shape:
-                raise InputError(f"{path}: {bad_pixel} has shape {self.bad_pixel.shape}, the frames {self.shape}")
+    def __init__(self, path: str | Path, config: FileConfig = _AS_IT_IS, option: str = "--read"):
+        self.config, self._option = config.check(), option
+        self.frames = frames = open_frames(
+            path, config.data, config.label, config.mask, mask_polarity=config.mask_polarity,
+            detector=config.detector, trusted=config.trusted,
+        )  # fmt: skip
+        self.name, self.label = frames.path.stem, frames.label
+        self.notes: list[str] = []
+        self._adu_per_photon = config.adu_per_photon
+        self._common_bad = np.zeros(frames.shape, bool) if frames.bad_pixel is None else frames.bad_pixel.copy()
+        pixels = np.arange(math.prod(frames.shape)).reshape(frames.shape)
+        if config.geom is not None:
+            pixels = self._assembled(read_geom(config.geom))
+        elif pixels.ndim != 2:
+            raise InputError(
+                f"{path}: the frames are modules, {frames.shape}: say where they stand with {option}.geom FILE.geom"
+            )
+        if self._adu_per_photon is None and config.adu_offset:
+            raise InputError(f"{option}.adu-offset means nothing without {option}.adu-per-photon: give both")
+        self._pixels = window(pixels, config, option)
+        """Which pixel of the file's frame each pixel of the picture shows, before binning; -1: none."""
+        self._unchanged = np.array_equal(self._pixels.reshape(-1), np.arange(math.prod(frames.shape)))
+        self.bad_pixel = self._picture_mask(self._common_bad[None])[0]
+        self.shape: tuple[int, int] = self.bad_pixel.shape
+        self.block = max(1, min(256, _BLOCK_BYTES // (frames.dtype.itemsize * math.prod(frames.shape))))
+        """How many frames are best read at a time."""
+        self._flags: Flags | None = None
 
     def __len__(self) -> int:
-        return len(self._counts)
+        return self.frames.count
 
     def patterns(self, indices) -> Patterns:
-        """The frames of these indices, (B,) int, in their order. Raises InputError for a frame that is not finite."""
+        """The frames of these indices, (B,) int, in their order; labels are -1 where the file has none.
+
+        What bad pixels hold means nothing. Raises InputError where the file is damaged.
+        """
         indices = np.asarray(indices)
         unique, place = np.unique(indices, return_inverse=True)
-        counts = self._counts[unique][place]
-        if counts.dtype.kind == "f":
-            broken = indices[~np.isfinite(counts[:, ~self.bad_pixel]).all(1)]
-            if len(broken):
-                raise InputError(
-                    f"{self.path}: frame {broken[0]} ({len(broken)} in all) holds NaN or Inf: "
-                    "mask those pixels in bad_pixel and set them to 0, or remove the frames"
-                )
-        return Patterns(counts, self.label[indices], None)
+        counts = self._in_blocks(lambda some: self._picture(self._photons(self.frames.read(some))), unique)
+        if not np.array_equal(unique, indices):
+            counts = counts[place]
+        label = np.full(len(indices), -1, np.int32) if self.label is None else self.label[indices]
+        return Patterns(counts, label, None)
 
-    def check(self, negative: bool = True) -> None:
-        """Read every frame once; raises InputError for the first not finite, or, unless `negative`, negative."""
-        for first in range(0, len(self), _BLOCK):
-            counts = self.patterns(np.arange(first, min(first + _BLOCK, len(self)))).counts
-            below = np.flatnonzero((np.asarray(counts)[:, ~self.bad_pixel] < 0).any(1))
-            if len(below) and not negative:
-                raise InputError(
-                    f"{self.path}: frame {first + below[0]} holds negative counts: round them to whole photons first"
-                )
+    def masks(self, indices) -> np.ndarray:
+        """`bad_pixel`, or (B, ny, nx) bool where every frame has a mask of its own."""
+        read = self.frames.frame_bad_pixel
+        if read is None:
+            return self.bad_pixel
+        unique, place = np.unique(np.asarray(indices), return_inverse=True)
+        return self._in_blocks(lambda some: self._picture_mask(read(some) | self._common_bad), unique)[place]
 
-    def _data_set(self, name, dimensions) -> h5py.Dataset:
-        found = self._file.get(name)
-        if not isinstance(found, h5py.Dataset):
-            names = []
-            self._file.visititems(lambda path, item: names.append(path) if isinstance(item, h5py.Dataset) else None)
-            has = ", ".join(names) or "none"
-            raise InputError(f"{self.path} has no data set {name!r}; it has {has}")
-        if found.ndim != dimensions or found.dtype.kind not in "uifb" or len(found) == 0:
-            axes = {1: "(frames,)", 2: "(rows, columns)", 3: "(frames, rows, columns)"}[dimensions]
+    def labels(self) -> np.ndarray:
+        """The labels; raises InputError where the file has none."""
+        if self.label is None:
             raise InputError(
-                f"{self.path}: {name} has shape {found.shape} and type {found.dtype}; numbers {axes} are needed"
+                f"{self.frames.path} has no labels, which are needed here: a data set with 1 for single hits and 0 for "
+                f"anything else; name it with {self._option}.label"
             )
-        return found
+        return self.label
 
+    def flags(self, track: Track = no_track) -> Flags:
+        """Which frames cannot be judged and why, and all frames' photons. Reads every frame the first time."""
+        if self._flags is None:
+            blocks = range(0, len(self), self.block)
+            found = []
+            for first in track(blocks, f"checking {self.name}", self.block):
+                some = np.arange(first, min(first + self.block, len(self)))
+                found.append(frame_flags(np.asarray(self.patterns(some).counts), self.masks(some)))
+            self._flags = Flags(*map(np.concatenate, zip(*found, strict=True)))
+        return self._flags
 
-def write_hdf5(path: Path, blocks, count: int, shape: tuple[int, int], bad_pixel, attributes: dict[str, str]) -> None:
-    """Write patterns as `FileSource` reads them, with their truth beside them under `truth/`.
+    def _in_blocks(self, read: Callable[[np.ndarray], np.ndarray], indices: np.ndarray) -> np.ndarray:
+        """`read` of sorted, unique indices, in blocks that need little memory besides the result."""
+        if len(indices) <= self.block:
+            return read(indices)
+        result = None
+        for first in range(0, len(indices), self.block):
+            part = read(indices[first : first + self.block])
+            if result is None:
+                result = np.empty((len(indices), *part.shape[1:]), part.dtype)
+            result[first : first + len(part)] = part
+        assert result is not None
+        return result
 
-    blocks: iterable of `Patterns` that hold `count` patterns in all. One frame a chunk, gzip level 1. The file
-    appears under its name only when it is complete.
-    """
-    temporary = path.with_name(path.name + ".part")
-    try:
-        with h5py.File(temporary, "w", libver=("v110", "v110")) as file:
-            file.attrs.update(attributes)
-            file["bad_pixel"] = bad_pixel
-            first = 0
-            for patterns in blocks:
-                values = {"counts": _unsigned(patterns.counts), "label": np.asarray(patterns.label, np.uint8)}
-                values |= {f"truth/{name}": value for name, value in _flatten(patterns.truth).items()}
-                for name, value in values.items():
-                    if first == 0:
-                        _create(file, name, count, value)
-                    data_set = file[name]
-                    assert isinstance(data_set, h5py.Dataset)
-                    data_set[first : first + len(value)] = value
-                first += len(patterns.label)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    def _photons(self, values: np.ndarray) -> np.ndarray:
+        """(B, *frames.shape), whole photons if asked for."""
+        if self._adu_per_photon is None:
+            return values
+        photons = values.astype(np.float32)
+        photons -= self.config.adu_offset
+        photons /= self._adu_per_photon
+        np.rint(photons, out=photons)
+        return np.maximum(photons, 0, out=photons, where=np.isfinite(photons))
 
+    def _picture(self, values: np.ndarray) -> np.ndarray:
+        """(B, *frames.shape) to (B, ny, nx), 0 where the picture has no pixel of the file."""
+        pictures = self._gather(values, 0)
+        factor, (count, height, width) = self.config.binning, pictures.shape
+        if factor == 1:
+            return pictures
+        rows = pictures.reshape(count, height // factor, factor, width).sum(2)
+        return rows.reshape(count, height // factor, width // factor, factor).sum(3)
 
-def _create(file, name, count, value):
-    if value.ndim == 3:
-        options = {"chunks": (1, *value.shape[1:]), "compression": "gzip", "compression_opts": 1, "shuffle": True}
-        file.create_dataset(name, (count, *value.shape[1:]), value.dtype, **options)
-    else:
-        file.create_dataset(name, (count, *value.shape[1:]), value.dtype)
+    def _picture_mask(self, bad: np.ndarray) -> np.ndarray:
+        """The same for masks: True where there is no pixel of the file, or any of a bin's is bad."""
+        pictures = self._gather(bad, True)
+        factor, (count, height, width) = self.config.binning, pictures.shape
+        return np.asarray(pictures.reshape(count, height // factor, factor, width // factor, factor).any((2, 4)))
 
+    def _gather(self, values: np.ndarray, outside) -> np.ndarray:
+        if self._unchanged:
+            return values.reshape(len(values), *self._pixels.shape)
+        pictures = values.reshape(len(values), -1).take(self._pixels, axis=1, mode="wrap")
+        pictures[:, self._pixels < 0] = outside
+        return pictures
 
-def _unsigned(counts):
-    counts = np.asarray(counts)
-    return counts.astype(np.uint32) if counts.dtype.kind == "i" else counts
-
-
-def _flatten(truth: Truth) -> dict[str, np.ndarray]:
-    fields = {**truth._asdict(), **truth.scene._asdict()}
-    del fields["scene"], fields["label"]
-    return {name: np.asarray(value) for name, value in fields.items()}
+    def _assembled(self, geom: Geom) -> np.ndarray:
+        """The pixels of the file's frame, counted along its rows, where they stand in the picture; -1 in gaps."""
+        slab = panel_pixels(geom, self.frames.shape, str(self.frames.path))
+        # Only where pixels lie across the beam matters here, which neither of the two changes.
+        instrument = geom.instrument(PRESETS["amo86615"], geom.distance_m or 1.0, geom.photon_energy_ev or 1e3)
+        self._common_bad.reshape(-1)[slab[hidden_pixels(instrument)]] = True
+        if self._adu_per_photon is None and geom.adu_per_photon is not None:
+            self._adu_per_photon = geom.adu_per_photon
+            self.notes.append(f"data numbers a photon: {geom.adu_per_photon:g}, by {geom.path}")
+        if geom.ignored:
+            self.notes.append(f"of {geom.path}, {', '.join(geom.ignored)} are not used")
+        return assemble(slab[None] + 1, instrument)[0][0] - 1

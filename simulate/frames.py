@@ -31,7 +31,7 @@ class Frames:
     label: np.ndarray | None = None
     """(count,) int32, 1 = single hit, 0 = anything else."""
     facts: dict[str, Any] = field(default_factory=dict)
-    """What else the file says, for people and for checks: distance_m, pixel_size_m, photon_energy_ev, image_center,
-    pulse or train identifiers, versions, ..."""
+    """What else the file says, for people and for checks: distance_m, pixel_size_m, photon_energy_ev (medians),
+    image_center, cxi_version; experiment_identifier, train_id, pulse_id, one for each frame; ..."""
     oddities: tuple[str, ...] = ()
     """What is strange about the file, one line each."""

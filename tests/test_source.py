@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from onehit.simulate import source as source_module
+from onehit.simulate import program
 from onehit.simulate.config import BackgroundConfig, BadConfig, BeamConfig, SimulationConfig
 from onehit.simulate.hit import scene_of
 from onehit.simulate.instrument import InstrumentConfig
@@ -147,7 +147,7 @@ def test_exact_sums_and_the_table_give_the_same_patterns(expectation):
 
 def test_changing_a_number_does_not_compile_anew(noisy):
     noisy.patterns(np.arange(BATCH))
-    before = source_module._simulate._cache_size()
+    before = program.simulate._cache_size()
     changed = replace(
         CONFIG,
         photons=(2e3, 3e3),
@@ -161,7 +161,7 @@ def test_changing_a_number_does_not_compile_anew(noisy):
         envelope_strength=(0.1, 0.3),
     )
     other = SimulatedSource(changed, seed=9).patterns(np.arange(BATCH))
-    assert source_module._simulate._cache_size() == before
+    assert program.simulate._cache_size() == before
     photons = np.asarray(other.truth.photons)
     assert ((photons > 1999) & (photons < 3001)).all() and np.mean(other.label) > 0.8
 

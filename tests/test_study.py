@@ -15,15 +15,17 @@ def study(small_simulation, tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
     source = SimulatedSource(small_simulation, 11)
     patterns = source.patterns(np.arange(40))
+    counts = np.array(patterns.counts, np.float32)
+    counts[3], counts[8, 20, 20], counts[9, 20, 20] = 0, np.nan, np.inf
     with h5py.File(folder / "real.h5", "w") as file:
-        file["counts"], file["label"], file["bad_pixel"] = patterns.counts, patterns.label, source.bad_pixel
+        file["counts"], file["label"], file["bad_pixel"] = counts, patterns.label, source.bad_pixel
     small = []
     for part in ("simulation", "test"):
         small += [f"--{part}.instrument.shape", "32", "32", f"--{part}.instrument.pixel-size-m", "2.4e-3"]
         small += [f"--{part}.particles", "2", "3"]
     command = ["study", "--out", str(folder / "run"), "--experiment", str(folder / "real.h5"), *small]
     command += ["--network.size", "32", "--network.n", "1", "--network.m", "1", "--steps", "10", "--batch-size", "16"]
-    command += ["--count", "60", "--validation-count", "60", "--geometry", "icosahedron", "cube"]
+    command += ["--count", "60", "--validation-count", "60", "--confidence", "0", "--geometry", "icosahedron", "cube"]
     command += ["--minimum-photons", "1e5"]
     assert main(command) == 0
     return folder / "run", command
@@ -43,6 +45,26 @@ def test_a_study_leaves_a_complete_run_directory(study):
     html = (run / "report.html").read_text()
     assert html.count("data:image/png;base64,") == len(list((run / "figures").glob("*.png"))) >= 9
     assert "soccer-ball" not in html
+
+
+def test_real_frames_that_cannot_be_judged_are_counted_and_count_as_discarded(study, capsys):
+    run, command = study
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["experiment_frames"] == {
+        "frames": 40, "invalid": 3, "nan": 1, "inf": 1, "negative": 0, "empty": 1
+    }  # fmt: skip
+    summary = metrics["experiment"]["all frames"]
+    assert summary["n_invalid"] == 3 and summary["n_good"] + summary["n_bad"] == 40
+    assert "3 of 40 frames cannot be judged (1 nan, 1 inf, 1 empty)" in (run / "report.html").read_text()
+    assert main(command) == 0
+    assert "experiment: 3 of 40 frames cannot be judged (1 nan, 1 inf, 1 empty)" in capsys.readouterr().out
+
+
+def test_real_frames_without_labels_are_refused_before_the_training(study, tmp_path, capsys):
+    _, command = study
+    again = ["study", "--out", str(tmp_path / "again"), *command[3:]]
+    assert main([*again, "--read-experiment.label", ""]) == 2
+    assert "no labels" in capsys.readouterr().err and not (tmp_path / "again").exists()
 
 
 def test_a_study_can_be_repeated_from_its_configuration(study, tmp_path):

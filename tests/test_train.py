@@ -29,7 +29,7 @@ def leaves(run, config):
 
 
 def test_poster_network_has_the_posters_layers():
-    _, parameters, _ = split_network(NetworkConfig(n=2, m=2, pooling="poster"))
+    _, parameters, _ = split_network(NetworkConfig(n=2, m=2, pooling="poster", preprocessing="poster"))
     shapes = sorted(p.shape for p in jax.tree.leaves(parameters) if p.ndim == 4)
     assert shapes == sorted(
         [(3, 3, 1, 16), (3, 3, 16, 32), (3, 3, 32, 64)] + 3 * [(3, 3, 32, 32)] + 3 * [(3, 3, 64, 64)]
@@ -87,6 +87,18 @@ def test_masked_values_do_not_matter(trained):
     assert classifier.invalid == 0
 
 
+def test_every_frame_may_have_a_mask_of_its_own(trained):
+    classifier = Classifier.load(trained[1])
+    rng = np.random.default_rng(1)
+    counts, bad = rng.poisson(2, (70, 32, 32)).astype(np.float32), rng.random((70, 32, 32)) < 0.2
+    together = classifier.score(np.where(bad, np.nan, counts), bad)
+    for i in (0, 33, 69):
+        np.testing.assert_allclose(together[i], classifier.score(counts[i : i + 1], bad[i])[0], rtol=1e-4)
+    assert classifier.invalid == 0
+    with pytest.raises(InputError, match="bad_pixel"):
+        classifier.score(counts, bad[:69])
+
+
 def test_frames_too_small_are_refused(trained):
     with pytest.raises(InputError, match=r"at least 32 x 32"):
         Classifier.load(trained[1]).score(np.zeros((3, 100, 20)))
@@ -124,21 +136,29 @@ def test_a_folder_that_is_no_run_is_refused(small_training, tmp_path):
         train(small_training, tmp_path)
 
 
-def test_training_from_a_file_sees_its_first_four_fifths(small_training, tmp_path):
+def test_training_from_a_file_sees_the_first_four_fifths_of_the_frames_that_can_be_judged(small_training, tmp_path):
     source = SimulatedSource(small_training.simulation, 7)
-    patterns = source.patterns(np.arange(100))
+    patterns = source.patterns(np.arange(103))
+    counts = np.array(patterns.counts, np.float32)
+    counts[3], counts[50, 4, 4], counts[90] = 0, np.nan, -1
+    bad = np.broadcast_to(source.bad_pixel, counts.shape).copy()
+    bad[7, 20] = True
     path = tmp_path / "labelled.h5"
     with h5py.File(path, "w") as file:
-        file["counts"], file["label"], file["bad_pixel"] = patterns.counts, patterns.label, source.bad_pixel
+        file["counts"], file["label"], file["bad_pixel"] = counts, patterns.label, bad
     result = train(replace(small_training, data=path), tmp_path / "run")
-    np.testing.assert_array_equal(result.label, np.asarray(patterns.label)[80:])
+    np.testing.assert_array_equal(result.label, np.delete(np.asarray(patterns.label), [3, 50, 90])[80:])
+    assert np.isfinite(result.score).all() and np.isfinite(result.record["history"][-1]["loss"])
+    assert result.record["data_frames"] == {
+        "frames": 103, "invalid": 3, "nan": 1, "inf": 0, "negative": 1, "empty": 1
+    }  # fmt: skip
 
 
 def test_scores_do_not_depend_on_how_many_are_asked_for(trained, small_training):
     source = SimulatedSource(small_training.simulation, 9)
-    label, score = score_source(trained[0].classifier, source, np.arange(300))
+    label, score, _, _ = score_source(trained[0].classifier, source, np.arange(300))
     assert len(label) == len(score) == 300
-    few_label, few_score = score_source(trained[0].classifier, source, np.arange(7))
+    few_label, few_score, _, _ = score_source(trained[0].classifier, source, np.arange(7))
     np.testing.assert_array_equal(few_label, label[:7])
     np.testing.assert_allclose(few_score, score[:7], rtol=1e-5)
 

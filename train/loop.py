@@ -12,7 +12,7 @@ import numpy as np
 from ..geometries.errors import InputError
 from ..simulate.config_io import from_json, to_json, write_whole
 from ..simulate.files import FileSource
-from ..simulate.flags import describe_flags
+from ..simulate.flags import describe_flags, frame_flags
 from ..simulate.interrupt import interruptible
 from ..simulate.progress import Track, no_track
 from ..simulate.source import Patterns, PatternSource, SimulatedSource, Truth, as_pictures
@@ -155,7 +155,7 @@ def score_source(
         kept = slice(len(chosen))
         patterns = jax.tree.map(lambda a, kept=kept: np.asarray(a)[kept], source.patterns(np.resize(chosen, block)))
         bad_pixel = _masks(source, chosen)
-        photons = patterns.counts.sum((1, 2), where=~bad_pixel, dtype=float)
+        photons = frame_flags(patterns.counts, bad_pixel).photons
         score = classifier.score(patterns.counts, bad_pixel)
         blocks.append(Scores(patterns.label, score, photons, patterns.truth))
     return jax.tree.map(lambda *parts: np.concatenate(parts), *blocks)

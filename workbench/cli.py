@@ -5,6 +5,7 @@ import os
 import sys
 from dataclasses import MISSING, fields
 from inspect import cleandoc
+from pathlib import Path
 
 from ..geometries.errors import InputError
 from .commands import COMMANDS
@@ -12,19 +13,30 @@ from .commands import COMMANDS
 _USAGE = "usage: onehit COMMAND [options]\n\n{commands}\n\nonehit COMMAND --help lists the command's options.\n"
 
 
-_CONFIG_HELP = "--config FILE takes options from the JSON that an earlier output carries; those given here prevail."
+_CONFIG = {
+    "--config": "--config FILE takes options from the JSON that an earlier output carries; those given here prevail."
+}
+_FROM = {"--from": "--from FILE takes them from a set itself: any file that onehit simulate wrote, or its folder."}
+_PROTOCOL = {
+    "--protocol": "--protocol poster, icosahedra or procedural takes those of an experiment that anyone can repeat.",
+    "--preset": "--preset full trains long, for a GPU or a night.",
+}
+_HELP = {name: _CONFIG for name in COMMANDS}
+_HELP |= {"simulate": _CONFIG | _FROM} | {name: _CONFIG | _PROTOCOL for name in ("study", "train", "evaluate")}
+"""Options, by command, that give the defaults of all others."""
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command. Exit codes: 0 done, 2 bad usage or input, 130 interrupted (a training has saved its state)."""
+    """Run one command. Exit codes: 0 done, 2 bad usage or input, 130 interrupted (what was done is saved)."""
     argv = sys.argv[1:] if argv is None else argv
     try:
         return _run(argv)
     except InputError as error:
         print(f"onehit: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("\nonehit: interrupted; a training goes on when the same command is given again", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        goes_on = str(interrupt) or "a training goes on when the same command is given again"
+        print(f"\nonehit: interrupted; {goes_on}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # whoever read the output (`| head`) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -57,29 +69,60 @@ def _parse(name: str, argv: list[str]):
     import tyro
 
     kind = COMMANDS[name]
-    path, argv = _take_config(argv)
-    given = {}
-    if path is not None:
-        from ..simulate.config_io import from_json
-
-        required = [f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING]
+    taken: dict[str, str] = {}
+    for option in _HELP[name]:
+        value, argv = _take(option, argv)
+        if value is not None:
+            taken[option] = value
+    preset = taken.pop("--preset", "quick")
+    if preset not in ("quick", "full"):
+        raise InputError(f"unknown preset {preset!r}: say quick or full")
+    if preset == "full":
+        taken.setdefault("--protocol", "icosahedra")
+    if len(taken) > 1:
+        raise InputError(f"{' and '.join(taken)} are given; both say what the other options are: choose one")
+    required = [f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING]
+    given, inputs = {}, None
+    for option, value in taken.items():
         if required and (not argv or argv[0].startswith("-")):
             raise InputError(
-                f"with --config, give {required[0].upper()} first: onehit {name} {required[0].upper()} ..."
+                f"with {option}, give {required[0].upper()} first: onehit {name} {required[0].upper()} ..."
             )
-        given["default"] = from_json(path, name, kind, {field: argv[0] for field in required})
-    description = f"{cleandoc(str(kind.__doc__))}\n\n{_CONFIG_HELP}"
-    return tyro.cli(kind, prog=f"onehit {name}", description=description, args=argv, **given)
+        first = {field: argv[0] for field in required}
+        if option == "--config":
+            from ..simulate.config_io import from_json
+
+            given["default"] = from_json(value, name, kind, first)
+        elif option == "--from":
+            from ..simulate.config_io import from_dict
+            from ..simulate.manifest import recorded
+
+            made_from = recorded(Path(value))
+            inputs = made_from["inputs"]
+            given["default"] = from_dict(made_from["simulate"] | first, kind, value)
+        else:
+            from ..evaluate.protocols import protocol
+
+            found = protocol(value, preset == "full")._asdict()
+            parts = {f.name: found[f.name] for f in fields(kind) if f.name in found}
+            given["default"] = kind(**{field: Path(path) for field, path in first.items()}, **parts)
+    description = "\n\n".join([cleandoc(str(kind.__doc__)), *_HELP[name].values()])
+    command = tyro.cli(kind, prog=f"onehit {name}", description=description, args=argv, **given)
+    if inputs is not None:
+        from ..simulate.plan import check_inputs
+
+        check_inputs(inputs, command.simulation)
+    return command
 
 
-def _take_config(argv: list[str]) -> tuple[str | None, list[str]]:
-    """The value of --config, which gives the defaults of all other options, and the arguments without it."""
+def _take(option: str, argv: list[str]) -> tuple[str | None, list[str]]:
+    """The value of an option that gives the defaults of all others, and the arguments without it."""
     for i, argument in enumerate(argv):
-        if argument.startswith("--config="):
-            return argument.removeprefix("--config="), argv[:i] + argv[i + 1 :]
-        if argument == "--config":
+        if argument.startswith(f"{option}="):
+            return argument.removeprefix(f"{option}="), argv[:i] + argv[i + 1 :]
+        if argument == option:
             if i + 1 == len(argv):
-                raise InputError("--config needs a file name")
+                raise InputError(f"{option} needs a value: see onehit COMMAND --help")
             return argv[i + 1], argv[:i] + argv[i + 2 :]
     return None, argv
 

@@ -8,7 +8,9 @@ from tyro.conf import Positional, arg
 
 from ..evaluate.config import EvaluateConfig
 from ..simulate.config import SimulationConfig
-from ..train.config import TrainConfig
+from ..simulate.file_config import FileConfig
+from ..simulate.slurm import SlurmConfig
+from ..train.config import ExpectedConfig, TrainConfig
 
 
 @dataclass(frozen=True)
@@ -31,14 +33,37 @@ class Study:
 
 @dataclass(frozen=True)
 class Simulate:
-    """Write labelled simulated patterns, with their whole truth, to an HDF5 file."""
+    """Write labelled simulated patterns, with their whole truth, to a file or to a set of many."""
 
     out: Positional[Path]
-    """File to write: counts (N, y, x), label (N,), bad_pixel (y, x), truth/..."""
+    """File to write; its name says the format: .cxi, .h5 or .hdf5 (plain), .emc (Dragonfly's photons). More patterns
+    than --shard go to many files in the folder OUT.shards, which OUT shows as one."""
     count: int = 1000
     """Number of patterns. The first ones do not depend on it."""
     seed: int = 0
     """Seed. Pattern i is a function of the options, the seed and i alone."""
+    format: Literal["cxi", "hdf5", "emc", "emc-h5"] | None = None
+    """Format, where the name does not say it: emc-h5 is Dragonfly's photon file as HDF5 (.h5)."""
+    shard: int | None = None
+    """Most patterns in a file; memory holds about five times their counts at once, 20 bytes a pixel. Default: as many
+    patterns as have 67 million pixels, at most 4096."""
+    resume: bool = False
+    """Go on with a set that was begun, after any stop: shards that are there are checked, damaged ones made again."""
+    dry_run: bool = False
+    """Only say how large the set would be and how long it would take."""
+    part: str | None = None
+    """Make only part K of N, as K/N with K from 0: every Nth shard. When all parts are done, --resume completes the
+    set."""
+    sbatch: int | None = None
+    """Begin the set and print a script that has SLURM make it by so many array tasks."""
+    workers: int = 0
+    """Processes on this machine that share the work (0: this one does it). Needs onehit[cluster]."""
+    scheduler: str | None = None
+    """Address of a running dask scheduler whose workers share the work, such as tcp://host:8786. Needs
+    onehit[cluster]."""
+    slurm: bool = False
+    """Have workers in SLURM jobs share the work; the options under --slurm say what jobs. Needs onehit[cluster]."""
+    jobs: Annotated[SlurmConfig, arg(name="slurm")] = field(default_factory=SlurmConfig)
     simulation: Annotated[SimulationConfig, arg(name="")] = field(default_factory=SimulationConfig)
 
     def run(self) -> None:
@@ -73,6 +98,43 @@ class Evaluate:
         from .study import print_results, run_evaluation
 
         print_results(run_evaluation(self.evaluate, self.run_directory), self.run_directory)
+
+
+@dataclass(frozen=True)
+class Inspect:
+    """Show what a file of frames holds, how it is understood, and what is odd about it."""
+
+    file: Positional[Path]
+    """File of frames: CXI and its dialects, EMC, HDF5 or NPY."""
+    out: Path | None = None
+    """Folder for inspect.json and inspect.png (mean frame, mask, radial profile, photons, a few frames)."""
+    frames: int = 2000
+    """Most frames to look at; of a larger file, so many at random."""
+    read: FileConfig = field(default_factory=FileConfig)
+
+    def run(self) -> None:
+        from .inspect import run_inspection
+
+        run_inspection(self)
+
+
+@dataclass(frozen=True)
+class Classify:
+    """Say which frames of a file are single hits: verdict, score and photons of each, as a CSV table."""
+
+    file: Positional[Path]
+    """File of frames: CXI and its dialects, EMC, HDF5 or NPY; labels are not needed."""
+    run_directory: Annotated[Path, arg(name="run")]
+    """Run directory of a trained classifier."""
+    out: Path | None = None
+    """CSV file to write instead of standard output."""
+    expected: Annotated[ExpectedConfig, arg(name="")] = field(default_factory=ExpectedConfig)
+    read: FileConfig = field(default_factory=FileConfig)
+
+    def run(self) -> None:
+        from .classify import run_classification
+
+        run_classification(self)
 
 
 @dataclass(frozen=True)
@@ -115,6 +177,8 @@ COMMANDS = {
     "simulate": Simulate,
     "train": Train,
     "evaluate": Evaluate,
+    "classify": Classify,
+    "inspect": Inspect,
     "gallery": Gallery,
     "bench": Bench,
 }

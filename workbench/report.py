@@ -29,7 +29,8 @@ def write_report(
     """Write the report to `path` and return it. The file carries its pictures and needs no network.
 
     `metrics`: `robustness` {geometry: summary}, and where there is one `threshold` (log-odds), `validation`
-    (a summary), `experiment` {selection of frames: summary}, `poster` {geometry: the published
+    (a summary), `experiment` {selection of frames: summary}, `overlapping` {geometry: summary},
+    `masked` {part: {geometry: summary}}, `poster` {geometry: the published
     false-negative rate at zero false positives, a fraction} and `training` {`steps`, `patterns`, `seconds`,
     `patterns_per_second`}; a summary is what `evaluate.metrics.summarise` returns. `config` is shown as JSON.
     `figures`: (heading, caption, PNG file). `summary`: sentences for the top. `command` repeats the run.
@@ -107,6 +108,8 @@ def _sections(metrics: dict[str, Any]) -> list[tuple[str, dict[str, dict[str, An
     validation = {"validation": metrics["validation"]} if metrics.get("validation") else {}
     groups = {
         "Simulated, by geometry": metrics["robustness"],
+        "Multi-hits that overlap along the beam": metrics.get("overlapping") or {},
+        **{f"With one {part} of the detector hidden": found for part, found in (metrics.get("masked") or {}).items()},
         "Validation": validation,
         "Experiment": metrics.get("experiment") or {},
     }

@@ -12,13 +12,17 @@ from rich.console import Console
 
 from ..evaluate import figures
 from ..evaluate.config import EvaluateConfig
+from ..evaluate.curves import CURVES, SWEEPS, score_sweeps
 from ..evaluate.metrics import format_auc, format_rate, summarise
+from ..evaluate.protocols import check_protocol
 from ..evaluate.robustness import Scored, score_experiment, score_geometries
 from ..geometries.errors import InputError
 from ..geometries.shapes import geometry
 from ..simulate.config_io import to_json, versions, write_whole
 from ..simulate.files import FileSource
+from ..simulate.flags import describe_flags
 from ..simulate.pixels import picture_shape
+from ..train.calibration import calibration_error
 from ..train.classifier import Classifier
 from ..train.config import TrainConfig
 from ..train.loop import VALIDATION_SEED, train
@@ -37,7 +41,9 @@ def run_training(config: TrainConfig, run: Path) -> dict[str, Any]:
     metrics = {
         "training": {k: v for k, v in (old | trained.record).items() if k != "history"},
         "threshold": threshold,
-        "validation": summarise(trained.label, trained.score, threshold),
+        "validation": summarise(trained.label, trained.score, threshold)
+        | {"calibration_error": calibration_error(trained.label, trained.score / trained.classifier.temperature)},
+        "temperature": trained.classifier.temperature,
     }
     _write_metrics(run, metrics)
     return metrics
@@ -49,11 +55,15 @@ def run_evaluation(config: EvaluateConfig, run: Path) -> dict[str, Any]:
     experiment = check_evaluation(config, classifier.config)
     scored = score_geometries(classifier, config, track)
     metrics = _metrics(run) | {"robustness": {name: s.summary for name, s in scored.items()}}
+    metrics = {name: found for name, found in metrics.items() if name not in SWEEPS}
+    metrics |= score_sweeps(classifier, config, track)
     metrics["poster"] = {k: v for k, v in POSTER_FALSE_NEGATIVES.items() if k in scored}
-    metrics.pop("experiment", None)
+    for old in ("experiment", "experiment_frames"):
+        metrics.pop(old, None)
     real = None
     if experiment is not None:
-        real, metrics["experiment"] = score_experiment(classifier, experiment, config.minimum_photons, track)
+        real, metrics["experiment"] = score_experiment(classifier, experiment, config.expected, track)
+        metrics["experiment_frames"] = experiment.flags().counted()
     write_whole(run / "config.json", to_json(train=classifier.config, evaluate=config))
     _write_metrics(run, metrics)
     drawn = _draw(run, scored, real, metrics)
@@ -73,6 +83,8 @@ def run_evaluation(config: EvaluateConfig, run: Path) -> dict[str, Any]:
 def check_evaluation(config: EvaluateConfig, training: TrainConfig) -> FileSource | None:
     """Refuse what cannot be scored before hours of work go into it; returns the real patterns, if there are any."""
     config.check()
+    if config.protocol is not None:
+        check_protocol(config.protocol, training)
     if config.test_seed in (training.seed, training.seed + VALIDATION_SEED):
         raise InputError(f"test_seed {config.test_seed} is that of the training or validation patterns: choose another")
     for name in config.geometry:
@@ -80,8 +92,8 @@ def check_evaluation(config: EvaluateConfig, training: TrainConfig) -> FileSourc
     source = None
     shapes = {"the simulated patterns": picture_shape(config.test.instrument.instrument())}
     if config.experiment is not None:
-        source = FileSource(config.experiment)
-        source.check()
+        source = FileSource(config.experiment, config.read_experiment, "--read-experiment")
+        source.labels()
         shapes[str(config.experiment)] = source.shape
     for name, shape in shapes.items():
         if min(shape) < training.network.size:
@@ -89,6 +101,8 @@ def check_evaluation(config: EvaluateConfig, training: TrainConfig) -> FileSourc
                 f"{name} have {shape[0]} x {shape[1]} pixels; this network takes at least {training.network.size}: "
                 "choose a smaller --network.size, or pad the frames"
             )
+    if source is not None and source.flags(track).bits.all():
+        raise InputError(f"{config.experiment}: {describe_flags(source.flags().counted())}: see onehit inspect")
     return source
 
 
@@ -107,6 +121,8 @@ def print_validation(metrics: dict[str, Any], run: Path) -> None:
         f"{format_rate(validation['false_negative_rate'])} % false negatives and "
         f"{format_rate(validation['false_positive_rate'])} % false positives"
     )
+    if "data_frames" in metrics["training"]:
+        print(f"data: {describe_flags(metrics['training']['data_frames'])}; trained and validated without them")
 
 
 def print_results(metrics: dict[str, Any], run: Path) -> None:
@@ -115,6 +131,8 @@ def print_results(metrics: dict[str, Any], run: Path) -> None:
     if not console.is_terminal:
         console = Console(width=110)
     console.print(robustness_table(metrics))
+    if "experiment_frames" in metrics:
+        console.print(f"experiment: {describe_flags(metrics['experiment_frames'])}", "and count as discarded")
     console.print(f"report: {run / 'report.html'}", soft_wrap=True)
 
 
@@ -160,6 +178,13 @@ def _draw(run: Path, scored: dict[str, Scored], real: Scored | None, metrics) ->
             "Simulated patterns are seen once, so their training loss is that of unseen patterns.",
             figures.training_figure(json.loads(history.read_text()), validation),
         )
+    for quantity, curves in metrics.get("curves", {}).items():
+        keep(
+            f"curve-{quantity}",
+            f"Errors by {quantity}",
+            "At the frozen threshold, with 95 % intervals.",
+            figures.curve_figure(CURVES[quantity].quantity, curves),
+        )
     for name, s in everything.items():
         titles = ["single"] * len(s.good) + ["not single"] * len(s.bad)
         file_name = "".join(c if c.isalnum() else "-" for c in name)
@@ -192,6 +217,8 @@ def _sentences(metrics: dict[str, Any], config: TrainConfig) -> list[str]:
             f"Real patterns, {name}: AUC {format_auc(summary['auc'])} "
             f"({summary['n_good']} single, {summary['n_bad']} other)."
         )
+    if "experiment_frames" in metrics:
+        sentences.append(f"Real patterns: {describe_flags(metrics['experiment_frames'])}, and count as discarded.")
     return sentences
 
 

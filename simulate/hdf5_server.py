@@ -1,0 +1,100 @@
+"""The process that `hdf5_process` asks; it may crash or hang. Run as a script, it imports nothing of onehit.
+
+A request is a line of JSON: path, what (look, lists or texts), name, attribute, indices. The reply is a line of JSON,
+`error`, or `dtype` and `bytes` of each element, and then the elements.
+"""
+
+import contextlib
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+_MOST_MEMORY_BYTES = 2**31
+
+
+def _look(file: h5py.File) -> None:
+    """Open all objects. Errors are for the other process to find, but for those of having run out of memory."""
+    groups: list[Any] = [file["/"]]
+    seen = set()
+    while groups:
+        group = groups.pop()
+        with _ignored_errors():
+            for name in group:
+                with _ignored_errors():
+                    item = _own(group, name)
+                    if item is None or hash(item) in seen:  # of where it lies in the file
+                        continue
+                    seen.add(hash(item))
+                    if isinstance(item, h5py.Group):
+                        groups.append(item)
+                    elif isinstance(item, h5py.Dataset) and item.chunks:
+                        item.id.get_num_chunks()
+
+
+def _own(group: Any, name: str) -> Any:
+    """A group's member, or None where it is but a link."""
+    return group[name] if isinstance(group.get(name, getlink=True), h5py.HardLink) else None
+
+
+@contextlib.contextmanager
+def _ignored_errors():
+    try:
+        yield
+    except Exception as error:
+        # The other process would take the memory.
+        if isinstance(error, MemoryError) or re.search("allocate|allocation failed", str(error)):
+            raise
+
+
+def _elements(file: h5py.File, request: dict) -> list:
+    if request["what"] == "look":
+        _look(file)
+        return []
+    item: Any = file[request["name"]]
+    if request["what"] == "lists":
+        return [item[index] for index in request["indices"]]
+    attribute = request["attribute"]
+    return np.ravel(item[()] if attribute is None else np.asarray(item.attrs[attribute], object)).tolist()
+
+
+def _as_bytes(element) -> bytes:
+    return element.encode(errors="surrogateescape") if isinstance(element, str) else bytes(element)
+
+
+def _reply(request: dict) -> tuple[dict, bytes]:
+    with h5py.File(request["path"], "r") as file:
+        elements = _elements(file, request)
+    dtypes = {element.dtype.str for element in elements if isinstance(element, np.ndarray)}
+    assert len(dtypes) <= 1
+    payload = [_as_bytes(element) for element in elements]
+    return {"dtype": dtypes.pop() if dtypes else "<i4", "bytes": [len(one) for one in payload]}, b"".join(payload)
+
+
+def serve() -> None:
+    """Answer until the other process closes the pipe."""
+    for line in sys.stdin:
+        try:
+            reply, payload = _reply(json.loads(line))
+        except Exception as error:
+            reply, payload = {"error": " ".join(str(error).split())[:200]}, b""
+        sys.stdout.buffer.write(json.dumps(reply).encode() + b"\n" + payload)
+        sys.stdout.buffer.flush()
+
+
+def _limit_memory() -> None:
+    pages = Path("/proc/self/statm")
+    if pages.exists():
+        import resource
+
+        limit = int(pages.read_text().split()[0]) * resource.getpagesize() + _MOST_MEMORY_BYTES
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+if __name__ == "__main__":
+    _limit_memory()
+    serve()
