@@ -144,8 +144,8 @@ def make_shards(
                 except distributed.KilledWorker as error:
                     if tries[number] == _MOST_TRIES:
                         raise InputError(
-                            f"every worker that began shard {number} died: give them more memory, or shards fewer "
-                            f"patterns ({_line(error)})"
+                            f"shard {number} was given up: one worker after the other died of it, the last at "
+                            f"{error.last_worker.address}: give workers more memory, or shards fewer patterns; {_KEPT}"
                         ) from None
                     submit(number)
                     continue

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..geometries.errors import InputError
 from .dragonfly import MOST_PIXELS
+from .hdf5_process import read_lists
 from .safe_hdf5 import exists, find, open_hdf5, reading
 
 HEADER_BYTES = 1024
@@ -140,22 +141,20 @@ def open_lists(path: Path) -> Stack:
     """Open an HDF5 file. Raises InputError where something is missing, or was not written to its end."""
     file = open_hdf5(path)
     with reading(path):
-        lists = [_find_lists(file, name, path) for name in LISTS]
+        counts = [len(_find_lists(file, name, path)) for name in LISTS]
         num_pix = find(file, "num_pix")
         if num_pix is None or num_pix.size != 1 or num_pix.dtype.kind not in "iu":
             raise InputError(f"{path}: num_pix is missing, or not one whole number: is it an EMC file?")
         pixels = int(np.asarray(num_pix[()]).item())
-    counts = [len(one) for one in lists]
     if len(set(counts)) > 1:
         raise InputError(f"{path} has {counts} entries of {', '.join(LISTS)}: its writer was stopped; write it again")
     _check_numbers(path, counts[0], pixels)
 
     def read(indices: np.ndarray) -> np.ndarray:
         frames = np.zeros((len(indices), pixels), INT)
-        for frame, index in zip(frames, indices.tolist(), strict=True):
+        each = [read_lists(path, name, indices) for name in LISTS]
+        for frame, index, place_ones, place_multi, count_multi in zip(frames, indices.tolist(), *each, strict=True):
             where = f"{path}: frame {index}"
-            with reading(where):
-                place_ones, place_multi, count_multi = (one[index] for one in lists)
             if len(place_multi) != len(count_multi):
                 raise InputError(f"{where} has {len(count_multi)} counts for {len(place_multi)} pixels: it is damaged")
             _fill(frame, place_ones, place_multi, count_multi, where)

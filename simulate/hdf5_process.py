@@ -59,19 +59,14 @@ def _ask(path: Path, **request) -> tuple[dict, list[bytes]]:
 def _exchange(server: subprocess.Popen, request: dict) -> tuple[dict, bytes]:
     """Raises OSError, ValueError or EOFError where the server dies, of itself or of taking too long."""
     assert server.stdin and server.stdout
-    timer = threading.Timer(SECONDS_TO_ANSWER, server.kill)
-    timer.start()
-    try:
-        server.stdin.write(json.dumps(request).encode() + b"\n")
-        server.stdin.flush()
-        reply = json.loads(server.stdout.readline())
-        size = sum(reply.get("bytes", ()))
-        payload = server.stdout.read(size)
-        if len(payload) < size:
-            raise EOFError
-        return reply, payload
-    finally:
-        timer.cancel()
+    server.stdin.write(json.dumps(request | {"seconds": SECONDS_TO_ANSWER}).encode() + b"\n")
+    server.stdin.flush()
+    reply = json.loads(server.stdout.readline())
+    size = sum(reply.get("bytes", ()))
+    payload = server.stdout.read(size)
+    if len(payload) < size:
+        raise EOFError
+    return reply, payload
 
 
 def _running() -> subprocess.Popen:

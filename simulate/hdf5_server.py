@@ -1,12 +1,13 @@
 """The process that `hdf5_process` asks; it may crash or hang. Run as a script, it imports nothing of onehit.
 
-A request is a line of JSON: path, what (look, lists or texts), name, attribute, indices. The reply is a line of JSON,
-`error`, or `dtype` and `bytes` of each element, and then the elements.
+A request is a line of JSON: path, what (look, lists or texts), name, attribute, indices, and the seconds it may take.
+The reply is a line of JSON, `error`, or `dtype` and `bytes` of each element, and then the elements.
 """
 
 import contextlib
 import json
 import re
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -78,10 +79,14 @@ def _reply(request: dict) -> tuple[dict, bytes]:
 def serve() -> None:
     """Answer until the other process closes the pipe."""
     for line in sys.stdin:
+        request = json.loads(line)
+        # Unless the alarm is put off it kills this process, also where HDF5 loops and nobody waits any more.
+        signal.setitimer(signal.ITIMER_REAL, request["seconds"])
         try:
-            reply, payload = _reply(json.loads(line))
+            reply, payload = _reply(request)
         except Exception as error:
             reply, payload = {"error": " ".join(str(error).split())[:200]}, b""
+        signal.setitimer(signal.ITIMER_REAL, 0)
         sys.stdout.buffer.write(json.dumps(reply).encode() + b"\n" + payload)
         sys.stdout.buffer.flush()
 

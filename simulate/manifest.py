@@ -14,6 +14,7 @@ import numpy as np
 
 from ..geometries.errors import InputError
 from .frames import Frames
+from .hdf5_values import attribute
 from .safe_hdf5 import open_hdf5, reading
 
 Entry = dict[str, Any]
@@ -67,7 +68,7 @@ def recorded(path: Path) -> dict[str, Any]:
         text = None
         if h5py.is_hdf5(path):
             with reading(path), open_hdf5(path) as file:
-                text = file.attrs.get("config")
+                text = attribute(file, "config")
         elif path.suffix == ".json":
             text = path.read_text()
         if text is None and beside.is_file():

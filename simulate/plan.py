@@ -104,6 +104,8 @@ def plan_set(
         raise InputError(
             f"{out}: the format is {format}, but files of this name are {' or '.join(possible)}: change one of them"
         )
+    if "emc" in (format or possible[0]) and not simulation.noise:
+        raise InputError(f"{out}: Dragonfly's files hold whole photons: turn noise on, or write CXI or plain HDF5")
     if not out.parent.is_dir():
         raise InputError(f"{out.parent} does not exist: make that folder first")
     source = _source(simulation, seed)

@@ -36,7 +36,7 @@ class SlurmConfig:
     walltime: str = "01:00:00"
     """Longest run of a job, as sbatch takes it."""
     queue: str | None = None
-    """Partition."""
+    """Partition to submit the jobs to."""
     account: str | None = None
     """Account that is charged."""
     interface: str | None = None

@@ -129,6 +129,26 @@ def test_ctrl_c_in_a_terminal_stops_no_worker_in_the_middle_of_a_shard(plan):
     assert len(before) == 1
 
 
+def test_entries_that_die_with_their_worker_are_made_again(plan, made):
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=1, processes=False, scheduler_kwargs=NO_DASHBOARD) as cluster,
+        Client(cluster) as client,
+    ):
+        first = cluster.workers[0]
+
+        def look_after():
+            time.sleep(0.3)  # for all shards to be done, but only the first two taken
+            if first.status.name == "closed":
+                cluster.scale(2)
+
+        written = make_shards(client, plan, range(4), look_after)
+        entries = [next(written), next(written)]
+        cluster.sync(first.close)
+        entries += written
+    assert sorted(file["file"] for (file,) in entries) == ["0", "1", "2", "3"]
+    assert made.total() > 4
+
+
 def test_shards_that_lose_many_workers_are_tried_again(here, plan, monkeypatch):
     fail_with(monkeypatch, KILLED, times=7)
     entries = [entry["file"] for made in make_shards(here, plan, range(3)) for entry in made]
@@ -137,7 +157,7 @@ def test_shards_that_lose_many_workers_are_tried_again(here, plan, monkeypatch):
 
 def test_a_shard_that_kills_all_its_workers_is_given_up(here, plan, monkeypatch):
     fail_with(monkeypatch, KILLED)
-    with pytest.raises(InputError, match="every worker that began shard 5 died: give them more memory"):
+    with pytest.raises(InputError, match=r"shard 5 was given up: .* at tcp://node:1: give workers more memory"):
         list(make_shards(here, plan, [5]))
 
 
@@ -181,7 +201,7 @@ def test_few_shards_are_in_flight_whatever_the_number(here, plan, made):
     taken = Counter()
 
     def numbers():
-        for number in range(1_000_000):
+        for number in range(5000):
             taken[number] += 1
             yield number
 

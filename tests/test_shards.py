@@ -99,6 +99,7 @@ def test_the_bytes_of_a_set_do_not_depend_on_who_made_which_shard_when(format, p
     assert shards(tmp_path / "parts") == expected
     suffixes = {Path(name).name.partition(".")[2] for name in expected}
     assert {ending[1:] for ending in FORMATS[format]} <= suffixes and "json" in suffixes and len(expected) >= 4
+    assert not [name for name in expected if name.endswith("000000.json")], "records are for unfinished sets"
 
 
 def test_a_set_holds_the_patterns_of_its_indices_whatever_its_length(plan, patterns, tmp_path):
@@ -390,6 +391,11 @@ def test_a_file_that_patterns_depend_on_must_not_change(plan, small_simulation, 
     mesh.unlink()
     with pytest.raises(InputError, match=r"particle.stl cannot be read"):
         simulated(dependent, 0)
+
+
+def test_photon_files_are_of_whole_photons(plan, tmp_path):
+    with pytest.raises(InputError, match=r"a.emc: .* whole photons: turn noise on"):
+        plan(tmp_path, "emc", noise=False)
 
 
 def test_shards_of_large_frames_have_fewer_patterns(plan, tmp_path):

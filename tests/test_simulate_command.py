@@ -229,12 +229,15 @@ def test_progress_is_a_plain_line_with_rate_and_megabytes(here, capsys):
 def test_ctrl_c_ends_with_exit_code_130_and_the_set_goes_on(here):
     options = [*SMALL, "--count", "100000", "--shard", "8"]
     command = [sys.executable, "-m", "onehit.workbench.cli", "simulate", "a.cxi", *options]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     folder = here / "a.cxi.shards"
-    while not (folder / "000001.json").exists() and process.poll() is None:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate()
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            while not (folder / "000001.json").exists() and process.poll() is None:
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            _, error = process.communicate(timeout=120)
+        finally:
+            process.kill()
     assert process.returncode == 130, error
     kept = re.search(r"interrupted; (\d+) of 12500 shards are done and kept: --resume goes on", error)
     assert kept and "Traceback" not in error

@@ -5,7 +5,10 @@ import json
 import h5py
 import numpy as np
 import pytest
-from onehit.simulate import SimulatedSource
+from onehit.evaluate.robustness import score_experiment
+from onehit.simulate import FileSource, SimulatedSource
+from onehit.train import Classifier
+from onehit.train.config import ExpectedConfig
 from onehit.workbench.cli import main
 
 
@@ -56,6 +59,9 @@ def test_real_frames_that_cannot_be_judged_are_counted_and_count_as_discarded(st
     summary = metrics["experiment"]["all frames"]
     assert summary["n_invalid"] == 3 and summary["n_good"] + summary["n_bad"] == 40
     assert "3 of 40 frames cannot be judged (1 nan, 1 inf, 1 empty)" in (run / "report.html").read_text()
+    real = FileSource(command[command.index("--experiment") + 1])
+    scored, _ = score_experiment(Classifier.load(run), real, ExpectedConfig())
+    assert np.isfinite(scored.worst).all() and not any("inf" in title for title in scored.worst_titles)
     assert main(command) == 0
     assert "experiment: 3 of 40 frames cannot be judged (1 nan, 1 inf, 1 empty)" in capsys.readouterr().out
 

@@ -142,7 +142,8 @@ def test_training_from_a_file_sees_the_first_four_fifths_of_the_frames_that_can_
     counts = np.array(patterns.counts, np.float32)
     counts[3], counts[50, 4, 4], counts[90] = 0, np.nan, -1
     bad = np.broadcast_to(source.bad_pixel, counts.shape).copy()
-    bad[7, 20] = True
+    bad[7, 20] = bad[95, 10] = True
+    counts[bad] = np.nan
     path = tmp_path / "labelled.h5"
     with h5py.File(path, "w") as file:
         file["counts"], file["label"], file["bad_pixel"] = counts, patterns.label, bad

@@ -26,6 +26,7 @@ from ..simulate.orientation import rotation_matrix, uniform_rotation
 from ..simulate.poisson import poisson
 from ..simulate.reciprocal import q_map
 from ..simulate.source import SimulatedSource
+from .bench_write import measure_writing
 from .commands import Bench
 
 # Patterns a second on two CPU cores, by number of pixels along a side.
@@ -44,11 +45,8 @@ def run_bench(command: Bench) -> None:
     device = f"{jax.devices()[0].device_kind} ({platform.machine()}, {jax.local_device_count()} device)"
     result: dict[str, Any] = {"device": device, "versions": versions()}
     console.print(f"{device}, jax {jax.__version__}; medians of {command.repeats} runs of {command.batch} patterns")
-    for name, measure in (
-        ("patterns", _patterns),
-        ("poisson", _poisson),
-        ("growth", _growth),
-    ):
+    simulating = {"patterns": _patterns, "poisson": _poisson, "growth": _growth}
+    for name, measure in (simulating if command.what == "simulate" else {"writing": measure_writing}).items():
         result[name] = measure(command)
         console.print(_table(name, result[name]))
     if command.out is not None:

@@ -33,11 +33,12 @@ def measure_writing(command: Bench) -> list[dict[str, Any]]:
             ("single hits", replace(mixture, good_fraction=1.0), "b.cxi"),
         ):
             plan = plan_set(Path(folder) / name, config, 0, _SHARDS * command.batch, shard=command.batch)
-            rows.append({"case": f"{case}, {plan.format}"} | _compare(plan, command.repeats))
+            rows.append({"case": f"{case}, {plan.format}"} | compare_writing(plan, command.repeats))
     return rows
 
 
-def _compare(plan: Plan, repeats: int) -> dict[str, Any]:
+def compare_writing(plan: Plan, repeats: int) -> dict[str, Any]:
+    """Medians of a set's patterns to memory and to files beside `plan.out`, in turn; nothing is left there."""
     jax.block_until_ready(simulated(plan, 0))
     memory, files, size = [], [], 0
     for _ in range(repeats):

@@ -157,8 +157,9 @@ class Gallery:
 class Bench:
     """Measure how fast and how right the simulation is on this machine."""
 
-    what: Positional[Literal["simulate"]]
-    """What to measure: simulate, for patterns, photon counting, and growth with pixels, particles and edges."""
+    what: Positional[Literal["simulate", "write"]]
+    """What to measure: simulate, for patterns, photon counting, and growth with pixels, particles and edges; write, for
+    how much of that speed is left when the patterns go to files."""
     out: Path | None = None
     """JSON file to write the numbers to."""
     batch: int = 256

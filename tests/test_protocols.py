@@ -1,0 +1,55 @@
+"""The fixed experiments: what they may train on, and what they are scored on."""
+
+from dataclasses import replace
+
+import pytest
+from onehit.evaluate.protocols import PROTOCOLS, check_protocol, protocol
+from onehit.geometries import InputError
+from onehit.workbench.cli import main
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_no_protocol_trains_on_what_it_calls_unseen(name):
+    train, evaluate = protocol(name)
+    assert not {spec.split(":")[0] for spec in train.simulation.geometry} & {"soccer-ball", "torus"}
+    train.check(), evaluate.check()
+    check_protocol(name, train)
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_every_protocol_is_scored_alike_on_enough_patterns(name):
+    evaluate = protocol(name).evaluate
+    assert replace(evaluate, protocol=None) == replace(protocol("poster").evaluate, protocol=None)
+    assert evaluate.count * (1 - evaluate.test.good_fraction) >= 10_000
+    assert evaluate.test.separation[0] >= 1 and evaluate.test.photons == (1e4, 1e6)
+    assert evaluate.test_seed != protocol(name).train.seed
+
+
+def test_the_full_preset_trains_longer_on_the_same_patterns():
+    quick, full = protocol("icosahedra").train, protocol("icosahedra", full=True).train
+    assert full.simulation == quick.simulation and full.network == quick.network
+    assert full.steps * full.batch_size > 10 * quick.steps * quick.batch_size
+
+
+def test_a_training_on_a_test_geometry_is_refused():
+    train = protocol("icosahedra").train
+    cheated = replace(train, simulation=replace(train.simulation, geometry=("icosahedron", "torus")))
+    with pytest.raises(InputError, match="torus"):
+        check_protocol("icosahedra", cheated)
+    with pytest.raises(InputError, match="another network"):
+        check_protocol("poster", train)
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["study", "--protocol", "posters"], "poster, icosahedra, procedural"),
+        (["study", "--preset", "huge"], "quick or full"),
+        (["study", "--protocol", "poster", "--config", "a.json"], "choose one"),
+        (["evaluate", "--protocol", "poster"], "give RUN_DIRECTORY first"),
+    ],
+)
+def test_wrong_protocols_are_refused_in_one_line(command, says, capsys):
+    assert main(command) == 2
+    error = capsys.readouterr().err
+    assert says in error and error.count("\n") == 1

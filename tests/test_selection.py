@@ -1,0 +1,87 @@
+"""Which frames are kept: each reason to discard one, in its order, and the command that says so."""
+
+import csv
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+from onehit.geometries import InputError
+from onehit.simulate import FileSource, SimulatedSource
+from onehit.train import train
+from onehit.train.config import ExpectedConfig
+from onehit.train.selection import VERDICTS, select
+from onehit.workbench.cli import main
+
+COUNT = 40
+
+
+@pytest.fixture(scope="module")
+def run(small_training, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("selection") / "run"
+    train(replace(small_training, steps=2), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def classifier(run):
+    from onehit.train import Classifier
+
+    return Classifier.load(run)
+
+
+@pytest.fixture(scope="module")
+def file(small_simulation, tmp_path_factory):
+    config = replace(small_simulation, good_fraction=1.0, photons=(1e4, 1e6), diameter_nm=(40.0, 80.0))
+    source = SimulatedSource(config, 5)
+    patterns = source.patterns(np.arange(COUNT))
+    counts = np.asarray(patterns.counts, np.float32)
+    counts[3, 20, 20] = np.nan
+    path = tmp_path_factory.mktemp("selection") / "frames.h5"
+    with h5py.File(path, "w") as h5:
+        h5["counts"], h5["bad_pixel"] = counts, source.bad_pixel
+    return path, np.asarray(patterns.truth.scene.diameter_m)[:, 0] * 1e9
+
+
+def test_each_frame_gets_the_first_reason_that_applies(classifier, file):
+    path, diameter = file
+    expected = ExpectedConfig(minimum_photons=5e4, diameter_nm=50.0, diameter_tolerance=0.25)
+    found = select(classifier, FileSource(path), expected)
+    verdict = np.array(VERDICTS)[found.verdict]
+    assert verdict[3] == "invalid" and (verdict == "invalid").sum() == 1
+    faint = found.photons < 5e4
+    faint[3] = False
+    assert faint.any() and (verdict[faint] == "too faint").all()
+    others = ~faint & (np.arange(COUNT) != 3)
+    inside, outside = np.abs(diameter / 50 - 1) < 0.15, np.abs(diameter / 50 - 1) > 0.35
+    assert (others & inside).any() and (others & outside).any()
+    assert (verdict[others & outside] == "wrong size").all()
+    kept = np.where(found.score >= classifier.threshold, "kept", "not a single hit")
+    assert (verdict[others & inside] == kept[others & inside]).all()
+
+
+def test_without_expectations_the_score_alone_decides(classifier, file):
+    found = select(classifier, FileSource(file[0]), ExpectedConfig())
+    assert np.isnan(found.diameter_nm).all()
+    np.testing.assert_array_equal(found.verdict == 0, found.score >= classifier.threshold)
+
+
+def test_sizes_need_the_instrument_of_the_classifier(classifier, file, tmp_path):
+    with h5py.File(file[0]) as h5, h5py.File(tmp_path / "wide.h5", "w") as wide:
+        wide["counts"] = np.pad(np.nan_to_num(h5["counts"][:]), ((0, 0), (0, 0), (0, 8)))
+    with pytest.raises(InputError, match="leave out the diameter"):
+        select(classifier, FileSource(tmp_path / "wide.h5"), ExpectedConfig(diameter_nm=80.0))
+
+
+def test_the_command_writes_a_line_a_frame_and_counts_the_verdicts(run, file, tmp_path, capsys):
+    out = tmp_path / "kept.csv"
+    command = ["classify", str(file[0]), "--run", str(run), "--out", str(out), "--minimum-photons", "5e4"]
+    assert main(command) == 0
+    with out.open() as table:
+        rows = list(csv.DictReader(table))
+    assert [int(row["frame"]) for row in rows] == list(range(COUNT)) and rows[3]["verdict"] == "invalid"
+    assert "diameter_nm" not in rows[0]
+    said = capsys.readouterr().err
+    assert f"{COUNT} frames" in said and "1 invalid" in said
+    assert main([*command[:-2], "--out", str(tmp_path / "kept.txt")]) == 2
+    assert main(["classify", str(file[0]), "--run", str(tmp_path)]) == 2
