@@ -30,6 +30,7 @@ _SHARDS_A_WORKER = 2  # in flight, so that a worker need not wait for its next
 _FEWEST_SHARDS = 32  # in flight, for the workers that join before the first is done
 _MOST_TRIES = 8  # a try is over when dask gives a shard up, after four dead workers unless configured otherwise
 _SECONDS_BETWEEN_LOOKS = 1
+_GONE_AFTER = "5 minutes"  # what was killed is back before, even where starting is slow
 _KEPT = "what is done is kept, --resume goes on"
 
 _IGNORE_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"  # a terminal sends it to workers too
@@ -50,8 +51,7 @@ def local_workers(count: int) -> "Engine":
         from dask.system import CPU_COUNT
 
         with (
-            # Otherwise a worker that was killed and is not back in time is given up.
-            dask.config.set({"distributed.deploy.lost-worker-timeout": "1000 days"}),
+            dask.config.set({"distributed.deploy.lost-worker-timeout": _GONE_AFTER}),
             distributed.LocalCluster(
                 n_workers=count,
                 threads_per_worker=1,
@@ -64,7 +64,8 @@ def local_workers(count: int) -> "Engine":
             ) as cluster,
             distributed.Client(cluster) as client,
         ):
-            yield from make_shards(client, plan, numbers)
+            # Replaces workers that are gone for good.
+            yield from make_shards(client, plan, numbers, lambda: cluster.scale(count))
 
     return engine
 

@@ -129,21 +129,35 @@ def test_ctrl_c_in_a_terminal_stops_no_worker_in_the_middle_of_a_shard(plan):
     assert len(before) == 1
 
 
+def test_a_worker_that_is_gone_for_good_is_replaced(plan, monkeypatch):
+    monkeypatch.setattr("onehit.simulate.cluster._GONE_AFTER", "1s")
+
+    def lose_worker(numbers):
+        for number in numbers:
+            dask_cluster = default_client().cluster
+            dask_cluster.sync(dask_cluster.workers[0].close)
+            yield number
+
+    gone = replace(plan, out=plan.out.parent / "gone" / "set.cxi")
+    with pytest.raises(InputError, match="does not see"):
+        list(local_workers(1)(gone, lose_worker([0])))
+
+
 def test_entries_that_die_with_their_worker_are_made_again(plan, made):
     with (
-        LocalCluster(n_workers=1, threads_per_worker=1, processes=False, scheduler_kwargs=NO_DASHBOARD) as cluster,
-        Client(cluster) as client,
+        LocalCluster(n_workers=1, threads_per_worker=1, processes=False, scheduler_kwargs=NO_DASHBOARD) as threads,
+        Client(threads) as client,
     ):
-        first = cluster.workers[0]
+        first = threads.workers[0]
 
         def look_after():
             time.sleep(0.3)  # for all shards to be done, but only the first two taken
             if first.status.name == "closed":
-                cluster.scale(2)
+                threads.scale(2)
 
         written = make_shards(client, plan, range(4), look_after)
         entries = [next(written), next(written)]
-        cluster.sync(first.close)
+        threads.sync(first.close)
         entries += written
     assert sorted(file["file"] for (file,) in entries) == ["0", "1", "2", "3"]
     assert made.total() > 4

@@ -19,7 +19,8 @@ def study(small_simulation, tmp_path_factory):
     source = SimulatedSource(small_simulation, 11)
     patterns = source.patterns(np.arange(40))
     counts = np.array(patterns.counts, np.float32)
-    counts[3], counts[8, 20, 20], counts[9, 20, 20] = 0, np.nan, np.inf
+    empty, nan, inf = np.flatnonzero(patterns.label)[[1, 5, 6]]
+    counts[empty], counts[nan, 20, 20], counts[inf, 20, 20] = 0, np.nan, np.inf
     with h5py.File(folder / "real.h5", "w") as file:
         file["counts"], file["label"], file["bad_pixel"] = counts, patterns.label, source.bad_pixel
     small = []
