@@ -29,7 +29,7 @@ def leaves(run, config):
 
 
 def test_poster_network_has_the_posters_layers():
-    _, parameters, _ = split_network(NetworkConfig(n=2, m=2, pooling="poster", preprocessing="poster"))
+    _, parameters, _ = split_network(NetworkConfig(n=2, m=2, pooling="poster", views=("poster",)))
     shapes = sorted(p.shape for p in jax.tree.leaves(parameters) if p.ndim == 4)
     assert shapes == sorted(
         [(3, 3, 1, 16), (3, 3, 16, 32), (3, 3, 32, 64)] + 3 * [(3, 3, 32, 32)] + 3 * [(3, 3, 64, 64)]

@@ -12,10 +12,10 @@ from .step import TrainState
 
 
 class Checkpoint(NamedTuple):
-    """State and standardisation; the configuration stands in the run's config.json."""
+    """State, and the standardisation of each view; the configuration stands in the run's config.json."""
 
     state: TrainState
-    standardisation: Standardisation
+    standardisation: tuple[Standardisation, ...]
 
 
 class Checkpoints:

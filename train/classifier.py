@@ -99,7 +99,7 @@ class Classifier:
                 bad | self.bad_pixel,
                 self._checkpoint.standardisation,
                 structure=self._structure,
-                kind=network.preprocessing,
+                views=network.views,
             )
             scores[first : first + len(frames)] = np.where(invalid, -np.inf, np.asarray(score)[: len(frames)])
         return scores
@@ -107,5 +107,6 @@ class Classifier:
 
 def empty_checkpoint(config: TrainConfig) -> Checkpoint:
     """A checkpoint of the right structure before training."""
-    shape = (config.network.size,) * 2 if config.network.preprocessing == "poster" else ()
-    return Checkpoint(first_state(config), Standardisation(jnp.zeros(shape), jnp.ones(shape)))
+    size = config.network.size
+    shapes = [(size, size) if view == "poster" else () for view in config.network.views]
+    return Checkpoint(first_state(config), tuple(Standardisation(jnp.zeros(s), jnp.ones(s)) for s in shapes))

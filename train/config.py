@@ -8,10 +8,12 @@ from ..geometries.errors import InputError
 from ..simulate.config import BackgroundConfig, SimulationConfig
 from ..simulate.file_config import FileConfig
 
+View = Literal["log", "patterson", "poster"]
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """The poster's ResNet(n, m)."""
+    """The poster's ResNet(n, m), one for each view of the patterns."""
 
     n: int = 2
     """Residual units (of two convolutions) at 32 x 32 x 32."""
@@ -23,14 +25,10 @@ class NetworkConfig:
     """Share of features dropped before the fully connected layer while training."""
     size: int = 128
     """Rows and columns of the network's input in pixels; a multiple of 16."""
-    preprocessing: Literal["patterson", "log", "poster"] = "patterson"
-    """patterson: the map of distances within what scattered, where a multi-hit shows as patches apart; log:
-    log(1 + photons); poster: photons standardised pixel by pixel."""
-
-    @property
-    def columns(self) -> int:
-        """Columns of the network's input: a Patterson map is symmetric, so half of it is enough."""
-        return self.size // 2 if self.preprocessing == "patterson" else self.size
+    views: tuple[View, ...] = ("log", "patterson")
+    """What is made of the counts, each for a network of its own, whose log-odds are added. log: log(1 + photons);
+    patterson: the map of distances within what scattered, where a multi-hit shows as patches apart; poster: photons
+    standardised pixel by pixel."""
 
     def check(self) -> "NetworkConfig":
         """Itself, or InputError with the first impossible value."""
@@ -38,6 +36,8 @@ class NetworkConfig:
             raise InputError(f"network n, m are {self.n}, {self.m}; give at least one residual unit each")
         if self.size < 32 or self.size % 16:
             raise InputError(f"network size is {self.size}; it must be a multiple of 16, at least 32")
+        if not self.views or len(set(self.views)) < len(self.views):
+            raise InputError(f"network views are {self.views}; name at least one, each once")
         if not 0 <= self.dropout < 1:
             raise InputError(f"dropout is {self.dropout}; it must lie in 0 to 1, 1 excluded")
         return self

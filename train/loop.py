@@ -85,7 +85,8 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
         checkpoint = empty_checkpoint(config)
         indices = np.arange(_MEASURED)
         counts, bad = to_size(training.patterns(indices).counts, _masks(training, indices), config.network.size)
-        checkpoint = checkpoint._replace(standardisation=measure(counts, bad, config.network.preprocessing))
+        measured = tuple(measure(counts, bad, view) for view in config.network.views)
+        checkpoint = checkpoint._replace(standardisation=measured)
     elif (run / "history.json").is_file():
         history = json.loads((run / "history.json").read_text())
     state, standardisation = checkpoint

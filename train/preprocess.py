@@ -7,11 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..geometries.errors import InputError
+from .config import View
 from .patterson import patterson_map
 
 
 class Standardisation(NamedTuple):
-    """Measured on training patterns. mean, deviation: (size, size) for preprocessing `poster`, else ()."""
+    """Of a view, measured on training patterns. mean, deviation: (size, size) for `poster`, else ()."""
 
     mean: jax.Array
     deviation: jax.Array
@@ -53,25 +54,30 @@ def _to_size(counts, bad, size):
     return jnp.where(share >= 0.5, counts / jnp.maximum(share, 0.5), 0), share < 0.5
 
 
-def measure(counts, bad, kind: str) -> Standardisation:
+def measure(counts, bad, view: View) -> Standardisation:
     """Mean and deviation over training patterns; counts (B, size, size), bad (size, size), or one mask a pattern."""
-    if kind == "poster":
+    if view == "poster":
         return Standardisation(counts.mean(0), jnp.maximum(counts.std(0), 1e-3))
-    if kind == "patterson":
+    if view == "patterson":
         x = patterson_map(counts, bad)
         return Standardisation(x.mean(), x.std())
     x = jnp.log1p(counts)[np.broadcast_to(~np.asarray(bad), counts.shape)]
     return Standardisation(x.mean(), x.std())
 
 
-def network_input(counts, bad, standardisation: Standardisation, kind: str):
+def network_input(counts, bad, standardisation: Standardisation, view: View):
     """(B, size, size, 1) float32, bad pixels 0, the mean; or for patterson (B, size, size // 2, 1).
 
     counts: (B, size, size); bad: (size, size), or one mask a pattern.
     """
-    x = patterson_map(counts, bad) if kind == "patterson" else jnp.log1p(counts) if kind == "log" else counts
+    x = patterson_map(counts, bad) if view == "patterson" else jnp.log1p(counts) if view == "log" else counts
     x = (x - standardisation.mean) / standardisation.deviation
-    return (x if kind == "patterson" else jnp.where(bad, 0, x))[..., None]
+    return (x if view == "patterson" else jnp.where(bad, 0, x))[..., None]
+
+
+def network_views(counts, bad, standardisations, views) -> list[jax.Array]:
+    """`network_input` for each view."""
+    return [network_input(counts, bad, s, view) for s, view in zip(standardisations, views, strict=True)]
 
 
 def random_flips(key, counts, bad):

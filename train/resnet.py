@@ -32,7 +32,7 @@ class ResNet(nnx.Module):
     (B, 2) logits: bad, good.
     """
 
-    def __init__(self, config: NetworkConfig, rngs: nnx.Rngs):
+    def __init__(self, config: NetworkConfig, columns: int, rngs: nnx.Rngs):
         self.pooling = config.pooling
         self.stem = nnx.Conv(1, 16, (3, 3), 2, use_bias=False, rngs=rngs)
         self.stem_norm = nnx.BatchNorm(16, momentum=0.95, rngs=rngs)
@@ -40,7 +40,7 @@ class ResNet(nnx.Module):
         second = [ResidualUnit(32 if i == 0 else 64, 64, 2 if i == 0 else 1, rngs) for i in range(config.m)]
         self.units = nnx.List(first + second)
         self.dropout = nnx.Dropout(config.dropout)
-        pooled = (config.size // 16) * (config.columns // 16)
+        pooled = (config.size // 16) * (columns // 16)
         features = 64 if config.pooling == "global" else 64 * pooled
         self.classes = nnx.Linear(features, 2, rngs=rngs)
 
@@ -51,3 +51,16 @@ class ResNet(nnx.Module):
         x = x.mean((1, 2)) if self.pooling == "global" else nnx.avg_pool(x, (2, 2), (2, 2)).reshape(len(x), -1)
         x = self.dropout(x, deterministic=not train, rngs=dropout_key)
         return self.classes(x)
+
+
+class Network(nnx.Module):
+    """A ResNet for each view. Independent, since what is far from one view's training may be usual for the other."""
+
+    def __init__(self, config: NetworkConfig, rngs: nnx.Rngs):
+        # A Patterson map is symmetric about its origin, so half of it is enough.
+        columns = [config.size // 2 if view == "patterson" else config.size for view in config.views]
+        self.parts = nnx.List([ResNet(config, width, rngs) for width in columns])
+
+    def __call__(self, views, train: bool = False, dropout_key: jax.Array | None = None):
+        """Logits of every part, (V, B, 2), for its view of the patterns."""
+        return jnp.stack([part(x, train, dropout_key) for part, x in zip(self.parts, views, strict=True)])

@@ -13,8 +13,8 @@ import optax
 from flax import nnx
 
 from .config import NetworkConfig, TrainConfig
-from .preprocess import Standardisation, network_input, random_flips, random_masks
-from .resnet import ResNet
+from .preprocess import Standardisation, network_views, random_flips, random_masks
+from .resnet import Network
 
 
 class TrainState(NamedTuple):
@@ -41,11 +41,13 @@ def first_state(config: TrainConfig) -> TrainState:
 
 def split_network(config: NetworkConfig, seed: int = 0):
     """The network's structure (hashable), parameters and batch statistics."""
-    return nnx.split(ResNet(config, nnx.Rngs(seed)), nnx.Param, nnx.BatchStat)
+    return nnx.split(Network(config, nnx.Rngs(seed)), nnx.Param, nnx.BatchStat)
 
 
 @partial(jax.jit, static_argnames=("config", "structure"), donate_argnums=0)
-def train_step(state: TrainState, counts, bad, label, standardisation: Standardisation, *, config, structure):
+def train_step(
+    state: TrainState, counts, bad, label, standardisation: tuple[Standardisation, ...], *, config, structure
+):
     """One step on (B, size, size) counts and (B,) labels: the next state, and the loss and accuracy before it."""
     # Another stream than that of the patterns, whose keys are fold_in(key(seed), index).
     key = jax.random.fold_in(jax.random.fold_in(jax.random.key(config.seed), 2**32 - 1), state.step)
@@ -53,24 +55,27 @@ def train_step(state: TrainState, counts, bad, label, standardisation: Standardi
     if config.vary_masks:
         bad = bad | random_masks(mask_key, *counts.shape[:2])
     counts, bad = random_flips(flip_key, counts, bad)
-    x = network_input(counts, bad, standardisation, config.network.preprocessing)
+    views = network_views(counts, bad, standardisation, config.network.views)
 
     def loss_function(parameters):
         network = nnx.merge(structure, parameters, state.batch_statistics, copy=True)
-        logits = network(x, train=True, dropout_key=dropout_key)
-        loss = optax.softmax_cross_entropy_with_integer_labels(logits, label).mean()
-        return loss, (logits, nnx.state(network, nnx.BatchStat))
+        logits = network(views, train=True, dropout_key=dropout_key)
+        # Summed, so that each part learns as if it were alone.
+        losses = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.broadcast_to(label, logits.shape[:2]))
+        return losses.mean(1).sum(), (logits, nnx.state(network, nnx.BatchStat))
 
     (loss, (logits, statistics)), gradient = jax.value_and_grad(loss_function, has_aux=True)(state.parameters)
     updates, optimiser_state = optimiser(config).update(gradient, state.optimiser, state.parameters)
     parameters = optax.apply_updates(state.parameters, updates)
-    accuracy = jnp.mean(logits.argmax(-1) == label)
+    accuracy = jnp.mean(logits.sum(0).argmax(-1) == label)
     return TrainState(parameters, statistics, optimiser_state, state.step + 1), loss, accuracy
 
 
-@partial(jax.jit, static_argnames=("structure", "kind"))
-def log_odds(parameters, batch_statistics, counts, bad, standardisation: Standardisation, *, structure, kind):
-    """Log-odds of good, (B,), for counts of the network's size (B, size, size)."""
+@partial(jax.jit, static_argnames=("structure", "views"))
+def log_odds(
+    parameters, batch_statistics, counts, bad, standardisation: tuple[Standardisation, ...], *, structure, views
+):
+    """Log-odds of good, (B,), for counts of the network's size (B, size, size): the sum over the views."""
     network = nnx.merge(structure, parameters, batch_statistics)
-    logits = network(network_input(counts, bad, standardisation, kind))
+    logits = network(network_views(counts, bad, standardisation, views)).sum(0)
     return logits[:, 1] - logits[:, 0]
