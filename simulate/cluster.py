@@ -4,16 +4,16 @@ A shard depends on the plan and its number alone, so it does not matter which wo
 worker that is killed costs time, and what it had begun is begun again elsewhere. Needs the extra `cluster`.
 """
 
+import json
 import logging
-import pickle
 import socket
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import CancelledError
 from functools import lru_cache
 from importlib import import_module
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -120,7 +120,9 @@ def make_shards(
     after the other; KeyboardInterrupt after Ctrl-C. What a shard itself raises is passed on.
     """
     distributed = import_distributed()
-    work = zlib.compress(pickle.dumps(plan))  # bytes, that the scheduler need not understand
+    from .plan import packed
+
+    work = packed(plan)
     expected = versions()
     left = iter(numbers)
     tries = Counter[int]()
@@ -196,7 +198,7 @@ def _lost(error: BaseException) -> InputError:
     return InputError(f"the dask scheduler was lost ({_line(error)}): {_KEPT}")
 
 
-def _make(expected: dict[str, str], work: bytes, number: int) -> list["Entry"]:
+def _make(expected: dict[str, str], work: str, number: int) -> list["Entry"]:
     """On a worker: make a shard."""
     here = socket.gethostname()
     if versions() != expected:
@@ -204,18 +206,20 @@ def _make(expected: dict[str, str], work: bytes, number: int) -> list["Entry"]:
             f"the worker on {here} has {_listed(versions())}, but the set is made with {_listed(expected)}: "
             "install the same there, or patterns would differ"
         )
-    plan = _unpacked(work)
-    if not plan.folder.is_dir():
-        raise InputError(f"the worker on {here} does not see {plan.folder}: write to a file system that all share")
+    folder = json.loads(work)["folder"]
+    if not Path(folder).is_dir():
+        raise InputError(f"the worker on {here} does not see {folder}: write to a file system that all share")
 
     from .shards import write_shard
 
-    return write_shard(plan, number)
+    return write_shard(_unpacked(work), number)
 
 
 @lru_cache(maxsize=1)
-def _unpacked(work: bytes) -> "Plan":
-    return pickle.loads(zlib.decompress(work))
+def _unpacked(work: str) -> "Plan":
+    from .plan import unpacked
+
+    return unpacked(work)
 
 
 def _listed(versions: dict[str, str]) -> str:

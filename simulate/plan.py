@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 from ..geometries.errors import InputError
 from ..geometries.mesh import MESH_SUFFIXES
 from .config import SimulationConfig
-from .config_io import versions
+from .config_io import from_dict, versions
 from .cxi import encode_cxi
 from .emc import encode_emc, encode_emc_hdf5
 from .hdf5 import encode_hdf5, encode_truth
@@ -116,6 +116,20 @@ def plan_set(
         shard = min(max(_SHARD_PIXELS // int(np.prod(source.shape)), 1), _MOST_PATTERNS_A_SHARD)
     provenance = Provenance(text, source.instrument, source.bad_pixel, _geometries(simulation))
     return Plan(out.absolute(), format or possible[0], simulation, seed, count, shard, provenance)
+
+
+def packed(plan: Plan) -> str:
+    """A plan as text, for other processes."""
+    return json.dumps({"out": str(plan.out), "folder": str(plan.folder), "config": plan.provenance.config})
+
+
+def unpacked(text: str) -> Plan:
+    """The plan that `packed` made the text of."""
+    content = json.loads(text)
+    asked = json.loads(content["config"])["simulate"]
+    simulation = from_dict(asked.pop("simulation"), SimulationConfig, "the plan")
+    plan = plan_set(Path(content["out"]), simulation, **asked)
+    return replace(plan, provenance=plan.provenance._replace(config=content["config"]))
 
 
 def input_files(simulation: SimulationConfig) -> dict[str, str]:

@@ -207,6 +207,11 @@ def _sentences(metrics: dict[str, Any], config: TrainConfig) -> list[str]:
     training = metrics["training"]
     learned = str(config.data) if config.data else "simulated " + ", ".join(config.simulation.geometry)
     sentences = [f"Trained on {training['patterns']:,} patterns of {learned}."]
+    if config.confidence:
+        sentences.append(
+            f"The threshold lets through at most {100 * config.false_positive_rate:g} % of bad patterns drawn like the "
+            f"{metrics['validation']['n_bad']:,} that it was frozen on, with {100 * config.confidence:g} % confidence."
+        )
     for name, summary in metrics["robustness"].items():
         sentences.append(
             f"{name}: AUC {format_auc(summary['auc'])}; to let none of {summary['n_bad']:,} bad patterns through, "
