@@ -22,7 +22,7 @@ from .program import PULSE_LIMIT, Array, Setup, Truth, Variant, photons_per_sr, 
 from .readout import bad_pixels, readout_maps
 from .reciprocal import detector_plane
 
-_LARGEST_TABLE_BYTES = 2**29
+_LARGEST_TABLE_BYTES = 2**30
 
 
 class Patterns(NamedTuple):
