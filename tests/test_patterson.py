@@ -47,6 +47,17 @@ def test_bad_pixels_change_nothing_but_what_they_hide():
     assert np.unravel_index(power.argmax(), power.shape) == (SIZE // 2 + 9, 10)
 
 
+def test_the_hole_in_a_bright_centre_does_not_spread_over_the_map():
+    """Its sharp edges would: most of the power of a map whose particle scatters no fringes at all."""
+    rng = np.random.default_rng(0)
+    y, x = np.indices((SIZE, SIZE)) - SIZE / 2
+    counts = rng.poisson(3000 * np.exp(-(y**2 + x**2) / 72), (100, SIZE, SIZE)).astype(np.float32)
+    bad = (abs(y) < 4) & (abs(x) < 4)
+    far = np.hypot(np.arange(SIZE)[:, None] - SIZE // 2, np.arange(SIZE // 2)) > 16
+    power = np.expm1(np.asarray(patterson_map(counts, bad))).mean(0)
+    assert power[far].max() < 2.5  # times the noise; 10 with sharp edges
+
+
 def test_one_mask_a_pattern_equals_each_mask_alone():
     rng = np.random.default_rng(0)
     counts = rng.poisson(5, (3, SIZE, SIZE)).astype(np.float32)

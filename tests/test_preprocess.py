@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from onehit.geometries import InputError
-from onehit.train.preprocess import invalid_frames, measure, network_input, random_flips, to_size
+from onehit.train.preprocess import Standardisation, invalid_frames, measure, network_input, random_flips, to_size
 
 
 def test_binning_sums_photons_and_keeps_the_middle():
@@ -55,7 +55,7 @@ def test_mask_of_another_shape_is_refused():
 
 
 @pytest.mark.parametrize("kind", ["log", "poster"])
-def test_training_patterns_come_out_standardised_and_bad_pixels_zero(kind):
+def test_training_patterns_come_out_standardised_whatever_bad_pixels_hold(kind):
     rng = np.random.default_rng(0)
     counts = rng.poisson(rng.uniform(1, 50, (32, 32)), (500, 32, 32)).astype(np.float32)
     bad = np.zeros((32, 32), bool)
@@ -63,11 +63,30 @@ def test_training_patterns_come_out_standardised_and_bad_pixels_zero(kind):
     counts[:, bad] = 1e6
     x = network_input(counts, bad, measure(jnp.asarray(counts), bad, kind), kind)
     assert x.shape == (500, 32, 32, 1)
-    assert (x[:, bad] == 0).all()
+    other = np.where(bad, 0, counts).astype(np.float32)
+    np.testing.assert_allclose(x, network_input(other, bad, measure(other, bad, kind), kind), atol=1e-4)
     good = np.asarray(x)[:, ~bad]
     axis = 0 if kind == "poster" else None
     np.testing.assert_allclose(good.mean(axis), 0, atol=1e-3)
     np.testing.assert_allclose(good.std(axis), 1, atol=1e-3)
+
+
+def test_the_shape_of_a_hole_hardly_shows_in_the_log_view():
+    y, x = np.indices((64, 64)) - 31.5
+    counts = (1000 * np.exp(-(y**2 + x**2) / 128))[None].astype(np.float32)
+    nothing, square, round_ = np.zeros(y.shape, bool), (abs(y) < 4) & (abs(x) < 4), np.hypot(y, x) < 4
+    standardisation = measure(counts, nothing, "log")
+    whole, *others = (np.asarray(network_input(counts, bad, standardisation, "log")) for bad in (nothing, square, round_))
+    for masked in others:
+        assert abs(masked - whole).max() < 0.1 * whole.std()
+
+
+def test_pixels_far_from_all_good_ones_are_the_mean():
+    counts = np.full((1, 128, 128), 9, np.float32)
+    bad = np.zeros((128, 128), bool)
+    bad[:, 64:] = True
+    x = network_input(counts, bad, Standardisation(jnp.float32(0), jnp.float32(1)), "log")
+    assert abs(np.asarray(x)[:, :, 100:]).max() < 0.01
 
 
 def test_flips_reach_all_four_orientations_and_take_the_mask_along():

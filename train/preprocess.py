@@ -9,6 +9,9 @@ import numpy as np
 from ..geometries.errors import InputError
 from .config import View
 from .patterson import patterson_map
+from .smoothing import local_mean
+
+_FILLED_FROM = 1 / 40  # standard deviation in sizes of the frame: narrower than a fringe
 
 
 class Standardisation(NamedTuple):
@@ -66,13 +69,17 @@ def measure(counts, bad, view: View) -> Standardisation:
 
 
 def network_input(counts, bad, standardisation: Standardisation, view: View):
-    """(B, size, size, 1) float32, bad pixels 0, the mean; or for patterson (B, size, size // 2, 1).
+    """(B, size, size, 1) float32, or for patterson (B, size, size // 2, 1).
 
-    counts: (B, size, size); bad: (size, size), or one mask a pattern.
+    Bad pixels: faded out for patterson; for log filled from the good ones around them, so that the shape of a
+    beamstop or a gap says nothing, and 0, the mean, far from those; 0 for poster. counts: (B, size, size); bad:
+    (size, size), or one mask a pattern.
     """
     x = patterson_map(counts, bad) if view == "patterson" else jnp.log1p(counts) if view == "log" else counts
     x = (x - standardisation.mean) / standardisation.deviation
-    return (x if view == "patterson" else jnp.where(bad, 0, x))[..., None]
+    if view != "patterson":
+        x = jnp.where(bad, local_mean(x, bad, _FILLED_FROM) if view == "log" else 0, x)
+    return x[..., None]
 
 
 def network_views(counts, bad, standardisations, views) -> list[jax.Array]:
