@@ -1,4 +1,11 @@
-"""A form factor tabulated once, then looked up: for meshes with so many faces that the exact sums are slow."""
+"""A form factor tabulated once, then looked up: for meshes with so many faces that the exact sums are slow.
+
+The gridding of a non-uniform FFT (Fessler & Sutton 2003, IEEE Trans. Signal Process. 51, 560), without the FFT: F is
+band-limited by the body's extent, so samples closer than the Nyquist step pi / radius hold all of it. A look-up is a
+weighted sum of the nearest samples; the weights, a Kaiser-Bessel window (Jackson et al. 1991, IEEE Trans. Med. Imaging
+10, 473), dim the body's rim, which is corrected in the table. What is left is aliasing: over a whole body 5e-4 of the
+amplitude, and half a percent of its gradient.
+"""
 
 import math
 from typing import NamedTuple
@@ -6,20 +13,48 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.ndimage import spline_filter
+from scipy.ndimage import correlate1d
 
+from .elementary import cos_sin, polynomial
 from .form_factor import Polyhedron, form_factor
 
-_ORDER = 3
-_TAPS = _ORDER + 1
-_MARGIN = 5  # samples: the spline prefilter forgets an edge by a factor 0.27 a sample
+_OVERSAMPLING = 2.0
+_TAPS = 4
+_OFFSETS = np.arange(_TAPS) - _TAPS // 2 + 1  # of the samples used, from the last one before the place
+_SHAPE = 9.4  # of the window: less blurs the bulk of a body, more its rim
+_CORRECTION = 5  # samples on either side that the correction reaches
+_MARGIN = _CORRECTION + _TAPS // 2
+
+
+def _window(x):
+    """Its foot is taken off, so that what is looked up is continuous."""
+    return np.i0(_SHAPE * np.sqrt(np.maximum(1 - (2 * x / _TAPS) ** 2, 0))) - 1
+
+
+def _window_polynomials():
+    """For each tap, the window as a polynomial in how far the place is past the middle of two samples, to 1e-5."""
+    t = np.cos(np.linspace(0, np.pi, 100)) / 2
+    return [np.polynomial.polynomial.polyfit(t, _window(t + 0.5 - offset), 6) for offset in _OFFSETS]
+
+
+def _rim_correction():
+    """Symmetric filter along one axis whose transform is one over the window's wherever there is body."""
+    place = np.linspace(0, 0.5 / _OVERSAMPLING, 100)[:, None]
+    root = np.sqrt(_SHAPE**2 - (np.pi * _TAPS * place) ** 2)
+    window = _TAPS * (np.sinh(root) / root - np.sinc(_TAPS * place))
+    cosines = np.cos(2 * np.pi * place * np.arange(-_CORRECTION, _CORRECTION + 1))
+    return np.linalg.lstsq(cosines, 1 / window[:, 0])[0]
+
+
+_WEIGHTS = _window_polynomials()
+_FILTER = _rim_correction()
 
 
 class AmplitudeGrid(NamedTuple):
-    """Cubic B-spline coefficients of F(q) about the centroids of G bodies, on one cubic grid around q = 0.
+    """Coefficients of F(q) about the centroids of G bodies, on one cubic grid around q = 0.
 
-    coefficients: (G, n, n, n) complex64, or float32 where every body has a centre of symmetry and F is real;
-    step: (), grid spacing in inverse length; centroid: (G, 3).
+    coefficients: (G, n, n, n, 2) float32, real and imaginary parts, or (G, n, n, n, 1) where every body has a centre of
+    symmetry and F is real; step: (), grid spacing in inverse length; centroid: (G, 3).
     """
 
     coefficients: jax.Array
@@ -27,59 +62,61 @@ class AmplitudeGrid(NamedTuple):
     centroid: jax.Array
 
 
-def amplitude_grid(bodies: list[Polyhedron], q_max: float, oversampling: float = 2.5) -> AmplitudeGrid:
-    """Tabulate the form factors of some bodies for |q| <= q_max (inverse length).
-
-    F is band-limited by the body's extent, so samples closer than the Nyquist step pi / radius hold all of it.
-    Interpolating them with B-splines whose coefficients solve the interpolation problem (Unser 1999, IEEE Signal
-    Process. Mag. 16(6), 22) includes the gridding correction; what is left is aliasing, at most
-    sqrt(2) / (2 oversampling - 1)^4 of the amplitude (6e-3 at 2.5), reached only by matter at the body's rim; over
-    a whole body it is 1e-3 to 2e-3.
-    """
-    step, half = _extent(bodies, q_max, oversampling)
+def amplitude_grid(bodies: list[Polyhedron], q_max: float) -> AmplitudeGrid:
+    """Tabulate the form factors of some bodies for |q| <= q_max (inverse length)."""
+    step, half = _extent(bodies, q_max)
     axis = np.arange(-half, half + 1) * step
     # F(-q) = conj F(q): the upper half suffices.
     upper = np.stack(np.meshgrid(axis, axis, axis[half:], indexing="ij"), -1).reshape(-1, 3)
     inside = np.flatnonzero(np.linalg.norm(upper, axis=-1) <= q_max + _MARGIN * step)
-    tables = [_spline_coefficients(body, upper, inside, half) for body in bodies]
+    tables = np.stack([_coefficients(body, upper, inside, half) for body in bodies])
+    parts = tables.view(np.float32).reshape(*tables.shape, 2)
     if all(np.abs(t.imag).max() < 1e-5 * np.abs(t.real).max() for t in tables):
-        tables = [t.real for t in tables]
+        parts = parts[..., :1]
     return AmplitudeGrid(
-        jnp.stack([jnp.asarray(t) for t in tables]),
+        jnp.asarray(parts),
         jnp.float32(step),
         jnp.stack([body.centroid for body in bodies]),
     )
 
 
-def grid_bytes(bodies: list[Polyhedron], q_max: float, oversampling: float = 2.5) -> int:
+def grid_bytes(bodies: list[Polyhedron], q_max: float) -> int:
     """Memory that `amplitude_grid` would fill at most."""
-    _, half = _extent(bodies, q_max, oversampling)
+    _, half = _extent(bodies, q_max)
     return len(bodies) * (2 * half + 1) ** 3 * np.dtype(np.complex64).itemsize
 
 
 def look_up(grid: AmplitudeGrid, geometry, q: jax.Array) -> jax.Array:
     """F(q) of the body with that index, shape q.shape[:-1], complex64, or float32 for bodies with a centre of
     symmetry in their centroid. q: (..., 3), inverse length, |q| <= the table's q_max."""
-    n = grid.coefficients.shape[-1]
+    bodies, n, *_, parts = grid.coefficients.shape
     place = q / grid.step + (n - 1) / 2
-    base = jnp.clip(jnp.floor(place), 1, n - 3)
-    weight = _bspline_weights(place - base)
-    first = base.astype(jnp.int32) - 1
+    base = jnp.floor(place)
+    weight = [polynomial(place - base - 0.5, window) for window in _WEIGHTS]
+    # Within the table whatever q is. Unsigned, and so never counted from the end: a quarter less work.
+    first = jnp.clip(base.astype(jnp.int32) + int(_OFFSETS[0]), 0, n - _TAPS).astype(jnp.uint32)
+    body = jnp.clip(geometry, 0, bodies - 1).astype(jnp.uint32)
+    corner = ((body * n + first[..., 0]) * n + first[..., 1]) * n + first[..., 2]
     flat = grid.coefficients.reshape(-1)
-    corner = ((geometry * n + first[..., 0]) * n + first[..., 1]) * n + first[..., 2]
-    total = jnp.zeros(q.shape[:-1], flat.dtype)
-    for i in range(_TAPS):
-        for j in range(_TAPS):
-            row = sum(flat[corner + (i * n + j) * n + k] * weight[k][..., 2] for k in range(_TAPS))
-            total = total + row * (weight[i][..., 0] * weight[j][..., 1])
-    if not jnp.iscomplexobj(total):
+
+    def interpolate(part):
+        total = jnp.zeros(q.shape[:-1])
+        for i in range(_TAPS):
+            for j in range(_TAPS):
+                taps = [corner * parts + np.uint32(((i * n + j) * n + k) * parts + part) for k in range(_TAPS)]
+                row = sum(flat[tap] * weight[k][..., 2] for k, tap in enumerate(taps))
+                total = total + row * (weight[i][..., 0] * weight[j][..., 1])
         return total
-    return total * jnp.exp(-1j * (q @ grid.centroid[geometry]))
+
+    if parts == 1:
+        return interpolate(0)
+    cosine, sine = cos_sin(q @ grid.centroid[geometry])
+    return jax.lax.complex(interpolate(0), interpolate(1)) * jax.lax.complex(cosine, -sine)
 
 
-def _extent(bodies, q_max, oversampling):
+def _extent(bodies, q_max):
     """Grid step, and samples on either side of q = 0."""
-    step = math.pi / (max(_reach(body) for body in bodies) * oversampling)
+    step = math.pi / (max(_reach(body) for body in bodies) * _OVERSAMPLING)
     half = math.ceil(q_max / step) + _MARGIN
     return step, half + -half % 4  # few distinct shapes, so that another q_max may meet a compiled program
 
@@ -93,7 +130,7 @@ def _reach(body):
 _form_factor = jax.jit(form_factor)
 
 
-def _spline_coefficients(body, upper, inside, half):
+def _coefficients(body, upper, inside, half):
     """complex64 (n, n, n) from the exact form factor at the grid points `upper[inside]`, zero elsewhere."""
     centred = body._replace(
         edge_midpoint=body.edge_midpoint - body.centroid,
@@ -108,11 +145,6 @@ def _spline_coefficients(body, upper, inside, half):
         value[rows] = np.asarray(_form_factor(centred, jnp.asarray(upper[padded], jnp.float32)))[: len(rows)]
     value = value.reshape(2 * half + 1, 2 * half + 1, half + 1)
     samples = np.concatenate([value[::-1, ::-1, :0:-1].conj(), value], -1)
-    coefficients = spline_filter(samples, _ORDER, np.complex64, "mirror")  # pyright: ignore[reportArgumentType]
-    return np.asarray(coefficients)
-
-
-def _bspline_weights(t):
-    """The four cubic B-spline weights at fraction t in [0, 1) past the second tap."""
-    u = 1 - t
-    return [u**3 / 6, 2 / 3 - t**2 * (2 - t) / 2, 2 / 3 - u**2 * (2 - u) / 2, t**3 / 6]
+    for axis in range(3):
+        samples = correlate1d(samples, _FILTER, axis, mode="constant")
+    return samples

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .elementary import ball_transform, cos_sin
 from .mesh import Mesh
 
 
@@ -152,7 +153,8 @@ def form_factor(body: Polyhedron, q: jax.Array) -> jax.Array:
     half = 0.5 * dot(body.edge_vector)
     coefficient = -coefficient * _sinc(half)
     phase = dot(body.edge_midpoint - body.centroid)
-    real, imag = (coefficient * jnp.cos(phase)).sum(0), -(coefficient * jnp.sin(phase)).sum(0)
+    cosine, sine = cos_sin(phase)
+    real, imag = (coefficient * cosine).sum(0), -(coefficient * sine).sum(0)
 
     moment = body.face_moment
     second = (
@@ -163,7 +165,8 @@ def form_factor(body: Polyhedron, q: jax.Array) -> jax.Array:
     )
     face_value = jnp.where(face_series, across * (body.face_area[:, None] - 0.5 * second), 0.0)
     phase = dot(body.face_centroid - body.centroid)
-    real, imag = real + (face_value * jnp.sin(phase)).sum(0), imag + (face_value * jnp.cos(phase)).sum(0)
+    cosine, sine = cos_sin(phase)
+    real, imag = real + (face_value * sine).sum(0), imag + (face_value * cosine).sum(0)
 
     q_flat = jnp.stack([qx, qy, qz], -1)
     small_real = body.volume - 0.5 * jnp.einsum("ni,ij,nj->n", q_flat, body.moment2, q_flat)
@@ -171,7 +174,8 @@ def form_factor(body: Polyhedron, q: jax.Array) -> jax.Array:
     real = jnp.where(body_series, small_real, real / safe_q2)
     imag = jnp.where(body_series, small_imag, imag / safe_q2)
     shift = body.centroid[0] * qx + body.centroid[1] * qy + body.centroid[2] * qz
-    return (jax.lax.complex(real, imag) * jnp.exp(-1j * shift)).reshape(shape)
+    cosine, sine = cos_sin(shift)
+    return (jax.lax.complex(real, imag) * jax.lax.complex(cosine, -sine)).reshape(shape)
 
 
 def ellipsoid_form_factor(semi_axes: jax.Array, q: jax.Array) -> jax.Array:
@@ -180,17 +184,12 @@ def ellipsoid_form_factor(semi_axes: jax.Array, q: jax.Array) -> jax.Array:
     semi_axes: (3,) or scalar, a length; q: (..., 3), inverse length. Guinier 1939, Ann. Phys. 11, 161.
     """
     semi_axes = jnp.broadcast_to(semi_axes, (3,))
-    x2 = jnp.sum((q * semi_axes) ** 2, -1)
-    small = x2 < (1e-4 if q.dtype == jnp.float64 else 0.25)
-    x2_safe = jnp.where(small, 1.0, x2)
-    x = jnp.sqrt(x2_safe)
-    series = 1 - x2 / 10 * (1 - x2 / 28 * (1 - x2 / 54))
-    return 4 / 3 * jnp.pi * jnp.prod(semi_axes) * jnp.where(small, series, 3 * (jnp.sin(x) / x - jnp.cos(x)) / x2_safe)
+    return 4 / 3 * jnp.pi * jnp.prod(semi_axes) * ball_transform(jnp.sum((q * semi_axes) ** 2, -1))
 
 
 def _sinc(x):
     small = jnp.abs(x) < 1e-3
-    return jnp.where(small, 1 - x * x / 6, jnp.sin(x) / jnp.where(small, 1.0, x))
+    return jnp.where(small, 1 - x * x / 6, cos_sin(x)[1] / jnp.where(small, 1.0, x))
 
 
 def _simplex_moment2(corners):

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..geometries.elementary import ball_transform, cos_sin
 from ..geometries.form_factor import ellipsoid_form_factor
 from .hit import Scene, body_to_laboratory
 from .reciprocal import DetectorPlane
@@ -27,10 +28,10 @@ class Pulse(NamedTuple):
 
 
 def particle_amplitudes(scene: Scene, plane: DetectorPlane, pulse: Pulse, form_factor: FormFactor) -> jax.Array:
-    """Amplitude of every particle about its own centre, (N, ny, nx) complex64; absent ones are 0.
+    """Amplitude of every body about its own centre on framed panels, in nm^3 (its square in m^6 would underflow
+    float32): (N, P, rows + 2, columns + 2), complex64, or float32 where `form_factor` is real.
 
-    It is the form factor in nm^3 (its square in m^6 would underflow float32), times the contrast and the square root
-    of the fluence. Turning, stretching and scaling a body by the matrix M turns its transform into |det M| F(M^T q).
+    Turning, stretching and scaling a body by the matrix M turns its transform into |det M| F(M^T q).
     """
     q = pulse.wavenumber * (plane.node_scattering - pulse.tilt)
 
@@ -38,79 +39,107 @@ def particle_amplitudes(scene: Scene, plane: DetectorPlane, pulse: Pulse, form_f
         volume_nm3 = jnp.linalg.det(matrix * 1e9)
         return volume_nm3 * form_factor(geometry, jnp.einsum("pyxi,ij->pyxj", q, matrix))
 
-    nodes = jax.vmap(at_nodes)(scene.geometry, body_to_laboratory(scene))
-
     def interpolate(part):
         rows = jnp.einsum("ya,npab->npyb", plane.to_rows, part)
-        pixels = jnp.einsum("npyb,xb->npyx", rows, plane.to_columns)
-        return pixels.reshape(len(part), *plane.solid_angle.shape)
+        return jnp.einsum("npyb,xb->npyx", rows, plane.to_columns)
 
-    if jnp.iscomplexobj(nodes):
-        pixels = jax.lax.complex(interpolate(nodes.real), interpolate(nodes.imag))
-    else:
-        pixels = interpolate(nodes)
-    return pixels * _weight(scene)
+    nodes = jax.vmap(at_nodes)(scene.geometry, body_to_laboratory(scene))
+    if not jnp.iscomplexobj(nodes):
+        return interpolate(nodes)
+    return jax.lax.complex(interpolate(nodes.real), interpolate(nodes.imag))
 
 
 def ellipsoid_amplitudes(scene: Scene, plane: DetectorPlane, pulse: Pulse) -> jax.Array:
-    """As `particle_amplitudes`, for bodies that are all ellipsoids: in closed form at every pixel, of any size."""
-    q = pulse.wavenumber * (plane.scattering - pulse.tilt)
+    """The same, float32, for bodies that are all ellipsoids: in closed form at every pixel, of any size."""
+    q = pulse.wavenumber * (plane.framed_scattering - pulse.tilt)
 
     def at_pixels(matrix):
         volume_nm3 = jnp.linalg.det(matrix * 1e9)
-        return volume_nm3 * ellipsoid_form_factor(jnp.float32(0.5), jnp.einsum("yxi,ij->yxj", q, matrix))
+        return volume_nm3 * ellipsoid_form_factor(jnp.float32(0.5), jnp.einsum("pyxi,ij->pyxj", q, matrix))
 
-    return jax.vmap(at_pixels)(body_to_laboratory(scene)) * _weight(scene)
+    return jax.vmap(at_pixels)(body_to_laboratory(scene))
 
 
 def intensity(amplitude: jax.Array, scene: Scene, plane: DetectorPlane, pulse: Pulse) -> jax.Array:
     """|sum of the bodies' waves|^2 averaged over each pixel and the pulse's spectrum, (ny, nx), in nm^6.
 
-    amplitude: (N, ny, nx), about each body's centre; its place r adds the phase exp(-i q.r).
+    amplitude: (N, P, rows + 2, columns + 2), about each body's centre. A body's wave is that times its contrast, the
+    square root of its fluence and, for its place r, the phase exp(-i q.r); absent bodies have none.
+
+    The phase between two bodies may change fast inside a pixel: see `fringe_averages`. The product of two amplitudes
+    does not: its value, curvature and slope there come from the neighbouring pixels.
     """
-    count = amplitude.shape[0]
-    total = jnp.abs(amplitude[0]) ** 2
-    if count == 1:
-        return total
-    scattering = plane.scattering - pulse.tilt
-    # Only differences of place matter: the first body needs no phase.
-    relative = scene.position_m[1:] - scene.position_m[0]
-    shift = [jnp.float32(0), *(-pulse.wavenumber * jnp.einsum("yxi,ni->nyx", scattering, relative))]
-    wave = [
-        amplitude[0],
-        *(amplitude[j] * jax.lax.complex(jnp.cos(shift[j]), jnp.sin(shift[j])) for j in range(1, count)),
+    weight = scene.contrast * scene.present * jnp.sqrt(scene.fluence)
+    brightness = weight.real**2 + weight.imag**2
+    alone: list[jax.Array] = [
+        b * _mean_and_slopes(_times_conjugate(a, a)[0])[0] for a, b in zip(amplitude, brightness, strict=True)
     ]
-    first, second = np.triu_indices(count, 1)
-    contrast = fringe_contrast(plane, pulse, scene.position_m[second] - scene.position_m[first])
-    total = jnp.sum(jnp.abs(amplitude) ** 2, 0)
-    for pair, (i, j) in enumerate(zip(first, second, strict=True)):
-        cross = wave[i].real * wave[j].real + wave[i].imag * wave[j].imag
+    total = sum(alone[1:], alone[0])
+    if len(amplitude) > 1:
+        total = jnp.maximum(total + _interference(amplitude, weight, scene, plane, pulse), 0.0)
+    return total.reshape(plane.solid_angle.shape)
+
+
+def _interference(amplitude, weight, scene, plane, pulse):
+    """What the sum over pairs of bodies adds, (P, rows, columns)."""
+    # Components one by one: a contraction would be written to memory and transposed.
+    x, y, z = jnp.moveaxis(plane.framed_scattering[:, 1:-1, 1:-1] - pulse.tilt, -1, 0)
+    # Only differences of place matter.
+    relative = -pulse.wavenumber * (scene.position_m - scene.position_m[0])
+    shift = [x * r[0] + y * r[1] + z * r[2] for r in relative]
+    turn = [w * jax.lax.complex(*cos_sin(s)) for w, s in zip(weight, shift, strict=True)]
+    first, second = np.triu_indices(len(weight), 1)
+    fringes = fringe_averages(plane, pulse, scene.position_m[second] - scene.position_m[first])
+    total = 0.0
+    for i, j, (mean, slope_x, slope_y) in zip(first, second, fringes, strict=True):
+        (real, real_x, real_y), (imag, imag_x, imag_y) = (
+            _mean_and_slopes(part) for part in _times_conjugate(amplitude[i], amplitude[j])
+        )
+        turn_real, turn_imag = _times_conjugate(turn[i], turn[j])
+        cross = turn_real * (mean * real - slope_x * imag_x - slope_y * imag_y)
+        cross = cross - turn_imag * (mean * imag + slope_x * real_x + slope_y * real_y)
         if pulse.bandwidth is not None:
             # The mean of the fringes over wavenumbers k (1 + bandwidth x), x a standard normal deviate.
             cross = cross * jnp.exp(-((pulse.bandwidth * (shift[j] - shift[i])) ** 2) / 2)
-        total = total + 2 * contrast[pair] * cross
+        total = total + 2 * cross
     return total
 
 
-def fringe_contrast(plane: DetectorPlane, pulse: Pulse, separation) -> jax.Array:
-    """How much of the interference of two points pixels and coherence leave, (..., ny, nx), at most 1.
+def _times_conjugate(a, b):
+    """Real and imaginary part of a b*, of real or complex arrays."""
+    if not jnp.iscomplexobj(a):
+        return a * b, jnp.zeros_like(a)
+    return a.real * b.real + a.imag * b.imag, a.imag * b.real - a.real * b.imag
 
-    separation: (..., 3) m. The interference oscillates as cos(q.separation), possibly faster than the pixels; across
-    one pixel its phase is linear, so its mean there is a product of two sinc functions. These change so little over a
-    panel that a few nodes hold them. Transverse coherence is that of a Gaussian Schell-model beam,
-    exp(-separation^2 / 2 coherence_length^2) (Vartanyants & Singer 2010, New J. Phys. 12, 035004).
+
+def _mean_and_slopes(framed: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Mean over each pixel, and change across it along its row and along its column, of a function on framed panels:
+    (P, rows + 2, columns + 2) to three (P, rows, columns). Parabolas through neighbours, right to third order."""
+    middle, left, right = framed[:, 1:-1, 1:-1], framed[:, 1:-1, :-2], framed[:, 1:-1, 2:]
+    above, below = framed[:, :-2, 1:-1], framed[:, 2:, 1:-1]
+    mean = middle * (5 / 6) + (left + right + above + below) / 24
+    return mean, (right - left) / 2, (below - above) / 2
+
+
+def fringe_averages(plane: DetectorPlane, pulse: Pulse, separation) -> jax.Array:
+    """How interference of two points, exp(i phase) at pixel centres, averages over the pixels: (..., 3, P, rows,
+    columns).
+
+    separation: (..., 3) m. Across one pixel the phase is linear, so the mean is exp(i phase) times a product of two
+    sinc functions: the first of the three. The others are the means times x and times y, -1/2 to 1/2 across the
+    pixel, over i exp(i phase). All change so little over a panel that a few nodes hold them. Transverse coherence is
+    that of a Gaussian Schell-model beam, exp(-separation^2 / 2 coherence_length^2) (Vartanyants & Singer 2010, New
+    J. Phys. 12, 035004).
     """
-    across_row = jnp.einsum("pyxi,...i->...pyx", plane.coarse_step_x, separation)
-    across_column = jnp.einsum("pyxi,...i->...pyx", plane.coarse_step_y, separation)
-    scale = pulse.wavenumber / (2 * jnp.pi)
-    coarse = jnp.sinc(scale * across_row) * jnp.sinc(scale * across_column)
+    x, y = (
+        pulse.wavenumber / 2 * jnp.einsum("pyxi,...i->...pyx", step, separation)
+        for step in (plane.coarse_step_x, plane.coarse_step_y)
+    )
+    mean_x, mean_y = (jnp.sinc(half / jnp.pi) for half in (x, y))
+    slope_x, slope_y = (half / 6 * ball_transform(half**2) for half in (x, y))  # j1(half) / 2
+    coarse = jnp.stack([mean_x * mean_y, slope_x * mean_y, mean_x * slope_y], -4)
     if pulse.coherence_length_m is not None:
         across2 = jnp.sum((separation[..., :2] / pulse.coherence_length_m) ** 2, -1)
-        coarse = coarse * jnp.exp(-across2 / 2)[..., None, None, None]
+        coarse = coarse * jnp.exp(-across2 / 2)[..., None, None, None, None]
     rows = jnp.einsum("ya,...pab->...pyb", plane.coarse_to_rows, coarse)
-    pixels = jnp.einsum("...pyb,xb->...pyx", rows, plane.coarse_to_columns)
-    return pixels.reshape(*separation.shape[:-1], *plane.solid_angle.shape)
-
-
-def _weight(scene: Scene) -> jax.Array:
-    return (scene.contrast * scene.present * jnp.sqrt(scene.fluence))[:, None, None].astype(jnp.complex64)
+    return jnp.einsum("...pyb,xb->...pyx", rows, plane.coarse_to_columns)

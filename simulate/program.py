@@ -29,9 +29,6 @@ Array = np.ndarray | jax.Array
 PULSE_LIMIT = 4.0
 """Standard deviations of the photon energy and the pointing that pulses, and so tables and nodes, reach."""
 
-_CHUNK = {"cpu": 8}
-_CHUNK_ELSEWHERE = 1024  # accelerators want work in large pieces, caches in small ones
-
 
 class Truth(NamedTuple):
     """What is known of each pattern; arrays with a leading axis of patterns.
@@ -80,93 +77,132 @@ class Setup(NamedTuple):
 
 
 class Variant(NamedTuple):
-    """What the compiled program depends on, besides the shapes of the arrays."""
+    """What the compiled program depends on, besides the shapes of the arrays.
+
+    slots: of a scene; kinds: of patterns that occur; multi_hit, aggregate: fewest and most bodies of one; effects:
+    those that are on.
+    """
 
     slots: int
-    multi_slots: int
     kinds: tuple[int, ...]
+    multi_hit: tuple[int, int]
+    aggregate: tuple[int, int]
     effects: tuple[str, ...]
 
 
-@partial(jax.jit, static_argnums=3)
-def simulate(setup: Setup, key, indices, variant: Variant):
-    """Counts and truth in the order of `indices`.
+def simulate(setup: Setup, key, indices: np.ndarray, variant: Variant) -> tuple[jax.Array, Truth]:
+    """Counts and truth of the patterns of these indices, (B,) int >= 0, in their order."""
+    # To a power of two, so that batches of other lengths meet a compiled program.
+    batch, size = len(indices), _chunk_size()
+    padded = np.zeros(max(size, 1 << (batch - 1).bit_length()), np.uint32)
+    padded[:batch] = indices
+    results = compiled(setup, key, padded, batch, size, variant)
+    return results if batch == len(padded) else jax.tree.map(lambda a: a[:batch], results)
 
-    Patterns of one kind are computed in chunks of their own: every pattern runs through the same program whatever
-    the batch, so its photons do not depend on the batch; and single hits do not pay for the slots of multi-hits.
+
+def _chunk_size() -> int:
+    """Patterns computed at once: accelerators want large pieces, caches small ones."""
+    return 4 if jax.default_backend() == "cpu" else 1024
+
+
+@partial(jax.jit, static_argnums=(4, 5))
+def compiled(setup: Setup, key, indices, count, size: int, variant: Variant):
+    """The same for the first `count` of the indices; what follows in the results means nothing.
+
+    indices: (B,) uint32, B a multiple of `size`.
+
+    Every pattern runs through the same compiled code in chunks of the same size, whatever the batch: so its photons do
+    not depend on the batch. Scenes come first, since patterns of many bodies and of few have programs of their own.
     """
-    # A Weyl sequence: any run of indices holds the stated share of every kind to within a pattern or two.
-    place = (indices * jnp.uint32(2654435769) >> 8).astype(jnp.float32) * 2.0**-24
-    which = jnp.searchsorted(setup.kind_limits[:-1], place, side="right").astype(jnp.int32)
+    kinds = jnp.array(variant.kinds)
+    programs, program_of = _programs(variant)
 
-    def chunk(number, positions):
-        kind = jnp.array(variant.kinds)[number]
+    def sample(i):
+        # A Weyl sequence: any run of indices holds the stated share of every kind to within a pattern or two.
+        place = (i * jnp.uint32(2654435769) >> 8).astype(jnp.float32) * 2.0**-24
+        number = jnp.searchsorted(setup.kind_limits[:-1], place, side="right").astype(jnp.int32)
+        keys = jax.random.split(jax.random.fold_in(key, i), 7)
+        scene = sample_scene(
+            keys[0],
+            i,
+            kinds[number],
+            setup.config,
+            setup.circumradius,
+            setup.materials,
+            setup.focus_m,
+            variant.slots,
+        )
+        program = jnp.asarray(program_of)[number, scene.present.sum()]
+        return program, (kinds[number], keys, scene, _pulse(setup, variant.effects, keys[1]))
 
-        def sample(i):
-            keys = jax.random.split(jax.random.fold_in(key, i), 7)
-            scene = sample_scene(
-                keys[0],
-                i,
-                kind,
-                setup.config,
-                setup.circumradius,
-                setup.materials,
-                setup.focus_m,
-                variant.slots,
-            )
-            return keys, scene, _pulse(setup, variant.effects, keys[1])
-
-        keys, scene, pulse = jax.vmap(sample)(indices[positions])
-        needed = [_bodies(kind, variant) for kind in variant.kinds]
-        distinct = [slots for i, slots in enumerate(needed) if slots not in needed[:i]]
-        programs = [jax.vmap(partial(photons_per_sr, setup, slots)) for slots in distinct]
-        which_program = jnp.array([distinct.index(slots) for slots in needed])[number]
-        scattered = jax.lax.switch(which_program, programs, scene, pulse)
+    def measure(program, drawn):
+        kind, keys, scene, pulse = drawn
+        branches = [jax.vmap(partial(photons_per_sr, setup, slots)) for slots in programs]
+        scattered = jax.lax.switch(program, branches, scene, pulse)
         counts, photons, behind = jax.vmap(partial(_counts, setup, variant.effects))(scattered, keys)
         energy = jnp.asarray(pulse.wavenumber) * (PLANCK_TIMES_C_EV_M / (2 * math.pi))
-        kinds = jnp.broadcast_to(kind, positions.shape)
-        label = (kinds == SINGLE).astype(jnp.int32)
-        return counts, Truth(label, kinds, scene.present.sum(1), photons, behind, energy, scene)
+        label = (kind == SINGLE).astype(jnp.int32)
+        return counts, Truth(label, kind, scene.present.sum(1), photons, behind, energy, scene)
 
-    return _in_chunks(chunk, which, len(variant.kinds))
+    batch = len(indices)
+    drawn = jax.lax.map(jax.vmap(sample), indices.reshape(-1, size))
+    program, drawn = jax.tree.map(lambda a: a.reshape(batch, *a.shape[2:]), drawn)
+    group = jnp.where(jnp.arange(batch) < count, program, len(programs))
+    return _grouped(measure, group, len(programs), drawn, size)
 
 
-def _in_chunks(chunk, kind, kinds):
-    """Results of `chunk(kind, positions (C,))` for every position, each call having positions of one kind only.
+def _grouped(work, group, groups: int, arguments, size: int):
+    """Results of `work(group, arguments)` for (B, ...) arguments, done `size` at a time, each time of one group only.
 
-    kind: (B,) int32 in 0 ... kinds - 1. The last chunk of a kind is filled up with positions whose results are dropped.
+    group: (B,) int32; those of `groups` or more are left out. The last chunk of a group is filled up with others whose
+    results are dropped.
     """
-    batch, size = len(kind), _CHUNK.get(jax.default_backend(), _CHUNK_ELSEWHERE)
-    order = jnp.argsort(kind, stable=True)
-    count = jnp.bincount(kind, length=kinds)
+    batch = len(group)
+    order = jnp.argsort(group, stable=True)
+    count = jnp.bincount(group, length=groups)
     first = jnp.cumsum(count) - count
     chunks = -(-count // size)
     last_chunk = jnp.cumsum(chunks)
 
-    def run(number):
-        this = jnp.minimum(jnp.searchsorted(last_chunk, number, side="right"), kinds - 1)
+    def run(number, results):
+        this = jnp.searchsorted(last_chunk, number, side="right")
         within = (number - last_chunk[this] + chunks[this]) * size + jnp.arange(size)
-        position = order[jnp.clip(first[this] + within, 0, batch - 1)]
-        return chunk(this, position), jnp.where(within < count[this], position, batch)
+        position = order[jnp.minimum(first[this] + within, batch - 1)]
+        chunk = work(this, jax.tree.map(lambda a: a[position], arguments))
+        place = jnp.where(within < count[this], position, batch)
+        return jax.tree.map(lambda all, new: all.at[place].set(new, mode="drop"), results, chunk)
 
-    n_chunks = batch // size + kinds
-    result, position = jax.lax.map(run, jnp.arange(n_chunks))
-    slot = jnp.zeros(batch, jnp.int32).at[position.reshape(-1)].set(jnp.arange(n_chunks * size), mode="drop")
-    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[slot], result)
+    one = jax.eval_shape(work, 0, jax.tree.map(lambda a: a[:1], arguments))
+    results = jax.tree.map(lambda a: jnp.zeros((batch, *a.shape[1:]), a.dtype), one)
+    return jax.lax.fori_loop(0, last_chunk[-1], run, results)
 
 
-def _bodies(kind: int, variant: Variant) -> tuple[slice, slice]:
-    """Slots of a scene that hold meshes, and those that hold ellipsoids."""
+def _programs(variant: Variant) -> tuple[list[tuple[slice, slice]], np.ndarray]:
+    """Slots of a scene that hold meshes, and those that hold ellipsoids, for each program; and the program of each kind
+    of pattern and number of bodies, (kinds, slots + 1)."""
     none, one = slice(0, 0), slice(0, 1)
-    return {
-        SINGLE: (one, none),
-        MULTI_HIT: (slice(0, variant.multi_slots), none),
-        DROPLET: (none, one),
-        WET_PARTICLE: (slice(1, 2), one),
-        DEBRIS: (one, none),
-        AGGREGATE: (none, slice(0, variant.slots)),
-        EMPTY: (none, none),
-    }[kind]
+    programs, program_of = [], np.zeros((len(variant.kinds), variant.slots + 1), int)
+    for row, kind in zip(program_of, variant.kinds, strict=True):
+        for count in range(variant.slots + 1):
+            slots = {
+                SINGLE: (one, none),
+                MULTI_HIT: (slice(0, _rounded_up(count, *variant.multi_hit)), none),
+                DROPLET: (none, one),
+                WET_PARTICLE: (slice(1, 2), one),
+                DEBRIS: (one, none),
+                AGGREGATE: (none, slice(0, _rounded_up(count, *variant.aggregate))),
+                EMPTY: (none, none),
+            }[kind]
+            if slots not in programs:
+                programs.append(slots)
+            row[count] = programs.index(slots)
+    return programs, program_of
+
+
+def _rounded_up(count: int, fewest: int, most: int) -> int:
+    """To the middle of the range or to its end: a program for every number would take seconds more to compile."""
+    middle = (fewest + most) // 2
+    return middle if count <= middle else most
 
 
 def _pulse(setup: Setup, effects, key) -> Pulse:
@@ -193,7 +229,8 @@ def photons_per_sr(setup: Setup, slots: tuple[slice, slice], scene: Scene, pulse
     if not amplitudes:
         return jnp.zeros(plane.solid_angle.shape)
     bodies = jax.tree.map(lambda *a: jnp.concatenate(a), meshes, ellipsoids)
-    return intensity(jnp.concatenate(amplitudes), bodies, plane, pulse) * plane.solid_angle * plane.polarisation
+    amplitude = jax.tree.map(lambda *a: jnp.concatenate(a), *amplitudes)
+    return intensity(amplitude, bodies, plane, pulse) * plane.solid_angle * plane.polarisation
 
 
 def unit_amplitude(amplitudes: AmplitudeGrid | Polyhedron, geometry, q):

@@ -22,16 +22,17 @@ class DetectorPlane(NamedTuple):
 
     The amplitude of one particle is band-limited on the detector: its extent bounds how fast it can change from
     pixel to pixel. So it is computed exactly on the few Chebyshev nodes of each panel that this bound asks for, and
-    interpolated to all pixels by two small matrix products, the same for all panels.
+    interpolated to all pixels by two small matrix products, the same for all panels. "Framed" panels have one more row
+    and column of pixels on every side, which tell how functions change inside the outermost pixels.
 
-    scattering: (ny, nx, 3) float32, q / k; solid_angle: (ny, nx), sr; polarisation: (ny, nx), 0 to 1;
-    node_scattering: (P, my, mx, 3), q / k of each panel's nodes; to_rows: (rows, my), to_columns: (columns, mx),
-    interpolation from the nodes to the pixels of a panel; coarse_*: the same for functions that hardly change over a
-    panel, with the change of q / k from a pixel to its neighbour in the row, coarse_step_x, and to the next row,
-    coarse_step_y: (P, c, c, 3).
+    framed_scattering: (P, rows + 2, columns + 2, 3) float32, q / k at pixel centres; solid_angle: (ny, nx), sr;
+    polarisation: (ny, nx), 0 to 1; node_scattering: (P, my, mx, 3), q / k of each panel's nodes; to_rows:
+    (rows + 2, my), to_columns: (columns + 2, mx), interpolation from the nodes to framed panels; coarse_*: the same
+    for functions that hardly change over a panel, to bare panels, with the change of q / k from a pixel to its
+    neighbour in the row, coarse_step_x, and to the next row, coarse_step_y: (P, c, c, 3).
     """
 
-    scattering: jnp.ndarray
+    framed_scattering: jnp.ndarray
     solid_angle: jnp.ndarray
     polarisation: jnp.ndarray
     node_scattering: jnp.ndarray
@@ -42,13 +43,20 @@ class DetectorPlane(NamedTuple):
     coarse_to_rows: jnp.ndarray
     coarse_to_columns: jnp.ndarray
 
+    @property
+    def scattering(self) -> jnp.ndarray:
+        """q / k at pixel centres, (ny, nx, 3)."""
+        return self.framed_scattering[:, 1:-1, 1:-1].reshape(*self.solid_angle.shape, 3)
+
 
 def detector_plane(instrument: Instrument, radius_m: float) -> DetectorPlane:
     """Pixels of an instrument, and nodes enough for particles that reach `radius_m` from their centre."""
     row, column = pixel_offsets(instrument)
     _, fast, slow = panel_vectors(instrument)
+    framed_row, framed_column = (np.concatenate([[a[0] - 1], a, [a[-1] + 1]]) for a in (row, column))
     position = panel_positions(instrument, row, column)
-    distance, direction, scattering = _scattering(position)
+    distance, direction, _ = _scattering(position)
+    framed_scattering = _scattering(panel_positions(instrument, framed_row, framed_column))[2]
 
     # A pixel seen from the interaction point: its area, projected, over the square of the distance.
     normal = np.cross(fast, slow)[:, None, None]
@@ -64,8 +72,8 @@ def detector_plane(instrument: Instrument, radius_m: float) -> DetectorPlane:
         turn = np.linalg.norm(step, axis=-1) / distance.min((1, 2))
         return instrument.wavenumber * radius_m * turn.max()
 
-    node_row, to_rows = _chebyshev(row, _node_count(row, phase_per_pixel(slow)))
-    node_column, to_columns = _chebyshev(column, _node_count(column, phase_per_pixel(fast)))
+    node_row, to_rows = _chebyshev(framed_row, _node_count(framed_row, phase_per_pixel(slow)))
+    node_column, to_columns = _chebyshev(framed_column, _node_count(framed_column, phase_per_pixel(fast)))
     _, _, node_scattering = _scattering(panel_positions(instrument, node_row, node_column))
 
     coarse_row, coarse_to_rows = _chebyshev(row, _COARSE_NODES)
@@ -77,7 +85,7 @@ def detector_plane(instrument: Instrument, radius_m: float) -> DetectorPlane:
         return (step - np.sum(step * u, -1, keepdims=True) * u) / coarse_distance[..., None]
 
     ny, nx = instrument.shape
-    pixels = (scattering.reshape(ny, nx, 3), solid_angle.reshape(ny, nx), polarisation.reshape(ny, nx))
+    pixels = (framed_scattering, solid_angle.reshape(ny, nx), polarisation.reshape(ny, nx))
     nodes = (node_scattering, to_rows, to_columns)
     coarse = (change_of_direction(fast), change_of_direction(slow), coarse_to_rows, coarse_to_columns)
     return DetectorPlane(*(jnp.asarray(a, float) for a in pixels + nodes + coarse))
@@ -99,13 +107,13 @@ def _scattering(position):
 
 
 def _node_count(points, phase_per_point):
-    """Chebyshev nodes that hold a signal of that bandwidth over the points' span to about 1e-5.
+    """Chebyshev nodes that hold a signal of that bandwidth over the points' span to 1e-4.
 
     The Chebyshev series of exp(i w t), |t| <= 1, has Bessel coefficients J_n(w), which vanish faster than
     exponentially once n passes w by a few w^(1/3) (Trefethen 2013, Approximation Theory and Practice, ch. 7).
     """
     w = phase_per_point * (points[-1] - points[0]) / 2
-    count = math.ceil(w + 5 * max(w, 1) ** (1 / 3) + 2)
+    count = math.ceil(w + 3.5 * max(w, 1) ** (1 / 3) + 2)
     return count + -count % 4  # few distinct shapes, so that another diameter meets a compiled program
 
 

@@ -111,8 +111,9 @@ class SimulatedSource:
         )
         self._variant = Variant(
             slots_needed(config),
-            config.particles[1],
             kinds,
+            config.particles,
+            config.bad.aggregate_spheres,
             _effects(config),
         )
 
@@ -144,8 +145,7 @@ class SimulatedSource:
 
     def patterns(self, indices) -> Patterns:
         """The patterns of these indices, (B,) int >= 0, in their order; counts int32 (float32 without noise)."""
-        indices = jnp.asarray(np.asarray(indices), jnp.uint32)
-        counts, truth = simulate(self._setup, self._key, indices, self._variant)
+        counts, truth = simulate(self._setup, self._key, np.asarray(indices), self._variant)
         return Patterns(counts, truth.label, truth)
 
     def expected_photons(self, scene: Scene, pulse_photons, ellipsoids: bool = False) -> jax.Array:
@@ -162,10 +162,11 @@ class SimulatedSource:
         return photons_per_sr(self._setup, slots, scene, pulse) * (self._setup.photons_per_unit * pulse_photons)
 
     def amplitudes(self, scene: Scene) -> jax.Array:
-        """Amplitude of every body of a scene about its own centre, (N, ny, nx) complex64, in nm^3 times its contrast
-        and the square root of its fluence; the bodies are geometries of the configuration."""
+        """Amplitude of every body of a scene about its own centre at pixel centres, in nm^3: (N, ny, nx), complex64, or
+        float32 for bodies with a centre of symmetry; the bodies are geometries of the configuration."""
         unit = partial(unit_amplitude, self._setup.amplitudes)
-        return particle_amplitudes(scene, self._setup.plane, Pulse(self._setup.wavenumber), unit)
+        framed = particle_amplitudes(scene, self._setup.plane, Pulse(self._setup.wavenumber), unit)
+        return framed[..., 1:-1, 1:-1].reshape(-1, *self.shape)
 
 
 class _Pictures:

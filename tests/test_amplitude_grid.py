@@ -8,6 +8,7 @@ from bodies import tetrahedron
 from onehit.geometries.amplitude_grid import amplitude_grid, look_up
 from onehit.geometries.form_factor import form_factor, from_mesh
 from onehit.geometries.mesh import Mesh
+from onehit.geometries.procedural import shell
 from onehit.geometries.shapes import cube, icosahedron, soccer_ball, torus
 from onehit.simulate.instrument import PRESETS
 from oracles import ewald_q, orientation_matrix, relative_l2
@@ -16,6 +17,7 @@ BODIES = {
     "icosahedron": icosahedron,
     "soccer-ball": soccer_ball,
     "torus": lambda: torus(3.5, 24),
+    "shell": lambda: shell(0.3),
     "cube": cube,
     "tetrahedron": tetrahedron,
 }
@@ -44,12 +46,9 @@ def test_table_matches_the_exact_amplitude(name):
     grid = amplitude_grid([body], Q_MAX)
     for turn in TURNS:
         value, expected = compared(grid, 0, body, turn)
-        assert relative_l2(value, expected) < 0.003
-        got, ring = ring_sums(value), ring_sums(expected)
-        # Between two fringes a ring may be a thousand times darker than its neighbours: measure by the brightest.
-        around = np.max([ring, np.append(ring[1:], 0), np.append(0, ring[:-1])], axis=0)
-        assert (np.abs(got - ring) < 0.02 * around).all()
-        assert np.median(np.abs(got / ring - 1)) < 0.01
+        assert relative_l2(value, expected) < 0.0015
+        # Out to the corner, dark rings included.
+        np.testing.assert_allclose(ring_sums(value), ring_sums(expected), rtol=0.01)
 
 
 def test_the_table_holds_out_to_its_largest_q():
@@ -58,7 +57,7 @@ def test_the_table_holds_out_to_its_largest_q():
     q = jnp.asarray(20 * direction / np.linalg.norm(direction, axis=1, keepdims=True), jnp.float32)
     body = from_mesh(icosahedron())
     value = np.asarray(_look_up(amplitude_grid([body], 20.0), 0, q))
-    assert relative_l2(value, np.asarray(_exact(body, q))) < 0.003
+    assert relative_l2(value, np.asarray(_exact(body, q))) < 0.0015
 
 
 def test_bodies_in_one_table_keep_apart_and_off_centre_ones_keep_their_place():
@@ -75,19 +74,36 @@ def test_bodies_in_one_table_keep_apart_and_off_centre_ones_keep_their_place():
 
 def test_only_bodies_without_a_centre_of_symmetry_need_complex_numbers():
     symmetric, lopsided = from_mesh(cube()), from_mesh(tetrahedron())
-    assert amplitude_grid([symmetric], 10.0).coefficients.dtype == jnp.float32
-    assert amplitude_grid([lopsided], 10.0).coefficients.dtype == jnp.complex64
-    assert amplitude_grid([symmetric, lopsided], 10.0).coefficients.dtype == jnp.complex64
+    assert amplitude_grid([symmetric], 10.0).coefficients.shape[-1] == 1
+    assert amplitude_grid([lopsided], 10.0).coefficients.shape[-1] == 2
+    assert amplitude_grid([symmetric, lopsided], 10.0).coefficients.shape[-1] == 2
 
 
-def test_the_middle_of_the_table_is_the_volume_with_a_gradient_of_zero():
+def test_the_middle_of_the_table_is_the_volume():
     grid = amplitude_grid([from_mesh(icosahedron())], 20.0)
-    value, gradient = jax.value_and_grad(lambda q: look_up(grid, 0, q))(jnp.zeros(3))
-    assert value == pytest.approx(np.pi / 6, rel=1e-3)
-    np.testing.assert_allclose(gradient, 0, atol=1e-5)
+    assert look_up(grid, 0, jnp.zeros(3)) == pytest.approx(np.pi / 6, rel=1e-3)
 
 
-def test_finer_sampling_is_more_accurate():
+def test_gradients_are_those_of_the_exact_amplitude():
     body = from_mesh(icosahedron())
-    error = [relative_l2(*compared(amplitude_grid([body], Q_MAX, s), 0, body, TURNS[1])) for s in (1.5, 2.5)]
-    assert error[1] < error[0] / 5
+    grid = amplitude_grid([body], 20.0)
+    q = jnp.asarray(np.random.default_rng(0).normal(size=(500, 3)) * 5, jnp.float32)
+    got = jax.jit(jax.vmap(jax.grad(lambda q: look_up(grid, 0, q))))(q)
+    expected = jax.jit(jax.vmap(jax.grad(lambda q: form_factor(body, q[None])[0].real)))(q)
+    assert relative_l2(np.asarray(got), np.asarray(expected)) < 0.01
+
+
+def test_what_is_looked_up_is_continuous():
+    """Where the samples that are used change: on the planes of the grid."""
+    grid = amplitude_grid([from_mesh(icosahedron())], 20.0)
+    plane = grid.step * np.random.default_rng(0).integers(-8, 8, size=(500, 3))
+    below, above = (np.asarray(look_up(grid, 0, jnp.asarray(plane * (1 + s), jnp.float32))) for s in (-1e-6, 1e-6))
+    np.testing.assert_allclose(below, above, atol=1e-5 * np.pi / 6)
+
+
+def test_places_and_bodies_beyond_the_table_read_nothing_else():
+    grid = amplitude_grid([from_mesh(cube()), from_mesh(icosahedron())], 10.0)
+    wild = jnp.array([[1e9, 0, 0], [0, -1e9, 5], [jnp.nan, 0, 0]])
+    look_up(grid, 1, wild)  # stays in its memory
+    one = jnp.array([1.0, 2.0, 3.0])
+    assert look_up(grid, 7, one) == look_up(grid, 1, one) and look_up(grid, -1, one) == look_up(grid, 0, one)

@@ -10,7 +10,7 @@ from onehit.geometries.shapes import icosahedron, sphere
 from onehit.simulate.diffraction import (
     Pulse,
     ellipsoid_amplitudes,
-    fringe_contrast,
+    fringe_averages,
     intensity,
     particle_amplitudes,
 )
@@ -47,7 +47,8 @@ def scene(positions_nm=((0, 0, 0),), diameters_nm=70.0, fluences=1.0, stretch=(1
 def waves(instrument, particles, body=ball, radius_m=60e-9):
     """Amplitudes (N, ny, nx) as NumPy arrays."""
     plane, pulse = detector_plane(instrument, radius_m), Pulse(instrument.wavenumber)
-    return np.asarray(jax.jit(lambda s: particle_amplitudes(s, plane, pulse, body))(particles))
+    framed = np.asarray(jax.jit(lambda s: particle_amplitudes(s, plane, pulse, body))(particles))
+    return framed[:, 0, 1:-1, 1:-1]
 
 
 def pattern(instrument, particles, body=ball, radius_m=60e-9, **pulse):
@@ -81,7 +82,7 @@ def test_a_stretched_and_turned_ball_is_that_ellipsoid():
     closed = ellipsoid_closed_form(30 * stretch, turned)
     assert relative_l2(waves(PRESET, particle)[0], closed) < 1e-4
     at_pixels = ellipsoid_amplitudes(particle, detector_plane(PRESET, 60e-9), Pulse(PRESET.wavenumber))
-    assert relative_l2(np.asarray(at_pixels[0]), closed) < 1e-5
+    assert relative_l2(np.asarray(at_pixels[0, 0, 1:-1, 1:-1]), closed) < 1e-5
 
 
 def test_a_stretched_and_turned_mesh_is_that_mesh():
@@ -122,58 +123,92 @@ def test_only_a_flat_ewald_sphere_makes_patterns_point_symmetric(mesh):
     assert asymmetry(pattern(flat.instrument(), scene(), of_mesh(mesh), 100e-9) * weight) < 0.005
 
 
-# ---- several particles
+# ---- pixels have an area
 
 PAIRS = [(100, 0, 0), (80, -90, 150), (300, 200, -300), (-500, 450, 700), (1500, 0, 0), (1000, -1100, 900)]
 
 
-@pytest.mark.parametrize("second", PAIRS)
-def test_a_pair_interferes_as_summed_and_averaged_over_each_pixel(second):
-    """The phase between the two varies inside a pixel and is averaged; either one's own amplitude hardly does."""
-    diameters, fluences = np.array([70.0, 60.0]), np.array([1.0, 0.5])
-    got = pattern(PRESET, scene([(0, 0, 0), second], diameters, fluences))
+def averaged(wave, row, column, points=10):
+    """Mean of |wave(q)|^2 over the area of some pixels, by Gauss-Legendre; q in 1/nm."""
+    x, w = np.polynomial.legendre.leggauss(points)
+    q = ewald_q(PRESET, row[:, None, None] + x[:, None] / 2, column[:, None, None] + x / 2) * 1e-9
+    return np.einsum("nij,i,j->n", np.abs(wave(q)) ** 2, w / 2, w / 2)
+
+
+@pytest.fixture(scope="module")
+def some_pixels():
     rng = np.random.default_rng(0)
-    row, column = rng.integers(0, 128, size=(2, 600))
-    sub = (np.arange(16) + 0.5) / 16 - 0.5
-    q = ewald_q(PRESET, row, column) * 1e-9
-    inside = ewald_q(PRESET, row[:, None, None] + sub[:, None], column[:, None, None] + sub) * 1e-9
+    row, column = np.concatenate([rng.integers(0, 128, size=(2, 500)), rng.integers(50, 78, size=(2, 100))], 1)
+    return np.append(row, [0, 0, 127]), np.append(column, [0, 60, 127])
+
+
+@pytest.mark.parametrize("diameter_nm", [70, 120])
+def test_a_pattern_is_averaged_over_each_pixel(some_pixels, diameter_nm):
+    got = pattern(PRESET, scene(diameters_nm=diameter_nm))[some_pixels]
+    expected = averaged(lambda q: ellipsoid_closed_form(diameter_nm / 2, q), *some_pixels)
+    centre = ellipsoid_closed_form(diameter_nm / 2, ewald_q(PRESET, *some_pixels) * 1e-9) ** 2
+    assert relative_l2(got, expected) < 2e-4 < 0.1 * relative_l2(centre, expected)
+    assert got[-3:] == pytest.approx(expected[-3:], rel=0.01)  # at the detector's edge too
+
+
+@pytest.mark.parametrize("second", PAIRS)
+def test_a_pair_interferes_as_summed_and_averaged_over_each_pixel(some_pixels, second):
+    """Fringes finer than the pixels, and how the particles' own amplitudes change inside them."""
+    diameters, fluences = np.array([70.0, 60.0]), np.array([1.0, 0.5])
+    got = pattern(PRESET, scene([(0, 0, 0), second], diameters, fluences))[some_pixels]
 
     def wave(q):
-        return [np.sqrt(f) * ellipsoid_closed_form(d / 2, q) for d, f in zip(diameters, fluences, strict=True)]
+        one, other = (np.sqrt(f) * ellipsoid_closed_form(d / 2, q) for d, f in zip(diameters, fluences, strict=True))
+        return one + other * np.exp(-1j * q @ np.array(second, float))
 
-    first, other = (f[:, None, None] for f in wave(q))
-    phase = np.exp(-1j * inside @ np.array(second, float))
-    expected = (np.abs(first + other * phase) ** 2).mean((1, 2))
-    bright = ((np.abs(first) + np.abs(other)) ** 2)[:, 0, 0]
-    assert (np.abs(got[row, column] - expected) < 2e-3 * bright).all()
-    assert relative_l2(got[row, column], expected) < 1.5e-3
+    expected = averaged(wave, *some_pixels, points=20)
+    assert relative_l2(got, expected) < 6e-4
+    weight = np.linalg.norm(ewald_q(PRESET, *some_pixels), axis=-1) ** 3  # the fringes far out are faint
+    assert relative_l2(got * weight, expected * weight) < 3e-3
 
-    # The particles' own amplitudes averaged too: what this leaves out.
-    first, other = wave(inside)
-    complete = (np.abs(first + other * phase) ** 2).mean((1, 2))
-    assert relative_l2(got[row, column], complete) < 0.05
+
+def test_bodies_without_a_centre_of_symmetry_interfere_alike():
+    """Complex amplitudes against finer pixels, summed."""
+    mesh, pair = tetrahedron(), scene([(0, 0, 0), (150, -100, 60)], contrast=jnp.array([1.0, 0.6 - 0.8j]))
+    coarse, fine = (InstrumentConfig(shape=(n, n), pixel_size_m=0.0192 / n).instrument() for n in (32, 96))
+    got = pattern(coarse, pair, of_mesh(mesh), 110e-9)
+    expected = pattern(fine, pair, of_mesh(mesh), 110e-9).reshape(32, 3, 32, 3).mean((1, 3))
+    assert relative_l2(got, expected) < 1e-3
+    assert relative_l2(got[::-1], expected) > 0.1
 
 
 def test_interference_fringes_finer_than_pixels_wash_out():
     plane = detector_plane(PRESET, 60e-9)
     pulse = Pulse(PRESET.wavenumber)
-    near, far = (np.asarray(fringe_contrast(plane, pulse, jnp.array([x, 0, 0]))) for x in (1e-8, 1.5e-6))
-    assert (near > 0.999).all()
+    near, far = (np.asarray(fringe_averages(plane, pulse, jnp.array([x, 0, 0]))) for x in (1e-8, 1.5e-6))
+    assert (near[0] > 0.999).all() and (np.abs(near[1:]) < 0.01).all()
     step = PRESET.wavenumber * PRESET.pixel_size_m / PRESET.distance_m * 1.5e-6
-    assert far[64, 64] == pytest.approx(np.sinc(step / (2 * np.pi)), rel=1e-3)
+    assert far[0, 0, 64, 64] == pytest.approx(np.sinc(step / (2 * np.pi)), rel=1e-3)
 
 
-def test_three_particles_add_coherently():
+def test_fringes_average_as_integrated():
+    """Against plain sums, on the axis: the mean of exp(i phase), and of x and y times it."""
+    separation = np.array([700e-9, -400e-9, 0])
+    got = np.asarray(fringe_averages(detector_plane(PRESET, 60e-9), Pulse(PRESET.wavenumber), jnp.asarray(separation)))
+    step = PRESET.wavenumber * PRESET.pixel_size_m / PRESET.distance_m
+    at = (np.arange(2000) + 0.5) / 2000 - 0.5
+    along, across = np.exp(1j * step * separation[0] * at), np.exp(1j * step * separation[1] * at)
+    mean, slope_x = along.mean() * across.mean(), (at * along).mean() * across.mean() / 1j
+    slope_y = along.mean() * (at * across).mean() / 1j
+    np.testing.assert_allclose(got[:, 0, 64, 64], np.real([mean, slope_x, slope_y]), rtol=2e-3)
+
+
+# ---- several particles
+
+
+def test_three_particles_add_coherently(some_pixels):
     positions = np.array([(0, 0, 0), (120, -40, 30), (-60, 150, -80)], float)
-    got = pattern(SMALL, scene(positions))
-    plane, pulse = detector_plane(SMALL, 60e-9), Pulse(SMALL.wavenumber)
-    one = ellipsoid_closed_form(35.0, q_map(SMALL) * 1e-9)
-    wave = one[..., None] * np.exp(-1j * q_map(SMALL) * 1e-9 @ positions.T)
-    expected = (np.abs(wave) ** 2).sum(-1)
-    for i, j in ((0, 1), (0, 2), (1, 2)):
-        contrast = fringe_contrast(plane, pulse, jnp.asarray((positions[j] - positions[i]) * 1e-9))
-        expected = expected + 2 * np.asarray(contrast) * (wave[..., i] * wave[..., j].conj()).real
-    assert relative_l2(got, expected) < 1e-3
+
+    def wave(q):
+        return ellipsoid_closed_form(35.0, q) * np.exp(-1j * q @ positions.T).sum(-1)
+
+    got = pattern(PRESET, scene(positions))[some_pixels]
+    assert relative_l2(got, averaged(wave, *some_pixels)) < 6e-4
 
 
 def test_moving_all_particles_together_changes_nothing():
@@ -195,11 +230,18 @@ def test_a_tilted_beam_moves_the_pattern():
     assert relative_l2(tilted[32:96, 32:96], straight[32:96, 32:96]) > 0.1
 
 
-def fringes(**pulse):
-    """Interference of two equal balls, (ny, nx), over what it is at most; the two 300 nm apart along x."""
-    pair = scene([(0, 0, 0), (300, 0, 0)])
-    alone = 2 * pattern(PRESET, scene())
-    return pattern(PRESET, pair, **pulse) - alone
+def fringes(apart_nm=(300,), **pulse):
+    """Interference of two equal balls so far apart along x, (K, ny, nx)."""
+    plane, pulse = detector_plane(PRESET, 60e-9), Pulse(PRESET.wavenumber, **pulse)
+
+    @jax.jit
+    @jax.vmap
+    def run(x):
+        pair = scene([(0, 0, 0), (0, 0, 0)])
+        pair = pair._replace(position_m=pair.position_m.at[1, 0].set(x))
+        return intensity(particle_amplitudes(pair, plane, pulse, ball), pair, plane, pulse)
+
+    return np.asarray(run(jnp.asarray(apart_nm) * 1e-9), float) - 2 * pattern(PRESET, scene())
 
 
 def test_fringes_fade_with_partial_coherence():
@@ -207,14 +249,13 @@ def test_fringes_fade_with_partial_coherence():
 
 
 def test_a_bandwidth_averages_the_fringes_over_wavenumbers():
-    """Against the sum over wavenumbers, at fixed amplitudes of the balls: what moves are the fringes."""
+    """Another wavenumber moves the fringes as another distance between the balls does."""
     bandwidth, shifts = 0.02, np.linspace(-4, 4, 41)
     weight = np.exp(-(shifts**2) / 2)
-    path = q_map(PRESET)[..., 0] * 300e-9
-    closed = 2 * ellipsoid_closed_form(35.0, q_map(PRESET) * 1e-9) ** 2
-    average = sum(w * np.cos(path * (1 + bandwidth * s)) for w, s in zip(weight, shifts, strict=True)) / weight.sum()
-    sinc = np.sinc(PRESET.wavenumber * PRESET.pixel_size_m / PRESET.distance_m * 300e-9 / (2 * np.pi))
-    assert relative_l2(fringes(bandwidth=bandwidth), closed * average * sinc) < 5e-3
+    average = np.tensordot(weight / weight.sum(), fringes(300 * (1 + bandwidth * shifts)), 1)
+    far = np.linalg.norm(q_map(PRESET), axis=-1) ** 3  # from the axis, where they fade
+    assert relative_l2(fringes(bandwidth=bandwidth)[0] * far, average * far) < 0.01
+    assert relative_l2(fringes()[0] * far, average * far) > 0.05
 
 
 # ---- gradients

@@ -147,7 +147,7 @@ def test_exact_sums_and_the_table_give_the_same_patterns(expectation):
 
 def test_changing_a_number_does_not_compile_anew(noisy):
     noisy.patterns(np.arange(BATCH))
-    before = program.simulate._cache_size()
+    before = program.compiled._cache_size()
     changed = replace(
         CONFIG,
         photons=(2e3, 3e3),
@@ -161,7 +161,7 @@ def test_changing_a_number_does_not_compile_anew(noisy):
         envelope_strength=(0.1, 0.3),
     )
     other = SimulatedSource(changed, seed=9).patterns(np.arange(BATCH))
-    assert program.simulate._cache_size() == before
+    assert program.compiled._cache_size() == before
     photons = np.asarray(other.truth.photons)
     assert ((photons > 1999) & (photons < 3001)).all() and np.mean(other.label) > 0.8
 

@@ -26,6 +26,7 @@ from ..simulate.orientation import rotation_matrix, uniform_rotation
 from ..simulate.poisson import poisson
 from ..simulate.reciprocal import q_map
 from ..simulate.source import SimulatedSource
+from .bench_diffusion import measure_diffusion_map
 from .bench_write import measure_writing
 from .commands import Bench
 
@@ -44,9 +45,13 @@ def run_bench(command: Bench) -> None:
     console = Console() if Console().is_terminal else Console(width=130)
     device = f"{jax.devices()[0].device_kind} ({platform.machine()}, {jax.local_device_count()} device)"
     result: dict[str, Any] = {"device": device, "versions": versions()}
-    console.print(f"{device}, jax {jax.__version__}; medians of {command.repeats} runs of {command.batch} patterns")
-    simulating = {"patterns": _patterns, "poisson": _poisson, "growth": _growth}
-    for name, measure in (simulating if command.what == "simulate" else {"writing": measure_writing}).items():
+    console.print(f"{device}, jax {jax.__version__}; medians of {command.repeats} runs, batches of {command.batch}")
+    parts: dict[str, dict[str, Callable[[Bench], list[dict[str, Any]]]]] = {
+        "simulate": {"patterns": _patterns, "poisson": _poisson, "growth": _growth},
+        "write": {"writing": measure_writing},
+        "diffusion-map": {"diffusion map": measure_diffusion_map},
+    }
+    for name, measure in parts[command.what].items():
         result[name] = measure(command)
         console.print(_table(name, result[name]))
     if command.out is not None:
@@ -93,7 +98,7 @@ def _work(source: SimulatedSource, rate: float) -> dict[str, float]:
         return {}
     ny, nx = plane.shape
     my, mx = source.nodes
-    parts = 2 if np.iscomplexobj(grid.coefficients) else 1
+    parts = grid.coefficients.shape[-1]
     look_up = my * mx * (3 * 20 + 16 * 3 + parts * 64 * 2)
     interpolation = parts * 2 * (ny * my * mx + ny * mx * nx)
     flops = look_up + interpolation + 8 * ny * nx

@@ -1,0 +1,42 @@
+"""Elementary functions of many numbers at once, where XLA's own are slow or lose digits."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+# Fits at the Chebyshev points of half a turn, in the square of the phase in turns: right to 1e-8.
+_TURNS = np.cos(np.linspace(0, np.pi, 200)) / 2
+_COS = np.polynomial.polynomial.polyfit(_TURNS**2, np.cos(2 * np.pi * _TURNS), 6)
+_SIN = np.polynomial.polynomial.polyfit(_TURNS**2, 2 * np.pi * np.sinc(2 * _TURNS), 6)
+
+
+def cos_sin(phase: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Cosine and sine of phases in radians, any shape, to 3e-7 and half a last place of the phase.
+
+    On the CPU, XLA asks the mathematics library for either, one number at a time; this is twenty times faster. float64
+    is left to XLA.
+    """
+    if phase.dtype == jnp.float64:
+        return jnp.cos(phase), jnp.sin(phase)
+    turns = phase * (0.5 / np.pi)
+    turns = turns - jnp.round(turns)
+    squared = turns * turns
+    return polynomial(squared, _COS), turns * polynomial(squared, _SIN)
+
+
+def ball_transform(x2: jax.Array) -> jax.Array:
+    """3 (sin x - x cos x) / x^3 = 3 j1(x) / x of x^2 >= 0: the transform of a ball of unit volume and radius 1 / x."""
+    small = x2 < (1e-4 if x2.dtype == jnp.float64 else 0.25)
+    safe = jnp.where(small, 1.0, x2)
+    x = jnp.sqrt(safe)
+    cosine, sine = cos_sin(x)
+    series = 1 - x2 / 10 * (1 - x2 / 28 * (1 - x2 / 54))
+    return jnp.where(small, series, 3 * (sine / x - cosine) / safe)
+
+
+def polynomial(x: jax.Array, coefficients) -> jax.Array:
+    """Sum of coefficients[n] x^n, two or more of them."""
+    value = x * float(coefficients[-1]) + float(coefficients[-2])
+    for coefficient in coefficients[-3::-1]:
+        value = value * x + float(coefficient)
+    return value
