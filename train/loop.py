@@ -3,6 +3,7 @@
 import json
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -79,6 +80,7 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
     _claim(run, config)
     checkpoints = Checkpoints(run)
     structure, _, _ = split_network(config.network)
+    static = replace(config, data=None)  # another file compiles nothing anew
     checkpoint = checkpoints.latest(empty_checkpoint(config))
     history: list[dict[str, float]] = []
     if checkpoint is None:
@@ -104,7 +106,7 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
             patterns = training.patterns(indices)
             counts, bad = to_size(patterns.counts, _masks(training, indices), config.network.size)
             state, loss, accuracy = train_step(
-                state, counts, bad, patterns.label, standardisation, config=config, structure=structure
+                state, counts, bad, patterns.label, standardisation, config=static, structure=structure
             )
             if (step + 1) % 10 == 0 or step + 1 == config.steps:
                 history.append({"step": step + 1, "loss": float(loss), "accuracy": float(accuracy)})

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..geometries.errors import InputError
 from ..simulate.hdf5_values import attribute, listing, values
-from ..simulate.safe_hdf5 import exists, find, open_hdf5
+from ..simulate.safe_hdf5 import exists, find, open_hdf5, reading
 
 _CONVOLUTIONS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -38,12 +38,13 @@ def _kernel_shapes() -> dict[str, tuple[int, ...]]:
 KERNELS = _kernel_shapes()
 """Layers by Keras' names, in order, and the shapes of their kernels: (3, 3, in, out), or (in, out) of fc1 and fc2."""
 
+_COUNTED = dict(zip(["conv2d", *(f"conv2d_{i}" for i in range(1, 13)), "dense", "dense_1"], KERNELS, strict=True))
 _TORCHVISION = [f"features.{i}" for i in (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)]
 _TORCHVISION += ["classifier.0", "classifier.3"]
 _TIMM = {"classifier.0": "pre_logits.fc1", "classifier.3": "pre_logits.fc2"}
 
 
-class Vgg16Weights(NamedTuple):
+class VGG16Weights(NamedTuple):
     """layers: kernel and bias by `KERNELS`' names, float32, fc1 and fc2 left out where a file has no top;
     preprocessing: whose the weights expect; notes: what to know of them, one line each."""
 
@@ -52,7 +53,7 @@ class Vgg16Weights(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def read_vgg16(path: str | Path) -> Vgg16Weights:
+def read_vgg16(path: str | Path) -> VGG16Weights:
     """Weights of a Keras HDF5 file (of Keras 1 to 3, weights alone or a whole model) or a safetensors file with
     torchvision's or timm's names; "random": none, see `random_vgg16`.
 
@@ -74,18 +75,18 @@ def read_vgg16(path: str | Path) -> Vgg16Weights:
         raise InputError(
             f"{path} is neither HDF5 nor .safetensors; PyTorch's own files can run any program when they are opened, "
             'so convert one where you trust it: python -c "import torch, safetensors.torch as s; '
-            f"s.save_file(torch.load({path.name!r}, weights_only=True), {path.stem + '.safetensors'!r})\""
+            f's.save_file(torch.load({path.name!r}, weights_only=True), {path.stem + ".safetensors"!r})"'
         )
     notes = _identity(path)
     if "fc1" not in layers:
         notes += (
-            f"{path} has no fc1 and fc2 (a 'notop' file): the features are block5_conv3's 512 means, not the poster's "
+            f"{path} has no fc1 and fc2 (a 'notop' file): the features are block 5's 512 means, not the poster's "
             "8192; give the file with the top for those",
         )
-    return Vgg16Weights(layers, preprocessing, notes)
+    return VGG16Weights(layers, preprocessing, notes)
 
 
-def random_vgg16(seed: int = 0) -> Vgg16Weights:
+def random_vgg16(seed: int = 0) -> VGG16Weights:
     """Weights that nobody trained: normal, variance 2 / fan-in (He et al. 2015, ICCV, equation 10), biases 0."""
     rng = np.random.default_rng(seed)
     layers = {}
@@ -94,7 +95,7 @@ def random_vgg16(seed: int = 0) -> Vgg16Weights:
         kernel *= np.sqrt(2 / np.prod(shape[:-1]))
         layers[name] = kernel, np.zeros(shape[-1], np.float32)
     note = "VGG16's weights are random: nothing was learned from photographs, so this is no transfer learning"
-    return Vgg16Weights(layers, "torchvision", (note,))
+    return VGG16Weights(layers, "torchvision", (note,))
 
 
 def _identity(path: Path) -> tuple[str, ...]:
@@ -143,14 +144,12 @@ def _classic_groups(file: h5py.File) -> dict[str, tuple[str, str]]:
 def _keras3_groups(file: h5py.File) -> dict[str, tuple[str, str]]:
     """Keras 3's .weights.h5 counts layers by kind; its later versions also say their names."""
     groups = {}
-    counted = {"conv2d": 0, "dense": 0}
-    for layer in KERNELS:
-        kind = "dense" if layer.startswith("fc") else "conv2d"
-        group = f"layers/{kind}_{counted[kind]}/vars".replace("_0/", "/")
-        counted[kind] += 1
-        if exists(file, group):
+    with reading(file.filename):
+        counted = list(file["layers"])  # pyright: ignore[reportArgumentType]
+    for place in counted:
+        if exists(file, group := f"layers/{place}/vars"):
             name = attribute(file[group], "name")  # pyright: ignore[reportArgumentType]
-            groups[name or layer] = (f"{group}/0", f"{group}/1")
+            groups[name or _COUNTED.get(place)] = (f"{group}/0", f"{group}/1")
     return groups
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
+from ..evaluate.comparison_config import CompareConfig
 from ..evaluate.config import EvaluateConfig
 from ..simulate.config import SimulationConfig
 from ..simulate.file_config import FileConfig
@@ -101,6 +102,22 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
+class Compare:
+    """Compare systems that find single hits: accuracy, robustness, speed, depth, what they look at; writes a report."""
+
+    out: Path = Path("runs/compare")
+    """Directory: config.json, comparison.json, figures/, report.html. An interrupted comparison goes on."""
+    quick: bool = False
+    """At most so many frames and steps that two cores need about ten minutes."""
+    compare: Annotated[CompareConfig, arg(name="")] = field(default_factory=CompareConfig)
+
+    def run(self) -> None:
+        from .compare import run_comparison
+
+        run_comparison(self.compare.quick() if self.quick else self.compare, self.out)
+
+
+@dataclass(frozen=True)
 class Inspect:
     """Show what a file of frames holds, how it is understood, and what is odd about it."""
 
@@ -155,17 +172,22 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Bench:
-    """Measure how fast and how right the simulation is on this machine."""
+    """Measure how fast and how right the simulation, or a diffusion map, is on this machine."""
 
-    what: Positional[Literal["simulate", "write"]]
+    what: Positional[Literal["simulate", "write", "diffusion-map"]]
     """What to measure: simulate, for patterns, photon counting, and growth with pixels, particles and edges; write, for
-    how much of that speed is left when the patterns go to files."""
+    how much of that speed is left when the patterns go to files; diffusion-map, for one beside scikit-learn's and, if
+    installed, pydiffmap's, and its growth with the number of snapshots."""
     out: Path | None = None
     """JSON file to write the numbers to."""
     batch: int = 256
     """Patterns a batch."""
     repeats: int = 7
     """Batches of which the median is taken."""
+    count: int = 7214
+    """Snapshots of the largest diffusion map."""
+    peers: bool = True
+    """Whether the diffusion maps of others, which take minutes, are measured too."""
 
     def run(self) -> None:
         from .bench import run_bench
@@ -178,6 +200,7 @@ COMMANDS = {
     "simulate": Simulate,
     "train": Train,
     "evaluate": Evaluate,
+    "compare": Compare,
     "classify": Classify,
     "inspect": Inspect,
     "gallery": Gallery,

@@ -37,6 +37,32 @@ def write_report(
 
     Raises InputError for a picture that cannot be read.
     """
+    content = {
+        "sections": _sections(metrics),
+        "highlights": _highlights(metrics),
+        "rates": RATES,
+        "poster": metrics.get("poster") or {},
+        "threshold": metrics.get("threshold"),
+        "training": metrics.get("training") or {},
+    }
+    return write_page("report.html", path, title, content, config, figures, versions, summary, command)
+
+
+def write_page(
+    template: str,
+    path: Path | str,
+    title: str,
+    content: dict[str, Any],
+    config: dict[str, Any],
+    figures: Iterable[tuple[str, str, Path]] = (),
+    versions: dict[str, str] | None = None,
+    summary: Iterable[str] = (),
+    command: str = "",
+) -> Path:
+    """Write one of the pages of this folder, which carry their pictures; the arguments are those of `write_report`.
+
+    content: what the template asks for besides. Raises InputError for a picture that cannot be read.
+    """
     # `robustness_table` should not wait for jinja2.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -48,19 +74,14 @@ def write_report(
         lstrip_blocks=True,
     )
     environment.filters |= {"rate": format_rate, "auc": format_auc}
-    html = environment.get_template("report.html").render(
+    html = environment.get_template(template).render(
         title=title,
         summary=list(summary),
-        sections=_sections(metrics),
-        highlights=_highlights(metrics),
-        rates=RATES,
-        poster=metrics.get("poster") or {},
-        threshold=metrics.get("threshold"),
-        training=metrics.get("training") or {},
         figures=[(heading, caption, _inline(Path(png))) for heading, caption, png in figures],
         config=json.dumps(config, indent=2, default=str, ensure_ascii=False),
         versions=versions or {},
         command=command,
+        **content,
     )
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

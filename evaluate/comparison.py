@@ -1,0 +1,192 @@
+"""Systems side by side: how often each is right, how far it carries, how depth matters."""
+
+import time
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..geometries.errors import InputError
+from ..simulate.config import SimulationConfig
+from ..simulate.files import FileSource
+from ..simulate.progress import Track, no_track
+from ..simulate.source import PatternSource, SimulatedSource, as_pictures
+from ..train.loop import train
+from ..train.preprocess import to_size
+from ..train.threshold import frozen_threshold
+from .activations import band_shares
+from .comparison_config import CompareConfig, SystemName
+from .metrics import auc, auc_interval, rate_interval, summarise
+from .speed import speed
+from .systems import system, write_labelled
+
+_BLOCK = 256
+_BANDED = 200
+_FALSE_POSITIVE_RATE = 0.005
+
+
+class Frames(NamedTuple):
+    """Frames as all systems get them, binned and cropped by the rule of `train.preprocess.to_size`.
+
+    counts: (N, size, size) float32; label: (N,) int, 1 = good; bad_pixel: (size, size), True = do not use.
+    """
+
+    counts: np.ndarray
+    label: np.ndarray
+    bad_pixel: np.ndarray
+
+
+@lru_cache(maxsize=8)  # for the next system
+def simulated_frames(simulation: SimulationConfig, seed: int, count: int, size: int, track: Track = no_track) -> Frames:
+    """So many frames of a simulation, panels put together to pictures."""
+    return _at_size(as_pictures(SimulatedSource(simulation, seed)), np.arange(count), size, track)
+
+
+def real_frames(config: CompareConfig, track: Track = no_track) -> Frames | None:
+    """The real frames that can be judged, if there is a file. Raises InputError as the reader does, where they have
+    one label only, and for frames smaller than the network's."""
+    if config.experiment is None:
+        return None
+    source = FileSource(config.experiment, config.read_experiment, "--read-experiment")
+    judged = np.flatnonzero(source.flags(track).bits == 0)
+    label = source.labels()[judged]
+    if not len(label) or label.min() == label.max():
+        raise InputError(f"{config.experiment}: frames of both labels are needed: see onehit inspect")
+    return _at_size(source, judged, config.resnet.network.size, track)
+
+
+def _at_size(source: PatternSource, indices: np.ndarray, size: int, track: Track) -> Frames:
+    counts, label = np.empty((len(indices), size, size), np.float32), np.empty(len(indices), int)
+    bad = np.zeros((size, size), bool)
+    for block in track(range(-(-len(indices) // _BLOCK)), f"frames of {source.name}", _BLOCK):
+        here = slice(block * _BLOCK, min((block + 1) * _BLOCK, len(indices)))
+        full = np.resize(indices[here], _BLOCK)  # one shape, one compilation
+        patterns = source.patterns(full)
+        small, bad = to_size(patterns.counts, source.bad_pixel, size)
+        counts[here], label[here] = small[: here.stop - here.start], patterns.label[: here.stop - here.start]
+    return Frames(counts, label, np.asarray(bad))
+
+
+def compare_system(
+    name: SystemName, config: CompareConfig, run: Path, real: Frames | None, track: Track = no_track
+) -> dict[str, Any]:
+    """All numbers of one system: it learns once from simulated frames, and is scored on others, on each geometry and on
+    real ones.
+
+    run: where a ResNet's training is kept; real: see `real_frames`. The result has `fit_seconds`, `notes`, and by the
+    parts asked for `accuracy` {sim/sim, sim/exp, exp/exp: see `correct`}, `robustness` {geometry: see
+    `metrics.summarise`}, `bands` (see `activations.band_shares`) and `speed`.
+    """
+    size = config.resnet.network.size
+    learned = simulated_frames(config.train, config.seed, config.train_count, size, track)
+    held_out = simulated_frames(config.train, config.seed + 1, config.test_count, size, track)
+    bad_pixel = learned.bad_pixel if real is None else learned.bad_pixel | real.bad_pixel
+    tool = system(name, config, track, run)
+    start = time.perf_counter()
+    tool.fit(learned.counts, learned.label, bad_pixel)
+    result: dict[str, Any] = {"fit_seconds": time.perf_counter() - start, "notes": list(getattr(tool, "notes", ()))}
+    score = tool.score(held_out.counts)
+    if "accuracy" in config.parts:
+        result["accuracy"] = {"sim/sim": correct(held_out.label, score)}
+        if real is not None:
+            result["accuracy"]["sim/exp"] = correct(real.label, tool.score(real.counts))
+            if name != "trained-run":
+                crossed = cross_validated(name, config, real, track)
+                result["accuracy"]["exp/exp"] = correct(real.label, crossed)
+    if "robustness" in config.parts:
+        threshold = frozen_threshold(held_out.label, score, _FALSE_POSITIVE_RATE, confidence=0)
+        result["robustness"] = {}
+        for geometry in config.geometry:
+            test = replace(config.test, geometry=(geometry,))
+            frames = simulated_frames(test, config.seed + 2, config.test_count, size, track)
+            result["robustness"][geometry] = summarise(frames.label, tool.score(frames.counts), threshold)
+    if "activations" in config.parts:
+        some = slice(0, _BANDED)
+        try:
+            result["bands"] = band_shares(
+                tool.score, held_out.counts[some], held_out.label[some], bad_pixel, track=track
+            )
+        except InputError as error:  # of a system that cannot tell good from bad at all
+            result["notes"].append(f"no shares of bands: {error}")
+    if "speed" in config.parts:
+        result["speed"] = speed(tool, held_out.counts, config.batch_sizes)
+    return result
+
+
+def correct(label: np.ndarray, score: np.ndarray) -> dict[str, Any]:
+    """How many of some frames are called rightly at log-odds 0, and the AUC, each with its 95 % interval."""
+    right = int(((score >= 0) == (label == 1)).sum())
+    n_good, n_bad = int((label == 1).sum()), int((label == 0).sum())
+    area = auc(label, score)
+    return {
+        "frames": len(label),
+        "accuracy": right / len(label),
+        "accuracy_interval": list(rate_interval(right, len(label))),
+        "auc": area,
+        "auc_interval": list(auc_interval(area, n_good, n_bad)),
+    }
+
+
+def cross_validated(name: SystemName, config: CompareConfig, frames: Frames, track: Track = no_track) -> np.ndarray:
+    """Scores (N,) of frames, each by a system that has learned from the other folds only.
+
+    Raises InputError where one of the labels has fewer frames than there are folds.
+    """
+    from sklearn.model_selection import LeaveOneOut, StratifiedKFold
+
+    counts, label, bad_pixel = frames
+    rarer = int(np.bincount(label, minlength=2).min())
+    if config.folds > rarer:
+        raise InputError(f"folds is {config.folds}, but one of the labels has {rarer} frames: use fewer, or 0")
+    folds = LeaveOneOut() if config.folds == 0 else StratifiedKFold(config.folds, shuffle=True, random_state=0)
+    score = np.empty(len(label))
+    for learned, held_out in folds.split(counts, label):
+        tool = system(name, config, track)
+        order = np.random.default_rng(0).permutation(learned)
+        tool.fit(counts[order], label[order], bad_pixel)
+        score[held_out] = tool.score(counts[held_out])
+    return score
+
+
+def growth(config: CompareConfig, track: Track = no_track) -> list[dict[str, float]]:
+    """Seconds that the diffusion map takes to learn from so many frames: neighbours, eigenvectors and clusters."""
+    frames = simulated_frames(config.train, config.seed, max(config.growth), config.resnet.network.size, track)
+    result = []
+    for count in config.growth:
+        tool = system("diffusion-map", config, track)
+        start = time.perf_counter()
+        tool.fit(frames.counts[:count], frames.label[:count], frames.bad_pixel)
+        result.append({"frames": count, "seconds": time.perf_counter() - start})
+    return result
+
+
+def depth_sweep(config: CompareConfig, folder: Path, track: Track = no_track) -> list[dict[str, Any]]:
+    """Each depth trained on frames made on the fly and on a small fixed set: accuracy on frames of the training and on
+    others, and the training's history. Trainings are kept in `folder` and go on where they stopped.
+
+    `gap` of an entry is the training's accuracy less the other: what was learned by heart.
+    """
+    size = config.depth_training.network.size
+    fixed = simulated_frames(config.train, config.seed, config.depth_count, size, track)
+    others = simulated_frames(config.train, config.seed + 1, config.test_count, size, track)
+    data = folder / "fixed.h5"
+    if not data.exists():
+        write_labelled(data, *fixed)
+    result = []
+    for n, m in config.depths:
+        network = replace(config.depth_training.network, n=n, m=m)
+        training = replace(config.depth_training, simulation=config.train, network=network, seed=config.seed)
+        for kind, source in (("on the fly", None), ("fixed set", data)):
+            run = folder / f"{n}-{m}-{kind.replace(' ', '-')}"
+            trained = train(replace(training, data=source), run, track)
+            seen = _accuracy(trained.classifier, fixed)
+            unseen = _accuracy(trained.classifier, others)
+            entry = {"n": n, "m": m, "data": kind, "training_accuracy": seen, "validation_accuracy": unseen}
+            result.append(entry | {"gap": seen - unseen, "history": trained.record["history"]})
+    return result
+
+
+def _accuracy(classifier, frames: Frames) -> float:
+    return float(((classifier.score(frames.counts, frames.bad_pixel) >= 0) == (frames.label == 1)).mean())

@@ -1,0 +1,150 @@
+"""The comparison on a small scale, from the command to the report, and its parts."""
+
+import json
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+from onehit.evaluate import comparison
+from onehit.evaluate.comparison import Frames, correct, cross_validated, simulated_frames
+from onehit.evaluate.comparison_config import CompareConfig
+from onehit.evaluate.speed import speed
+from onehit.evaluate.systems import ResNetClassifier
+from onehit.geometries import InputError
+from onehit.simulate import SimulatedSource
+from onehit.workbench.cli import main
+
+
+class Mean:
+    """A system that scores by the mean, and remembers what it learned from."""
+
+    def __init__(self):
+        self.learned = []
+
+    def fit(self, counts, label, bad_pixel):
+        self.learned = counts[:, 0, 0].tolist()
+
+    def score(self, counts):
+        assert not set(self.learned) & set(counts[:, 0, 0].tolist())
+        return np.asarray(counts, float).mean((1, 2))
+
+
+@pytest.fixture(scope="module")
+def compared(small_simulation, tmp_path_factory):
+    """Directory of a small comparison, and the command that made it."""
+    folder = tmp_path_factory.mktemp("compare")
+    source = SimulatedSource(small_simulation, 11)
+    patterns = source.patterns(np.arange(24))
+    with h5py.File(folder / "real.h5", "w") as file:
+        file["counts"], file["label"], file["bad_pixel"] = patterns.counts, patterns.label, source.bad_pixel
+    command = ["compare", "--out", str(folder / "out"), "--experiment", str(folder / "real.h5"), "--folds", "2"]
+    for part in ("train", "test"):
+        command += [f"--{part}.instrument.shape", "32", "32", f"--{part}.instrument.pixel-size-m", "2.4e-3"]
+        command += [f"--{part}.particles", "2", "3"]
+    for part in ("resnet", "depth-training"):
+        command += [f"--{part}.network.size", "32", f"--{part}.network.n", "1", f"--{part}.network.m", "1"]
+        command += [f"--{part}.steps", "4", f"--{part}.network.views", "log", f"--{part}.validation-count", "32"]
+    command += ["--systems", "resnet", "radial-angular", "--geometry", "icosahedron", "cube", "--depths", "1", "1"]
+    command += ["--train-count", "64", "--test-count", "40", "--depth-count", "50", "--batch-sizes", "1", "4"]
+    command += ["--parts", "accuracy", "robustness", "speed", "depth"]
+    assert main(command) == 0
+    return folder / "out", command
+
+
+def test_a_comparison_leaves_numbers_figures_and_a_report(compared):
+    out, _ = compared
+    found = json.loads((out / "comparison.json").read_text())
+    assert set(found["systems"]) == {"resnet", "radial-angular"}
+    for result in found["systems"].values():
+        assert set(result["accuracy"]) == {"sim/sim", "sim/exp", "exp/exp"}
+        assert result["accuracy"]["sim/exp"]["frames"] == 24
+        assert set(result["robustness"]) == {"icosahedron", "cube"}
+        assert set(result["speed"]["frames_per_second"]) == {"1", "4"}
+        assert result["speed"]["latency"]["p99_ms"] >= result["speed"]["latency"]["p50_ms"] > 0
+    assert [(e["n"], e["m"], e["data"]) for e in found["depth"]] == [(1, 1, "on the fly"), (1, 1, "fixed set")]
+    html = (out / "report.html").read_text()
+    assert html.count("data:image/png;base64,") == len(list((out / "figures").glob("*.png"))) == 2
+    for part in ("accuracy", "robustness", "speed", "depth"):
+        assert f"--parts {part} --out" in html
+
+
+def test_what_is_done_is_not_done_again(compared, monkeypatch):
+    out, command = compared
+    for name in ("compare_system", "depth_sweep"):
+        monkeypatch.setattr(f"onehit.workbench.compare.{name}", lambda *args: pytest.fail("done again"))
+    (out / "report.html").unlink()
+    assert main(command) == 0
+    assert (out / "report.html").exists()
+
+
+def test_another_comparison_is_not_mixed_in(compared, capsys):
+    _, command = compared
+    assert main([*command, "--test-count", "60"]) == 2
+    assert "holds a comparison with another test_count" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--train-count", "3"], "train_count is 3; it must be at least 50"),
+        (["--systems", "trained-run"], "add --run DIRECTORY"),
+        (["--folds", "1"], "folds is 1"),
+        (["--batch-sizes", "0"], "batch_sizes is"),
+        (["--geometry", "icosahedro"], "icosahedro"),
+    ],
+)
+def test_impossible_comparisons_are_refused_at_once(tmp_path, capsys, options, message):
+    assert main(["compare", "--out", str(tmp_path / "out"), *options]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_quick_only_makes_less_of_everything():
+    full, quick = CompareConfig(), CompareConfig().quick()
+    assert quick.train_count < full.train_count and quick.resnet.steps < full.resnet.steps
+    assert replace(full, train_count=60).quick().train_count == 60
+    assert quick.systems == full.systems and quick.parts == full.parts
+    quick.check()
+
+
+def test_no_frame_is_scored_by_what_learned_from_it(monkeypatch):
+    monkeypatch.setattr(comparison, "system", lambda *args: Mean())
+    counts = np.arange(20.0)[:, None, None] * np.ones((20, 4, 4))
+    frames = Frames(counts, np.arange(20) % 2, np.zeros((4, 4), bool))
+    for folds in (0, 5):
+        np.testing.assert_allclose(cross_validated("resnet", CompareConfig(folds=folds), frames), np.arange(20))
+    with pytest.raises(InputError, match="one of the labels has 10 frames"):
+        cross_validated("resnet", CompareConfig(folds=11), frames)
+
+
+def test_accuracy_counts_frames_that_cannot_be_judged_as_discarded():
+    found = correct(np.array([1, 1, 0, 0]), np.array([2.0, -np.inf, -1.0, 3.0]))
+    assert found["accuracy"] == 0.5
+    assert found["auc"] == 0.25
+    assert found["accuracy_interval"][0] < 0.5 < found["accuracy_interval"][1]
+
+
+def test_simulated_frames_are_those_of_the_source_at_the_network_s_size(small_simulation):
+    frames = simulated_frames(small_simulation, 3, 10, 32)
+    source = SimulatedSource(small_simulation, 3)
+    patterns = source.patterns(np.arange(10))
+    np.testing.assert_array_equal(frames.counts, np.where(source.bad_pixel, 0, patterns.counts))
+    np.testing.assert_array_equal(frames.label, patterns.label)
+    np.testing.assert_array_equal(frames.bad_pixel, source.bad_pixel)
+
+
+def test_a_resnet_learns_from_frames_in_any_order_of_labels(small_training, tmp_path):
+    counts = np.random.default_rng(0).poisson(5, (40, 32, 32))
+    resnet = ResNetClassifier(small_training, lambda steps, what, patterns: steps)
+    resnet.fit(counts, np.sort(np.arange(40) % 2), np.zeros((32, 32), bool))
+    assert np.isfinite(resnet.score(counts)).all()
+
+
+def test_speeds_are_frames_over_seconds(monkeypatch):
+    clock = iter(np.arange(0, 10**6, 0.5))
+    monkeypatch.setattr("onehit.evaluate.speed.time.perf_counter", lambda: next(clock))
+    found = speed(Mean(), np.zeros((3, 4, 4)), (1, 8))
+    assert found["frames_per_second"] == {"1": 2.0, "8": 16.0}
+    assert found["latency"] == {"p50_ms": 500.0, "p99_ms": 500.0, "calls": 8}
