@@ -44,14 +44,15 @@ def poster() -> Protocol:
 
 def icosahedra() -> Protocol:
     """Only icosahedra in training, singles and multi-hits, varied in everything but the number of faces."""
-    return Protocol(TrainConfig(simulation=varied_icosahedra(), validation_count=6000), test_set("icosahedra"))
+    train = TrainConfig(simulation=varied_icosahedra(), steps=2400, validation_count=6000)
+    return Protocol(train, test_set("icosahedra"))
 
 
 def procedural() -> Protocol:
     """Training on random polyhedra, spheroids, rods, discs, shells and blobs; never on a soccer ball or a torus."""
     family = ("icosahedron", "sphere", *procedural_family(14))
     simulation = replace(varied_icosahedra(), geometry=family, diameter_nm=(42.0, 100.0))
-    return Protocol(TrainConfig(simulation=simulation, validation_count=6000), test_set("procedural"))
+    return Protocol(TrainConfig(simulation=simulation, steps=2400, validation_count=6000), test_set("procedural"))
 
 
 PROTOCOLS: dict[ProtocolName, Callable[[], Protocol]] = {

@@ -95,9 +95,6 @@ class TrainConfig:
     """Optimiser steps."""
     batch_size: int = 32
     """Patterns a step."""
-    vary_masks: bool = False
-    """Hide random parts of the training patterns (beamstop, strip, half the detector), so that the classifier does not
-    take another detector's shadows for fringes. Takes longer to learn."""
     learning_rate: float = 2e-3
     """Peak learning rate (AdamW; linear warm-up over the first twentieth, then cosine decay to zero)."""
     weight_decay: float = 1e-4

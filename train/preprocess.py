@@ -101,23 +101,6 @@ def random_flips(key, counts, bad):
     return flipped(counts), flipped(jnp.broadcast_to(bad, counts.shape))
 
 
-def random_masks(key, count: int, size: int):
-    """Shadows that detectors have, (count, size, size) bool: a beamstop, a strip beside the beam, or half of the image.
-
-    Half of the masks have a beamstop of up to 1/20 of the image, half a strip of up to 1/30 near the middle, in either
-    direction, and one in eight is blind on one side of a line that passes the middle within 1/8 of the image.
-    """
-    uniform = jax.random.uniform(key, (7, count, 1, 1))
-    axis = jnp.arange(size) / size - (size - 1) / (2 * size)
-    y, x = axis[:, None], axis[None, :]
-    beamstop = (uniform[0] < 0.5) & (jnp.hypot(y, x) < uniform[1] / 20)
-    across = jnp.where(uniform[2] < 0.5, y, x)
-    strip = (uniform[3] < 0.5) & (jnp.abs(across - (uniform[4] - 0.5) / 10) < uniform[1] / 60)
-    angle = 2 * jnp.pi * uniform[5]
-    side = (uniform[6] < 1 / 8) & (y * jnp.sin(angle) + x * jnp.cos(angle) > (uniform[4] - 0.5) / 4)
-    return beamstop | strip | side
-
-
 def invalid_frames(counts) -> np.ndarray:
     """(B,) bool: frames that hold NaN, Inf or negative values, or no photons at all."""
     counts = np.asarray(counts)

@@ -13,7 +13,7 @@ import optax
 from flax import nnx
 
 from .config import NetworkConfig, TrainConfig
-from .preprocess import Standardisation, network_views, random_flips, random_masks
+from .preprocess import Standardisation, network_views, random_flips
 from .resnet import Network
 
 
@@ -51,9 +51,7 @@ def train_step(
     """One step on (B, size, size) counts and (B,) labels: the next state, and the loss and accuracy before it."""
     # Another stream than that of the patterns, whose keys are fold_in(key(seed), index).
     key = jax.random.fold_in(jax.random.fold_in(jax.random.key(config.seed), 2**32 - 1), state.step)
-    flip_key, mask_key, dropout_key = jax.random.split(key, 3)
-    if config.vary_masks:
-        bad = bad | random_masks(mask_key, *counts.shape[:2])
+    flip_key, dropout_key = jax.random.split(key)
     counts, bad = random_flips(flip_key, counts, bad)
     views = network_views(counts, bad, standardisation, config.network.views)
 
