@@ -49,9 +49,7 @@ class RadialAngularClassifier:
         counts, label = counts[judged], np.asarray(label)[judged]
         rarer = int(np.bincount(label, minlength=2).min())
         if rarer < 2:
-            raise InputError(
-                f"only {rarer} of {len(label)} frames have one of the labels: give two or more"
-            )
+            raise InputError(f"only {rarer} of {len(label)} frames have one of the labels: give two or more")
         search = GridSearchCV(
             make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),
             {"logisticregression__C": _STRENGTHS},

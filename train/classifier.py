@@ -1,19 +1,27 @@
 """A trained classifier: counts in, log-odds of a single hit out."""
 
+import io
 import json
 from pathlib import Path
+from zipfile import BadZipFile
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ..geometries.errors import InputError
-from ..simulate.config_io import from_json, write_whole
+from ..simulate.config_io import from_dict, from_json, to_json, write_whole
 from .checkpoint import Checkpoint, Checkpoints
 from .config import TrainConfig
 from .preprocess import Standardisation, invalid_frames, to_size
 from .step import first_state, log_odds, split_network
 
+DEFAULT = Path(__file__).with_name("default_classifier.npz")
+"""Made by `onehit train RUN --protocol icosahedra` and `onehit pack RUN train/default_classifier.npz`."""
+
 _BATCH = 64
+_PADDED_TO = (1, 8, _BATCH)
+"""Frames scored at once: few numbers, each of which is compiled, and one for whoever waits for a single frame."""
 
 
 class Classifier:
@@ -40,9 +48,14 @@ class Classifier:
         self._structure, _, _ = split_network(config.network)
 
     @classmethod
-    def load(cls, run: str | Path) -> "Classifier":
-        """The classifier of a run directory. Raises InputError where there is none or it is not trained yet."""
-        run = Path(run)
+    def load(cls, run: str | Path | None = None) -> "Classifier":
+        """The classifier of a run directory or of a file that `pack` wrote; default, the one that comes with onehit.
+
+        Raises InputError where there is none or it is not trained yet.
+        """
+        run = DEFAULT if run is None else Path(run)
+        if run.is_file():
+            return cls._unpacked(run)
         if not (run / "classifier.json").is_file():
             raise InputError(f"{run} holds no trained classifier: train one with `onehit train {run}`")
         config = from_json(run / "config.json", "train", TrainConfig)
@@ -62,6 +75,39 @@ class Classifier:
         saved = {"threshold": self.threshold, "temperature": self.temperature}
         saved |= {"bad_pixels": np.flatnonzero(self.bad_pixel).tolist()}
         write_whole(run / "classifier.json", json.dumps(saved) + "\n")
+
+    def pack(self, path: Path) -> None:
+        """Write all that scoring needs as one NumPy file, .npz: no optimiser, no history."""
+        leaves = {f"{i:04d}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(_scoring(self._checkpoint)))}
+        content = io.BytesIO()
+        np.savez_compressed(
+            content,
+            config=np.array(to_json(train=self.config)),
+            threshold=self.threshold,
+            temperature=self.temperature,
+            bad_pixel=self.bad_pixel,
+            **leaves,
+        )
+        path.write_bytes(content.getvalue())
+
+    @classmethod
+    def _unpacked(cls, path: Path) -> "Classifier":
+        try:
+            with np.load(path) as file:
+                found = dict(file)
+        except (OSError, ValueError, BadZipFile) as error:
+            raise InputError(f"{path} is no classifier that `onehit pack` wrote ({error})") from None
+        try:
+            config = from_dict(json.loads(str(found["config"]))["train"], TrainConfig, str(path))
+            empty = empty_checkpoint(config)
+            leaves, structure = jax.tree.flatten(_scoring(empty))
+            values = [found[f"{i:04d}"].reshape(leaf.shape).astype(leaf.dtype) for i, leaf in enumerate(leaves)]
+            threshold, temperature, bad_pixel = (found[name] for name in ("threshold", "temperature", "bad_pixel"))
+        except (KeyError, ValueError) as error:
+            raise InputError(f"{path} is no classifier of this version of onehit ({error}): pack it again") from None
+        parameters, statistics, standardisation = jax.tree.unflatten(structure, values)
+        state = empty.state._replace(parameters=parameters, batch_statistics=statistics)
+        return cls(config, Checkpoint(state, standardisation), bad_pixel, float(threshold), float(temperature))
 
     def score(self, counts, bad_pixel=None) -> np.ndarray:
         """Log-odds of good, (N,) float32; -inf for invalid frames (see `invalid`).
@@ -87,7 +133,8 @@ class Classifier:
             invalid = invalid_frames(frames)
             self.invalid += int(invalid.sum())
             frames = np.where(invalid[:, None, None], 0, frames)
-            padded = np.zeros((_BATCH, *frames.shape[1:]), frames.dtype)  # one shape, one compilation
+            size = next(size for size in _PADDED_TO if size >= len(frames))
+            padded = np.zeros((size, *frames.shape[1:]), frames.dtype)
             padded[: len(frames)] = frames
             if hidden is not None and hidden.shape == frames.shape:
                 hidden = np.resize(hidden, padded.shape)
@@ -103,6 +150,11 @@ class Classifier:
             )
             scores[first : first + len(frames)] = np.where(invalid, -np.inf, np.asarray(score)[: len(frames)])
         return scores
+
+
+def _scoring(checkpoint: Checkpoint):
+    """The part of a checkpoint that scores depend on."""
+    return checkpoint.state.parameters, checkpoint.state.batch_statistics, checkpoint.standardisation
 
 
 def empty_checkpoint(config: TrainConfig) -> Checkpoint:

@@ -1,4 +1,4 @@
-"""`onehit classify`: which frames of a file are single hits."""
+"""`onehit classify`: which frames of a file are single hits; `onehit pack`: what says so, as one file."""
 
 import csv
 import io
@@ -11,7 +11,7 @@ from ..simulate.config_io import write_whole
 from ..simulate.files import FileSource
 from ..train.classifier import Classifier
 from ..train.selection import VERDICTS, Selection, select
-from .commands import Classify
+from .commands import Classify, Pack
 from .progress import track
 
 
@@ -30,6 +30,14 @@ def run_classification(command: Classify) -> None:
     numbers = np.bincount(selection.verdict, minlength=len(VERDICTS))
     found = ", ".join(f"{n} {verdict}" for n, verdict in zip(numbers, VERDICTS, strict=True))
     print(f"{command.file}: {len(selection.score)} frames: {found}", file=sys.stderr)
+
+
+def run_packing(command: Pack) -> None:
+    """Write the file and say how large it is."""
+    if command.out.suffix != ".npz":
+        raise InputError(f"{command.out}: the name must end in .npz")
+    Classifier.load(command.run_directory).pack(command.out)
+    print(f"{command.out}: {command.out.stat().st_size / 1e6:.2f} MB")
 
 
 def _table(selection: Selection) -> str:

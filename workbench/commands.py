@@ -141,8 +141,9 @@ class Classify:
 
     file: Positional[Path]
     """File of frames: CXI and its dialects, EMC, HDF5 or NPY; labels are not needed."""
-    run_directory: Annotated[Path, arg(name="run")]
-    """Run directory of a trained classifier."""
+    run_directory: Annotated[Path | None, arg(name="run")] = None
+    """Run directory of a trained classifier, or a file that `onehit pack` wrote. Default: the one that comes with
+    onehit, which has learned from simulated icosahedra of 38 to 110 nm."""
     out: Path | None = None
     """CSV file to write instead of standard output."""
     expected: Annotated[ExpectedConfig, arg(name="")] = field(default_factory=ExpectedConfig)
@@ -152,6 +153,21 @@ class Classify:
         from .classify import run_classification
 
         run_classification(self)
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Write a trained classifier as one small file, for others to classify with."""
+
+    run_directory: Positional[Path]
+    """Run directory of a trained classifier."""
+    out: Positional[Path]
+    """File to write, .npz."""
+
+    def run(self) -> None:
+        from .classify import run_packing
+
+        run_packing(self)
 
 
 @dataclass(frozen=True)
@@ -202,6 +218,7 @@ COMMANDS = {
     "evaluate": Evaluate,
     "compare": Compare,
     "classify": Classify,
+    "pack": Pack,
     "inspect": Inspect,
     "gallery": Gallery,
     "bench": Bench,
