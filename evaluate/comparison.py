@@ -20,7 +20,7 @@ from .activations import band_shares
 from .comparison_config import CompareConfig, SystemName
 from .metrics import auc, auc_interval, rate_interval, summarise
 from .speed import speed
-from .systems import system, write_labelled
+from .systems import System, system, write_labelled
 
 _BLOCK = 256
 _BANDED = 200
@@ -76,7 +76,7 @@ def compare_system(
     real ones.
 
     run: where a ResNet's training is kept; real: see `real_frames`. The result has `fit_seconds`, `notes`, and by the
-    parts asked for `accuracy` {sim/sim, sim/exp, exp/exp: see `correct`}, `robustness` {geometry: see
+    parts asked for `accuracy` {sim/sim, sim/exp, exp/exp, ...: see `correct`}, `robustness` {geometry: see
     `metrics.summarise`}, `bands` (see `activations.band_shares`) and `speed`.
     """
     size = config.resnet.network.size
@@ -87,11 +87,15 @@ def compare_system(
     start = time.perf_counter()
     tool.fit(learned.counts, learned.label, bad_pixel)
     result: dict[str, Any] = {"fit_seconds": time.perf_counter() - start, "notes": list(getattr(tool, "notes", ()))}
-    score = tool.score(held_out.counts)
+    score = _scores(tool, held_out.counts, track)
     if "accuracy" in config.parts:
         result["accuracy"] = {"sim/sim": correct(held_out.label, score)}
         if real is not None:
-            result["accuracy"]["sim/exp"] = correct(real.label, tool.score(real.counts))
+            carried = tool.score(real.counts)
+            result["accuracy"]["sim/exp"] = correct(real.label, carried)
+            bright = np.where(real.bad_pixel, 0, real.counts).sum((1, 2)) >= config.minimum_photons
+            if len(np.unique(real.label[bright])) == 2:
+                result["accuracy"]["sim/exp, bright"] = correct(real.label[bright], carried[bright])
             if name != "trained-run":
                 crossed = cross_validated(name, config, real, track)
                 result["accuracy"]["exp/exp"] = correct(real.label, crossed)
@@ -101,7 +105,7 @@ def compare_system(
         for geometry in config.geometry:
             test = replace(config.test, geometry=(geometry,))
             frames = simulated_frames(test, config.seed + 2, config.test_count, size, track)
-            result["robustness"][geometry] = summarise(frames.label, tool.score(frames.counts), threshold)
+            result["robustness"][geometry] = summarise(frames.label, _scores(tool, frames.counts, track), threshold)
     if "activations" in config.parts:
         some = slice(0, _BANDED)
         try:
@@ -113,6 +117,11 @@ def compare_system(
     if "speed" in config.parts:
         result["speed"] = speed(tool, held_out.counts, config.batch_sizes)
     return result
+
+
+def _scores(tool: System, counts: np.ndarray, track: Track) -> np.ndarray:
+    blocks = track(range(-(-len(counts) // _BLOCK)), "scoring", _BLOCK)
+    return np.concatenate([tool.score(counts[i * _BLOCK : (i + 1) * _BLOCK]) for i in blocks])
 
 
 def correct(label: np.ndarray, score: np.ndarray) -> dict[str, Any]:

@@ -48,6 +48,8 @@ class CompareConfig:
     experiment: Path | None = None
     """File of labelled real frames, for exp/exp and sim/exp; `onehit inspect` shows how it is understood."""
     read_experiment: FileConfig = field(default_factory=FileConfig)
+    minimum_photons: float = 13000.0
+    """Real frames of at least so many photons are scored once more alone: many a frame labelled bad is merely faint."""
     folds: int = 5
     """Parts that real frames are cut into for exp/exp; each is scored by what learned from the others. 0: as many as
     there are frames (leave one out)."""

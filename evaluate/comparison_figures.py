@@ -59,7 +59,7 @@ def depth_figure(sweep: Sequence[Mapping[str, Any]]) -> Figure:
             axes.plot(steps, 100 * smooth, color=colours[depth], lw=1.6, label=depth)
             axes.axhline(100 * entry["validation_accuracy"], color=colours[depth], lw=1.2, ls="--")
         axes.set(xlabel="steps", ylim=(45, 102))
-        axes.set_title(data.capitalize() + ": training (lines), other frames at the end (dashed)", **_TITLE)
+        axes.set_title(f"Learned from {'frames made on the fly' if data == 'on the fly' else 'a fixed set'}", **_TITLE)
     panels[0].set_ylabel("accuracy, %")
     panels[0].legend(title="ResNet (n, m)", **_LEGEND)
     return figure

@@ -8,6 +8,7 @@ are placed by Nystrom's extension. The normalisation by density is that of Coifm
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax
@@ -185,13 +186,16 @@ class DiffusionMapClassifier:
     def fit(self, counts, label, bad_pixel) -> None:
         """Frames (N, H, W), label (N,) of 1 good and 0 bad, bad_pixel (H, W) bool.
 
-        Frames that cannot be judged (NaN, Inf, negative values, no photons) are left out.
-        Raises InputError for too few.
+        Frames that cannot be judged (NaN, Inf, negative values, no photons) are left out. Of few frames, a third are
+        neighbours and eigenvectors at most, and a tenth clusters. Raises InputError for fewer than three.
         """
         self.bad_pixel = bad_pixel
         self.size = min(self.config.size, *np.shape(bad_pixel))
         snapshots, valid = snapshots_of(counts, bad_pixel, self.size)
-        self.map = fit_diffusion_map(snapshots[valid], self.config)
+        third = max(1, len(snapshots[valid]) // 3)
+        neighbours, eigenvectors = min(self.config.neighbours, third), min(self.config.eigenvectors, third)
+        config = replace(self.config, neighbours=neighbours, eigenvectors=eigenvectors)
+        self.map = fit_diffusion_map(snapshots[valid], config)
         clusters = min(self.config.clusters, -(-int(valid.sum()) // 10))
         self.cluster = find_clusters(self.map.coordinates, clusters)
         self.share = good_share(self.cluster, np.asarray(label)[valid])

@@ -57,7 +57,7 @@ def test_a_comparison_leaves_numbers_figures_and_a_report(compared):
     found = json.loads((out / "comparison.json").read_text())
     assert set(found["systems"]) == {"resnet", "radial-angular"}
     for result in found["systems"].values():
-        assert set(result["accuracy"]) == {"sim/sim", "sim/exp", "exp/exp"}
+        assert set(result["accuracy"]) == {"sim/sim", "sim/exp", "sim/exp, bright", "exp/exp"}
         assert result["accuracy"]["sim/exp"]["frames"] == 24
         assert set(result["robustness"]) == {"icosahedron", "cube"}
         assert set(result["speed"]["frames_per_second"]) == {"1", "4"}

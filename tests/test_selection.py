@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 from onehit.geometries import InputError
-from onehit.simulate import FileSource, SimulatedSource
+from onehit.simulate import FileSource, SimulatedSource, SimulationConfig
 from onehit.train import train
 from onehit.train.config import ExpectedConfig
 from onehit.train.selection import VERDICTS, select
@@ -85,3 +85,41 @@ def test_the_command_writes_a_line_a_frame_and_counts_the_verdicts(run, file, tm
     assert f"{COUNT} frames" in said and "1 invalid" in said
     assert main([*command[:-2], "--out", str(tmp_path / "kept.txt")]) == 2
     assert main(["classify", str(file[0]), "--run", str(tmp_path)]) == 2
+
+
+def test_a_packed_classifier_scores_as_its_run_does(run, classifier, file, tmp_path, capsys):
+    packed = tmp_path / "mine.npz"
+    assert main(["pack", str(run), str(packed)]) == 0
+    capsys.readouterr()
+    assert packed.stat().st_size < 1e6
+    counts = FileSource(file[0]).patterns(np.arange(8)).counts
+    again = type(classifier).load(packed)
+    np.testing.assert_array_equal(again.score(counts), classifier.score(counts))
+    assert (again.threshold, again.temperature) == (classifier.threshold, classifier.temperature)
+    assert main(["classify", str(file[0]), "--run", str(packed)]) == 0
+    assert capsys.readouterr().out.count("\n") == 1 + COUNT
+
+
+@pytest.mark.parametrize("content", [b"nothing", b"PK\x03\x04 cut", None])
+def test_what_is_no_packed_classifier_is_refused(run, tmp_path, capsys, content):
+    path = tmp_path / "mine.npz"
+    if content is None:
+        np.savez(path, config="{}")
+    else:
+        path.write_bytes(content)
+    assert main(["classify", "frames.h5", "--run", str(path)]) == 2
+    error = capsys.readouterr().err
+    assert "is no classifier" in error and error.count("\n") == 1
+    assert main(["pack", str(run), str(tmp_path / "mine.zip")]) == 2
+
+
+def test_without_a_run_the_classifier_that_comes_with_onehit_is_used(tmp_path, capsys):
+    """On patterns like those it has learned from: it was not trained in these tests."""
+    source = SimulatedSource(SimulationConfig(photons=(5e4, 5e5)), 5)
+    patterns = source.patterns(np.arange(COUNT))
+    with h5py.File(tmp_path / "frames.h5", "w") as h5:
+        h5["counts"], h5["bad_pixel"] = patterns.counts, source.bad_pixel
+    assert main(["classify", str(tmp_path / "frames.h5")]) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    kept = np.array([row["verdict"] == "kept" for row in rows])
+    np.testing.assert_array_equal(kept, np.asarray(patterns.label) == 1)

@@ -3,6 +3,7 @@
 import io
 import json
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import jax
@@ -78,22 +79,18 @@ class Classifier:
 
     def pack(self, path: Path) -> None:
         """Write all that scoring needs as one NumPy file, .npz: no optimiser, no history."""
-        leaves = {f"{i:04d}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(_scoring(self._checkpoint)))}
-        content = io.BytesIO()
-        np.savez_compressed(
-            content,
-            config=np.array(to_json(train=self.config)),
-            threshold=self.threshold,
-            temperature=self.temperature,
-            bad_pixel=self.bad_pixel,
-            **leaves,
-        )
-        path.write_bytes(content.getvalue())
+        content: dict[str, Any] = {"config": np.array(to_json(train=self.config)), "bad_pixel": self.bad_pixel}
+        content |= {"threshold": self.threshold, "temperature": self.temperature}
+        leaves = jax.tree.leaves(_scoring(self._checkpoint))
+        content |= {f"{i:04d}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
+        file = io.BytesIO()
+        np.savez_compressed(file, **content)
+        path.write_bytes(file.getvalue())
 
     @classmethod
     def _unpacked(cls, path: Path) -> "Classifier":
         try:
-            with np.load(path) as file:
+            with np.load(io.BytesIO(path.read_bytes())) as file:
                 found = dict(file)
         except (OSError, ValueError, BadZipFile) as error:
             raise InputError(f"{path} is no classifier that `onehit pack` wrote ({error})") from None

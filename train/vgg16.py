@@ -95,7 +95,7 @@ class VGG16Classifier:
         from sklearn.preprocessing import StandardScaler
 
         self._bad_pixel = np.asarray(bad_pixel, bool)
-        features, invalid = self._features(counts, "VGG16 features to learn from")
+        features, invalid = self._features(counts, self._track)
         features, label = features[~invalid], np.asarray(label)[~invalid]
         rarer = min((label == 0).sum(), (label == 1).sum())
         if rarer < 2:
@@ -118,10 +118,10 @@ class VGG16Classifier:
         """
         if self._regression is None:
             raise InputError("VGG16's regression has not learned anything yet: fit it first")
-        features, invalid = self._features(counts, "VGG16 features to score")
+        features, invalid = self._features(counts, no_track)
         return np.where(invalid, -np.inf, self._regression.decision_function(features))
 
-    def _features(self, counts, what: str) -> tuple[np.ndarray, np.ndarray]:
+    def _features(self, counts, track: Track) -> tuple[np.ndarray, np.ndarray]:
         """(N, 8192) float32, and which frames are invalid, (N,) bool."""
         counts = np.asarray(counts)
         if not len(counts) or counts.shape[1:] != self._bad_pixel.shape:
@@ -130,12 +130,13 @@ class VGG16Classifier:
             )
         invalid = np.zeros(len(counts), bool)
         blocks = []
-        for block in self._track(range(-(-len(counts) // _BATCH)), what, _BATCH):
+        for block in track(range(-(-len(counts) // _BATCH)), "VGG16 features", _BATCH):
             rows = slice(block * _BATCH, (block + 1) * _BATCH)
             frames = np.where(self._bad_pixel, 0, counts[rows])
             invalid[rows] = invalid_frames(frames)
             frames = np.where(invalid[rows, None, None], 0, frames)
-            padded = np.resize(frames, (_BATCH, *frames.shape[1:]))  # one shape, one compilation
+            # Two shapes, two compilations; one is for whoever waits for a single frame.
+            padded = np.resize(frames, (1 if len(frames) == 1 else _BATCH, *frames.shape[1:]))
             image = network_image(padded, self._bad_pixel, self.size, self.weights.preprocessing)
             blocks.append(np.asarray(_features(self.weights.layers, image))[: len(frames)])
         return np.concatenate(blocks), invalid

@@ -162,7 +162,7 @@ def _figures(config: CompareConfig, found: dict[str, Any], out: Path) -> list[tu
         figure = comparison_figures.growth_figure(found["growth"], (7214, 150.0))
         keep("growth", "Growth of the diffusion map", "Seconds from frames to clusters.", figure)
     if "depth" in config.parts:
-        caption = "Training accuracy batch by batch, and accuracy on other frames at the end."
+        caption = "Lines: accuracy on the frames of the training, batch by batch; dashed: on others, at the end."
         keep("depth", "Depth", caption, comparison_figures.depth_figure(found["depth"]))
     if "activations" in config.parts:
         banded = {name: result["bands"] for name, result in found["systems"].items() if "bands" in result}
