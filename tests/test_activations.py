@@ -14,6 +14,7 @@ from onehit.evaluate.activations import (
     vgg16_activations,
 )
 from onehit.geometries import InputError
+from onehit.simulate.progress import no_track
 from onehit.train import Classifier
 from onehit.train.classifier import empty_checkpoint
 from onehit.train.preprocess import network_views
@@ -87,7 +88,7 @@ def test_maps_of_vgg16_have_every_layer():
     assert list(maps) == list(KERNELS)
     assert maps["block1_conv2"].shape == (2, 32, 32, 64) and maps["block5_conv3"].shape == (2, 2, 2, 512)
     vgg16._bad_pixel = bad_pixel
-    features, _ = vgg16._features(counts, "")
+    features, _ = vgg16._features(counts, no_track)
     np.testing.assert_allclose(np.concatenate([maps["fc1"], maps["fc2"]], 1), features, rtol=1e-4, atol=1e-4)
 
 
