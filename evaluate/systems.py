@@ -16,6 +16,10 @@ from .comparison_config import CompareConfig, SystemName
 from .radial_angular import RadialAngularClassifier
 
 
+_MOST_TIMES = 50
+"""That a network sees a frame: of few frames, more would only be learned by heart."""
+
+
 class System(Protocol):
     """Learns from labelled frames, then scores frames."""
 
@@ -45,7 +49,8 @@ class ResNetClassifier:
             data = run.with_suffix(".h5")
             order = _evenly_mixed(label)
             write_labelled(data, counts[order], label[order], bad_pixel)
-            config = replace(self._config, data=data, confidence=0.0)
+            steps = min(self._config.steps, 1 + _MOST_TIMES * len(label) // self._config.batch_size)
+            config = replace(self._config, data=data, confidence=0.0, steps=steps)
             self.classifier = train(config, run, self._track).classifier
 
     def score(self, counts) -> np.ndarray:
