@@ -15,7 +15,6 @@ from ..train.loop import train
 from .comparison_config import CompareConfig, SystemName
 from .radial_angular import RadialAngularClassifier
 
-
 _MOST_TIMES = 50
 """That a network sees a frame: of few frames, more would only be learned by heart."""
 
