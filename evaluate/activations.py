@@ -33,10 +33,10 @@ def resnet_activations(classifier: Classifier, counts, bad_pixel=None) -> dict[s
     counts (N, H, W) and bad_pixel as `Classifier.score` takes them. A unit's own map, where the identity has been
     added, follows that of its first convolution. Raises InputError for frames of another shape.
     """
-    checkpoint, config = classifier._checkpoint, classifier.config.network
+    checkpoint, config = classifier.checkpoint, classifier.config.network
     small, bad = to_size(counts, bad_pixel, config.size)
     views = network_views(small, bad | classifier.bad_pixel, checkpoint.standardisation, config.views)
-    network = nnx.merge(classifier._structure, checkpoint.state.parameters, checkpoint.state.batch_statistics)
+    network = nnx.merge(classifier.structure, checkpoint.state.parameters, checkpoint.state.batch_statistics)
     _, captured = nnx.capture(network, nnx.Intermediate, method_outputs=nnx.Intermediate)(views)
     outputs = dict(nnx.to_flat_state(captured))
 
@@ -71,7 +71,7 @@ def integrated_gradients(
     integral is taken at the middles of so many steps. counts (N, H, W) and bad_pixel as `Classifier.score` takes them.
     Raises InputError for frames of another shape.
     """
-    state, network = classifier._checkpoint.state, classifier.config.network
+    state, network = classifier.checkpoint.state, classifier.config.network
     small, bad = to_size(np.where(False if bad_pixel is None else bad_pixel, 0, counts), bad_pixel, network.size)
     bad = bad | classifier.bad_pixel
     end = jnp.where(bad, 0, jnp.log1p(small))
@@ -82,8 +82,8 @@ def integrated_gradients(
             state.batch_statistics,
             jnp.expm1(log_counts),
             bad,
-            classifier._checkpoint.standardisation,
-            structure=classifier._structure,
+            classifier.checkpoint.standardisation,
+            structure=classifier.structure,
             views=network.views,
         )
 

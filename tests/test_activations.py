@@ -41,8 +41,8 @@ def patterns():
 def test_maps_of_the_resnet_are_those_that_make_the_score(classifier, patterns):
     counts, bad_pixel = patterns
     maps = resnet_activations(classifier, counts, bad_pixel)
-    checkpoint, config = classifier._checkpoint, classifier.config.network
-    network = nnx.merge(classifier._structure, checkpoint.state.parameters, checkpoint.state.batch_statistics)
+    checkpoint, config = classifier.checkpoint, classifier.config.network
+    network = nnx.merge(classifier.structure, checkpoint.state.parameters, checkpoint.state.batch_statistics)
     bad = bad_pixel | classifier.bad_pixel
     views = network_views(jnp.where(bad_pixel, 0, counts), bad, checkpoint.standardisation, config.views)
     score = np.zeros(len(counts))

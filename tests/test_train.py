@@ -25,7 +25,7 @@ def trained(small_training, tmp_path_factory):
 def leaves(run, config):
     classifier = Classifier.load(run)
     assert classifier.config == config
-    return jax.tree.leaves(classifier._checkpoint)
+    return jax.tree.leaves(classifier.checkpoint)
 
 
 def test_poster_network_has_the_posters_layers():
@@ -41,7 +41,7 @@ def test_poster_network_has_the_posters_layers():
 def test_training_updates_batch_statistics(small_training, trained):
     result, _ = trained
     before = jax.tree.leaves(first_state(small_training).batch_statistics)
-    after = jax.tree.leaves(result.classifier._checkpoint.state.batch_statistics)
+    after = jax.tree.leaves(result.classifier.checkpoint.state.batch_statistics)
     assert all((np.asarray(a) != np.asarray(b)).any() for a, b in zip(before, after, strict=True))
     assert [entry["step"] for entry in result.record["history"]] == [6]
 

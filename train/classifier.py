@@ -45,8 +45,8 @@ class Classifier:
         self.threshold = threshold
         self.temperature = temperature
         self.invalid = 0
-        self._checkpoint = checkpoint
-        self._structure, _, _ = split_network(config.network)
+        self.checkpoint = checkpoint
+        self.structure, _, _ = split_network(config.network)
 
     @classmethod
     def load(cls, run: str | Path | None = None) -> "Classifier":
@@ -81,7 +81,7 @@ class Classifier:
         """Write all that scoring needs as one NumPy file, .npz: no optimiser, no history."""
         content: dict[str, Any] = {"config": np.array(to_json(train=self.config)), "bad_pixel": self.bad_pixel}
         content |= {"threshold": self.threshold, "temperature": self.temperature}
-        leaves = jax.tree.leaves(_scoring(self._checkpoint))
+        leaves = jax.tree.leaves(_scoring(self.checkpoint))
         content |= {f"{i:04d}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
         file = io.BytesIO()
         np.savez_compressed(file, **content)
@@ -118,7 +118,7 @@ class Classifier:
             raise InputError(
                 f"counts have shape {counts.shape} and type {counts.dtype}; numbers (frames, rows, columns) are needed"
             )
-        state, network = self._checkpoint.state, self.config.network
+        state, network = self.checkpoint.state, self.config.network
         scores = np.full(len(counts), -np.inf, np.float32)
         for first in range(0, len(counts), _BATCH):
             frames = counts[first : first + _BATCH]
@@ -141,8 +141,8 @@ class Classifier:
                 state.batch_statistics,
                 small,
                 bad | self.bad_pixel,
-                self._checkpoint.standardisation,
-                structure=self._structure,
+                self.checkpoint.standardisation,
+                structure=self.structure,
                 views=network.views,
             )
             scores[first : first + len(frames)] = np.where(invalid, -np.inf, np.asarray(score)[: len(frames)])
