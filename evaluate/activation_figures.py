@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from ..geometries.errors import InputError
 from .activations import Attribution
-from .figures import _GREY, _LEGEND, _PHOTONS, _TITLE, _colours, _figure
+from .figure_style import GREY, LEGEND, PHOTONS, TITLE, colours_of, styled_figure
 
 _SQUARE = 64  # fc1 and fc2, which have no places, are drawn as squares of so many rows and columns
 
@@ -65,7 +65,7 @@ def attribution_figure(
             f"there are {len(frames)} patterns, {len(attribution.map)} attributions and {len(titles)} titles; "
             "expected one each"
         )
-    figure, axes = _figure(2, len(frames), (2.4 * len(frames) + 0.8, 5.1))
+    figure, axes = styled_figure(2, len(frames), (2.4 * len(frames) + 0.8, 5.1))
     image = None
     limit = float(np.percentile(np.abs(attribution.map), 99.8)) or 1.0
     for i, title in enumerate(titles):
@@ -88,8 +88,8 @@ def band_figure(shares: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
 
     `shares` maps a classifier's name to what `activations.band_shares` returns.
     """
-    figure, (axes,) = _figure(1, 1, (6, 3.6))
-    for (name, bands), colour in zip(shares.items(), _colours(shares), strict=True):
+    figure, (axes,) = styled_figure(1, 1, (6, 3.6))
+    for (name, bands), colour in zip(shares.items(), colours_of(shares), strict=True):
         period = [band["period_pixels"] for band in bands]
         axes.plot(period, [band["fine_share"] for band in bands], "o-", color=colour, lw=1.6, ms=4, label=name)
         lowest, highest = np.array([band["fine_share_interval"] for band in bands]).T
@@ -99,9 +99,9 @@ def band_figure(shares: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
     axes.set(xlabel="period in pixels", ylim=(min(0, axes.get_ylim()[0]), max(1.02, axes.get_ylim()[1])))
-    axes.set_title("Share of the score that follows structure finer than this", **_TITLE)
+    axes.set_title("Share of the score that follows structure finer than this", **TITLE)
     axes.grid(axis="y", color="#E6E6E6", lw=0.7)
-    axes.legend(**_LEGEND)
+    axes.legend(**LEGEND)
     return figure
 
 
@@ -120,7 +120,7 @@ def _draw_pattern(panel: Axes, counts: ArrayLike, bad_pixel: ArrayLike | None, t
     if bad_pixel is not None:
         frame[np.asarray(bad_pixel, bool)] = np.ma.masked
     norm = SymLogNorm(linthresh=1, linscale=0.35, vmin=0, vmax=max(2.0, float(np.percentile(frame.compressed(), 99.9))))
-    panel.imshow(frame, norm=norm, cmap=_PHOTONS.with_extremes(bad=_GREY), interpolation="nearest")
+    panel.imshow(frame, norm=norm, cmap=PHOTONS.with_extremes(bad=GREY), interpolation="nearest")
     panel.set_title(title, fontsize=8.5)
     _bare(panel)
 

@@ -1,31 +1,22 @@
 """The pictures of a report. Each function draws one matplotlib Figure, without pyplot's global state."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import cycle
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, ListedColormap, SymLogNorm
+from matplotlib.colors import LinearSegmentedColormap, SymLogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import ArrayLike
 
 from ..geometries.errors import InputError
+from .figure_style import GREY, INK, LEGEND, MUTED, PHOTONS, TITLE, colours_of, styled_figure
 from .metrics import check_scores, format_auc, format_rate, summarise
 
-# Okabe & Ito's colours, safe for colour-blind readers. The usual geometries keep theirs in every picture.
-_COLOURS = {"icosahedron": "#0072B2", "soccer-ball": "#009E73", "torus": "#D55E00"}
-_FURTHER_COLOURS = ["#CC79A7", "#56B4E9", "#E69F00", "#7A5195", "#4D4D4D"]
-_BAD, _INK, _MUTED = "#8C8C8C", "#222222", "#4F5661"
+_BAD = "#8C8C8C"
 _RIGHT = LinearSegmentedColormap.from_list("right", ["#F3F4F6", "#8DBBDD"])
 _WRONG = LinearSegmentedColormap.from_list("wrong", ["#F3F4F6", "#F0A57C"])
-# White for no photon at all, then a perceptually uniform map.
-_PHOTONS = ListedColormap([(1, 1, 1), *colormaps["magma_r"](np.linspace(0.04, 1, 511))[:, :3]], "photons")
-_GREY = "#B8BFC6"
-_TITLE: dict[str, Any] = {"fontsize": 10.5, "color": _INK, "loc": "left"}
-_LEGEND: dict[str, Any] = {"fontsize": 8.5, "frameon": False, "title_fontsize": 8.5}
 
 
 def roc_figure(scores: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Figure:
@@ -37,9 +28,9 @@ def roc_figure(scores: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Figure:
     from sklearn.metrics import roc_curve
 
     _require(scores)
-    figure, (roc, errors) = _figure(1, 2, (9.5, 4.3))
+    figure, (roc, errors) = styled_figure(1, 2, (9.5, 4.3))
     smallest_bad, smallest_good = 1.0, 1.0
-    for (name, (label, score)), colour in zip(scores.items(), _colours(scores), strict=True):
+    for (name, (label, score)), colour in zip(scores.items(), colours_of(scores), strict=True):
         good, values = check_scores(label, score)
         summary = summarise(good, values, 0.0)
         if summary["auc"] is None:
@@ -60,12 +51,12 @@ def roc_figure(scores: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Figure:
         _log_from_zero(axes, "x", smallest_bad)
         axes.set_xlabel("false-positive rate (bad patterns kept)")
     roc.set(ylim=(0, 1), ylabel="true-positive rate (good patterns kept)")
-    roc.set_title("ROC curve", **_TITLE)
+    roc.set_title("ROC curve", **TITLE)
     roc.grid(axis="y", color="#E6E6E6", lw=0.7)
     _log_from_zero(errors, "y", smallest_good)
     errors.set(ylabel="false-negative rate (good patterns lost)")
-    errors.set_title("The two errors (dots: no false positive)", **_TITLE)
-    roc.legend(title="AUC", loc="lower right", alignment="left", **_LEGEND)
+    errors.set_title("The two errors (dots: no false positive)", **TITLE)
+    roc.legend(title="AUC", loc="lower right", alignment="left", **LEGEND)
     return figure
 
 
@@ -75,12 +66,12 @@ def curve_figure(quantity: str, curves: Mapping[str, Sequence[Mapping[str, Any]]
     `curves` maps a name to the bins of `curves.score_curve`. Rates that no pattern of a bin tells are left out.
     """
     _require(curves)
-    figure, panels = _figure(1, 2, (9.5, 3.9))
+    figure, panels = styled_figure(1, 2, (9.5, 3.9))
     titles = {"false_negative_rate": "good patterns lost", "false_positive_rate": "bad patterns kept"}
     edges = sorted({bin[side] for bins in curves.values() for bin in bins for side in ("low", "high")})
     logarithmic = edges[0] > 0 and edges[-1] / edges[0] > 10
     for axes, (rate, title) in zip(panels, titles.items(), strict=True):
-        for (name, bins), colour in zip(curves.items(), _colours(curves), strict=True):
+        for (name, bins), colour in zip(curves.items(), colours_of(curves), strict=True):
             known = [bin for bin in bins if bin[rate] is not None]
             ends = np.array([(bin["low"], bin["high"]) for bin in known]).reshape(-1, 2)
             middle = np.sqrt(ends.prod(1)) if logarithmic else ends.mean(1)
@@ -89,10 +80,10 @@ def curve_figure(quantity: str, curves: Mapping[str, Sequence[Mapping[str, Any]]
             axes.plot(middle, value, "o-", color=colour, lw=1.6, ms=4, label=name, clip_on=False)
             axes.fill_between(middle, lowest, highest, color=colour, alpha=0.15, lw=0)
         axes.set(xlabel=quantity, ylim=(0, 1), xscale="log" if logarithmic else "linear")
-        axes.set_title(title, **_TITLE)
+        axes.set_title(title, **TITLE)
         axes.grid(axis="y", color="#E6E6E6", lw=0.7)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
-    panels[0].legend(**_LEGEND)
+    panels[0].legend(**LEGEND)
     return figure
 
 
@@ -104,7 +95,7 @@ def confusion_figure(summaries: dict[str, dict[str, Any]], threshold: float) -> 
     _require(summaries)
     columns = min(4, len(summaries))
     rows = -(-len(summaries) // columns)
-    figure, axes = _figure(rows, columns, (2.5 * columns + 0.6, 2.75 * rows + 0.35), sharey=True)
+    figure, axes = styled_figure(rows, columns, (2.5 * columns + 0.6, 2.75 * rows + 0.35), sharey=True)
     for panel, (name, summary) in zip(axes, summaries.items(), strict=False):
         for row, (n, wrong) in enumerate(
             ((summary["n_good"], summary["false_negatives"]), (summary["n_bad"], summary["false_positives"]))
@@ -115,18 +106,18 @@ def confusion_figure(summaries: dict[str, dict[str, Any]], threshold: float) -> 
                 rate = count / n if n else 0.0
                 colour = (_RIGHT if right else _WRONG)(rate)
                 panel.fill_between([column - 0.48, column + 0.48], row - 0.48, row + 0.48, color=colour, lw=0)
-                panel.text(column, row - 0.07, f"{count:,}", ha="center", va="center", fontsize=13, color=_INK)
+                panel.text(column, row - 0.07, f"{count:,}", ha="center", va="center", fontsize=13, color=INK)
                 share = f"{format_rate(rate)} %" if n else "–"
-                panel.text(column, row + 0.23, share, ha="center", va="center", fontsize=9, color=_MUTED)
+                panel.text(column, row + 0.23, share, ha="center", va="center", fontsize=9, color=MUTED)
         panel.set(xlim=(-0.5, 1.5), ylim=(1.5, -0.5), aspect="equal")
-        panel.set_title(name, **_TITLE)
+        panel.set_title(name, **TITLE)
         panel.set_xticks([0, 1], ["kept", "discarded"])
         panel.set_yticks([0, 1], ["good", "bad"])
         panel.tick_params(length=0)
         panel.spines[:].set_visible(False)
     for unused in axes[len(summaries) :]:
         unused.remove()
-    figure.supxlabel(f"kept: score ≥ {threshold:.3g}", fontsize=9, color=_MUTED)
+    figure.supxlabel(f"kept: score ≥ {threshold:.3g}", fontsize=9, color=MUTED)
     return figure
 
 
@@ -136,20 +127,20 @@ def score_histogram_figure(scores: Mapping[str, tuple[ArrayLike, ArrayLike]], th
     `scores` maps a name to (label (N,), score (N,)); `threshold` is the log-odds drawn as a line.
     """
     _require(scores)
-    figure, axes = _figure(len(scores), 1, (9, 1.55 * len(scores) + 0.75), sharex=True)
+    figure, axes = styled_figure(len(scores), 1, (9, 1.55 * len(scores) + 0.75), sharex=True)
     checked = {name: check_scores(*pair) for name, pair in scores.items()}
     finite = np.concatenate([[threshold], *(values[np.isfinite(values)] for _, values in checked.values())])
     bins = np.linspace(finite.min() - 0.5, finite.max() + 0.5, 71)
-    for panel, (name, (good, values)), colour in zip(axes, checked.items(), _colours(checked), strict=True):
+    for panel, (name, (good, values)), colour in zip(axes, checked.items(), colours_of(checked), strict=True):
         valid = np.isfinite(values)
         panel.hist(values[~good & valid], bins, color=_BAD, alpha=0.55, label="bad")
         panel.hist(values[good & valid], bins, color=colour, alpha=0.6, label="good")
-        panel.axvline(threshold, color=_INK, lw=1, ls="--")
+        panel.axvline(threshold, color=INK, lw=1, ls="--")
         panel.set_yscale("log", nonpositive="clip")
         panel.set_ylim(bottom=0.7)
         invalid = "" if valid.all() else f"  (without {(~valid).sum():,} invalid)"
-        panel.set_title(name + invalid, **_TITLE)
-        panel.legend(loc="lower right", bbox_to_anchor=(1, 0.97), ncols=2, borderpad=0, **_LEGEND)
+        panel.set_title(name + invalid, **TITLE)
+        panel.legend(loc="lower right", bbox_to_anchor=(1, 0.97), ncols=2, borderpad=0, **LEGEND)
     axes[-1].set_xlabel(f"score: log-odds of a single hit (dashed: threshold {threshold:.3g})")
     figure.supylabel("patterns per bin", fontsize=9)
     return figure
@@ -177,14 +168,14 @@ def gallery_figure(
     rows = -(-len(frames) // columns)
     width = 9.5 if columns > 3 else 2.6 * columns + 0.9
     panel_height = (width - 0.9) / columns * frames.shape[1] / frames.shape[2]
-    figure, axes = _figure(rows, columns, (width, rows * (panel_height + 0.25)))
+    figure, axes = styled_figure(rows, columns, (width, rows * (panel_height + 0.25)))
     # One bright spot would leave the fringes without contrast.
     valid = frames.compressed()
     brightest = max(1.0, float(np.percentile(valid, 99.9))) if valid.size else 1.0
     norm = SymLogNorm(linthresh=1, linscale=0.35, vmin=0, vmax=max(2.0, brightest), clip=False)
     image = None
     for panel, frame, title in zip(axes, frames, titles, strict=False):
-        image = panel.imshow(frame, norm=norm, cmap=_PHOTONS.with_extremes(bad=_GREY), interpolation="nearest")
+        image = panel.imshow(frame, norm=norm, cmap=PHOTONS.with_extremes(bad=GREY), interpolation="nearest")
         panel.set_title(title, fontsize=8.5)
         panel.set(xticks=[], yticks=[])
         panel.spines[:].set(visible=True, color="#CCCCCC", linewidth=0.6)
@@ -206,7 +197,7 @@ def training_figure(history: list[dict[str, Any]], validation: list[dict[str, An
     `history`: dicts with `step`, `loss`, `accuracy` (fraction); `validation`: dicts with `step` and `auc`.
     Either may be empty. A thin line is the batches', a thick one its running mean.
     """
-    figure, (loss, quality) = _figure(1, 2, (9.5, 3.4))
+    figure, (loss, quality) = styled_figure(1, 2, (9.5, 3.4))
     if history:
         step = np.array([record["step"] for record in history])
         width = max(1, len(step) // 30)
@@ -224,41 +215,21 @@ def training_figure(history: list[dict[str, Any]], validation: list[dict[str, An
             [record["auc"] for record in measured],
             "o-", color="#D55E00", lw=1.4, ms=4, label="AUC, validation",
         )  # fmt: skip
-    loss.set_title("Loss", **_TITLE)
+    loss.set_title("Loss", **TITLE)
     loss.set(xlabel="step", ylabel="cross-entropy")
-    quality.set_title("Accuracy and AUC", **_TITLE)
+    quality.set_title("Accuracy and AUC", **TITLE)
     quality.set(xlabel="step", ylim=(None, 1.005))
     for axes in (loss, quality):
         axes.grid(axis="y", color="#E6E6E6", lw=0.7)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         if axes.get_legend_handles_labels()[0]:
-            axes.legend(loc="best", **_LEGEND)
+            axes.legend(loc="best", **LEGEND)
     return figure
 
 
 def _require(named: Mapping[str, Any]) -> None:
     if not named:
         raise InputError("there is nothing to draw: give at least one named set of scores")
-
-
-def _colours(names: Iterable[str]) -> list[str]:
-    further = cycle(_FURTHER_COLOURS)
-    return [_COLOURS.get(name) or next(further) for name in names]
-
-
-def _figure(
-    rows: int, columns: int, size: tuple[float, float], sharex: bool = False, sharey: bool = False
-) -> tuple[Figure, list[Axes]]:
-    """A figure of `size` inches and its axes, in reading order, in one style."""
-    figure = Figure(figsize=size, dpi=150, layout="constrained")
-    axes: list[Axes] = list(figure.subplots(rows, columns, squeeze=False, sharex=sharex, sharey=sharey).flat)
-    for panel in axes:
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.spines[["left", "bottom"]].set_color("#999999")
-        panel.tick_params(labelsize=8.5, color="#999999", labelcolor=_INK)
-        panel.xaxis.label.set(fontsize=9, color=_INK)
-        panel.yaxis.label.set(fontsize=9, color=_INK)
-    return figure, axes
 
 
 def _log_from_zero(axes: Axes, which: str, smallest: float) -> None:
