@@ -87,6 +87,8 @@ class CompareConfig:
                 raise InputError(f"{name} is {getattr(self, name)}; give numbers of 1 or more")
         if "trained-run" in self.systems and self.run is None:
             raise InputError("trained-run needs the run directory of a trained classifier: add --run DIRECTORY")
+        if self.vgg16_weights != "random" and not Path(self.vgg16_weights).is_file():
+            raise InputError(f"vgg16_weights {self.vgg16_weights} is no file: name one, or say random")
         if self.folds == 1 or self.folds < 0:
             raise InputError(f"folds is {self.folds}; it must be 2 or more, or 0 to leave one out")
         if self.seed < 0:

@@ -90,6 +90,7 @@ def test_another_comparison_is_not_mixed_in(compared, capsys):
         (["--train-count", "3"], "train_count is 3; it must be at least 50"),
         (["--systems", "trained-run"], "add --run DIRECTORY"),
         (["--folds", "1"], "folds is 1"),
+        (["--vgg16-weights", "vgg.h5"], "vgg16_weights vgg.h5 is no file"),
         (["--batch-sizes", "0"], "batch_sizes is"),
         (["--geometry", "icosahedro"], "icosahedro"),
     ],
