@@ -8,7 +8,7 @@ from ..geometries.errors import InputError
 from ..simulate.config import SimulationConfig
 from ..simulate.file_config import FileConfig
 from ..train.config import NetworkConfig, TrainConfig, varied_icosahedra
-from .protocols import test_set
+from .config import protocol_particles
 
 SystemName = Literal["resnet", "vgg16", "diffusion-map", "radial-angular", "trained-run"]
 PartName = Literal["accuracy", "robustness", "speed", "growth", "depth", "activations"]
@@ -18,11 +18,6 @@ PARTS: tuple[PartName, ...] = ("accuracy", "robustness", "speed", "growth", "dep
 def fixed_set_training() -> TrainConfig:
     """The network of the main job, on a fixed set."""
     return TrainConfig(steps=2400)
-
-
-def protocol_test() -> SimulationConfig:
-    """The test set of the protocols."""
-    return test_set("icosahedra").test
 
 
 def shallow_training() -> TrainConfig:
@@ -42,7 +37,7 @@ class CompareConfig:
     """Run directory of a trained classifier, for the system trained-run and for the activations."""
     train: SimulationConfig = field(default_factory=varied_icosahedra)
     """Simulation that all systems learn from."""
-    test: SimulationConfig = field(default_factory=protocol_test)
+    test: SimulationConfig = field(default_factory=protocol_particles)
     """Simulation that they are scored on, for each of `--geometry` in turn."""
     geometry: tuple[str, ...] = ("icosahedron", "soccer-ball", "torus")
     """Geometries to score."""

@@ -26,6 +26,12 @@ def nominal_particles() -> SimulationConfig:
     return SimulationConfig(diameter_nm=(63.0, 77.0), photons=(1e4, 1e6))
 
 
+def protocol_particles() -> SimulationConfig:
+    """Those of the protocols: sizes within 15 % of nominal, 10^4 to 10^6 photons, the particles of a multi-hit at least
+    one longest extent apart across the beam."""
+    return SimulationConfig(diameter_nm=(59.5, 80.5), photons=(1e4, 1e6), separation=(1.0, 4.0))
+
+
 @dataclass(frozen=True)
 class EvaluateConfig:
     """Single hits and multi-hits of each geometry, and a file of labelled real patterns if there is one."""

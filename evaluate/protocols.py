@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 from ..geometries.errors import InputError
 from ..geometries.procedural import procedural_family
-from ..simulate.config import SimulationConfig
 from ..train.config import NetworkConfig, TrainConfig, varied_icosahedra
-from .config import EvaluateConfig, ProtocolName
+from .config import EvaluateConfig, ProtocolName, protocol_particles
 
 
 class Protocol(NamedTuple):
@@ -26,7 +25,7 @@ def test_set(protocol: ProtocolName) -> EvaluateConfig:
     """
     return EvaluateConfig(
         count=20_100,
-        test=SimulationConfig(diameter_nm=(59.5, 80.5), photons=(1e4, 1e6), separation=(1.0, 4.0)),
+        test=protocol_particles(),
         overlapping=4000,
         masked=("half", "quarter"),
         curves=("photons", "size", "separation", "brightness", "background"),
