@@ -46,7 +46,7 @@ def simulated_frames(simulation: SimulationConfig, seed: int, count: int, size: 
 
 def real_frames(config: CompareConfig, track: Track = no_track) -> Frames | None:
     """The real frames that can be judged, if there is a file. Raises InputError as the reader does, where they have
-    one label only, and for frames smaller than the network's."""
+    one label only or fewer of one than there are folds, and for frames smaller than the network's."""
     if config.experiment is None:
         return None
     source = FileSource(config.experiment, config.read_experiment, "--read-experiment")
@@ -54,6 +54,9 @@ def real_frames(config: CompareConfig, track: Track = no_track) -> Frames | None
     label = source.labels()[judged]
     if not len(label) or label.min() == label.max():
         raise InputError(f"{config.experiment}: frames of both labels are needed: see onehit inspect")
+    rarer = int(np.bincount(label).min())
+    if config.folds > rarer:
+        raise InputError(f"folds is {config.folds}, but one of the labels has {rarer} frames: use fewer, or 0")
     return _at_size(source, judged, config.resnet.network.size, track)
 
 
@@ -139,16 +142,10 @@ def correct(label: np.ndarray, score: np.ndarray) -> dict[str, Any]:
 
 
 def cross_validated(name: SystemName, config: CompareConfig, frames: Frames, track: Track = no_track) -> np.ndarray:
-    """Scores (N,) of frames, each by a system that has learned from the other folds only.
-
-    Raises InputError where one of the labels has fewer frames than there are folds.
-    """
+    """Scores (N,) of frames, each by a system that has learned from the other folds only."""
     from sklearn.model_selection import LeaveOneOut, StratifiedKFold
 
     counts, label, bad_pixel = frames
-    rarer = int(np.bincount(label, minlength=2).min())
-    if config.folds > rarer:
-        raise InputError(f"folds is {config.folds}, but one of the labels has {rarer} frames: use fewer, or 0")
     folds = LeaveOneOut() if config.folds == 0 else StratifiedKFold(config.folds, shuffle=True, random_state=0)
     score = np.empty(len(label))
     for learned, held_out in folds.split(counts, label):
@@ -180,6 +177,8 @@ def depth_sweep(config: CompareConfig, folder: Path, track: Track = no_track) ->
     size = config.depth_training.network.size
     fixed = simulated_frames(config.train, config.seed, config.depth_count, size, track)
     others = simulated_frames(config.train, config.seed + 1, config.test_count, size, track)
+    split = len(fixed.label) - len(fixed.label) // 5  # the last fifth validates, and is not learned from
+    learned = Frames(fixed.counts[:split], fixed.label[:split], fixed.bad_pixel)
     data = folder / "fixed.h5"
     if not data.exists():
         write_labelled(data, *fixed)
@@ -190,7 +189,7 @@ def depth_sweep(config: CompareConfig, folder: Path, track: Track = no_track) ->
         for kind, source in (("on the fly", None), ("fixed set", data)):
             run = folder / f"{n}-{m}-{kind.replace(' ', '-')}"
             trained = train(replace(training, data=source), run, track)
-            seen = _accuracy(trained.classifier, fixed)
+            seen = _accuracy(trained.classifier, learned)
             unseen = _accuracy(trained.classifier, others)
             entry = {"n": n, "m": m, "data": kind, "training_accuracy": seen, "validation_accuracy": unseen}
             result.append(entry | {"gap": seen - unseen, "history": trained.record["history"]})

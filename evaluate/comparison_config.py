@@ -76,6 +76,8 @@ class CompareConfig:
         """Itself, or InputError with the first impossible value."""
         self.train.check()
         self.test.check()
+        self.resnet.check()
+        self.depth_training.check()
         for name in ("parts", "systems", "geometry"):
             if not getattr(self, name):
                 raise InputError(f"{name} is empty; name at least one")
