@@ -124,8 +124,8 @@ def _depth(config: CompareConfig, found: dict[str, Any]) -> Section:
     training = config.depth_training
     note = (
         f"ResNets (n, m) after {training.steps:,} steps of {training.batch_size} frames: accuracy in per cent on the "
-        f"part of a fixed set of {config.depth_count:,} frames that is learned from, and on {config.test_count:,} others. "
-        "The difference is what a network learned by heart; one that learned from frames made on the fly has seen neither."
+        f"learned part of a fixed set of {config.depth_count:,} frames, and on {config.test_count:,} others. The "
+        "difference is what a network learned by heart; one that learned from frames made on the fly has seen neither."
     )
     return Section("Depth", "depth", note, ["ResNet", "Learned from", "Fixed set", "Others", "Difference"], rows)
 
