@@ -39,14 +39,15 @@ def particle_amplitudes(scene: Scene, plane: DetectorPlane, pulse: Pulse, form_f
         volume_nm3 = jnp.linalg.det(matrix * 1e9)
         return volume_nm3 * form_factor(geometry, jnp.einsum("pyxi,ij->pyxj", q, matrix))
 
-    def interpolate(part):
-        rows = jnp.einsum("ya,npab->npyb", plane.to_rows, part)
-        return jnp.einsum("npyb,xb->npyx", rows, plane.to_columns)
+    def interpolate(nodes):
+        rows = jnp.einsum("ya,...ab->...yb", plane.to_rows, nodes)
+        return jnp.einsum("...yb,xb->...yx", rows, plane.to_columns)
 
     nodes = jax.vmap(at_nodes)(scene.geometry, body_to_laboratory(scene))
     if not jnp.iscomplexobj(nodes):
         return interpolate(nodes)
-    return jax.lax.complex(interpolate(nodes.real), interpolate(nodes.imag))
+    # At once: XLA merges products with the same matrix, which is many times slower.
+    return jax.lax.complex(*interpolate(jnp.stack([nodes.real, nodes.imag])))
 
 
 def ellipsoid_amplitudes(scene: Scene, plane: DetectorPlane, pulse: Pulse) -> jax.Array:
