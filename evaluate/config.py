@@ -50,6 +50,9 @@ class EvaluateConfig:
     overlapping: int = 0
     """Patterns of each geometry to score besides whose multi-hits overlap along the beam (a pair so placed may look
     like one particle): reported on their own."""
+    unwanted: int = 0
+    """Patterns of each kind of other material to score besides (droplets, wet particles, debris, clumps, empty shots),
+    and of single hits, of the first geometry: all, and those of the test particles' size."""
     masked: tuple[Literal["half", "quarter"], ...] = ()
     """Parts of the detector to hide in further scores: the half, or the quarter, on one side of the beam."""
     curves: tuple[CurveName, ...] = ()

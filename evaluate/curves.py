@@ -16,6 +16,7 @@ from ..train.classifier import Classifier
 from ..train.loop import Track, no_track, score_source
 from .config import EvaluateConfig
 from .metrics import recall_at_precision, summarise
+from .unwanted import score_unwanted
 
 
 class Curve(NamedTuple):
@@ -98,16 +99,16 @@ CURVES = {
 }
 
 
-SWEEPS = ("overlapping", "masked", "curves")
+SWEEPS = ("overlapping", "unwanted", "masked", "curves")
 """Names of what `score_sweeps` returns."""
 
 
 def score_sweeps(classifier: Classifier, config: EvaluateConfig, track: Track = no_track) -> dict[str, Any]:
     """What `EvaluateConfig` asks for besides the plain scores, ready for JSON.
 
-    `overlapping`: a summary per geometry; `masked`: for each part that is hidden, a summary per geometry, with
-    `recall_at_precision_0.995`; `curves`: for each quantity, its bins per geometry, see `score_curve`. Raises
-    InputError for an unknown geometry.
+    `overlapping`: a summary per geometry; `unwanted`: see `score_unwanted`; `masked`: for each part that is hidden, a
+    summary per geometry, with `recall_at_precision_0.995`; `curves`: for each quantity, its bins per geometry, see
+    `score_curve`. Raises InputError for an unknown geometry.
     """
     result: dict[str, Any] = {}
     tests = {name: replace(config.test, geometry=(name,)) for name in config.geometry}
@@ -116,6 +117,8 @@ def score_sweeps(classifier: Classifier, config: EvaluateConfig, track: Track = 
             name: _summary(classifier, _overlapping(test), config.overlapping, config.test_seed, track, "overlapping")
             for name, test in tests.items()
         }
+    if config.unwanted:
+        result["unwanted"] = score_unwanted(classifier, config, track)
     for part in config.masked:
         result.setdefault("masked", {})[part] = {
             name: _summary(classifier, test, config.curve_count, config.test_seed, track, f"{part} hidden", part)

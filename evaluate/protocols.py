@@ -27,6 +27,7 @@ def test_set(protocol: ProtocolName) -> EvaluateConfig:
         count=20_100,
         test=protocol_particles(),
         overlapping=4000,
+        unwanted=1000,
         masked=("half", "quarter"),
         curves=("photons", "size", "separation", "brightness", "background"),
         protocol=protocol,

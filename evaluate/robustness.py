@@ -56,7 +56,7 @@ def score_experiment(
     Frames that cannot be judged get -inf: they count as discarded, and as `n_invalid` in the summaries.
     """
     scored = _score(classifier, source, np.arange(len(source)), track)
-    selection = select(classifier, source, expected, track)
+    selection = select(classifier, source, np.arange(len(source)), expected, track)
     summaries = {"all frames": scored.summary}
     bright = selection.photons >= expected.minimum_photons
     if not bright.any():

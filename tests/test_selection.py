@@ -46,7 +46,7 @@ def file(small_simulation, tmp_path_factory):
 def test_each_frame_gets_the_first_reason_that_applies(classifier, file):
     path, diameter = file
     expected = ExpectedConfig(minimum_photons=5e4, diameter_nm=50.0, diameter_tolerance=0.25)
-    found = select(classifier, FileSource(path), expected)
+    found = select(classifier, FileSource(path), np.arange(COUNT), expected)
     verdict = np.array(VERDICTS)[found.verdict]
     assert verdict[3] == "invalid" and (verdict == "invalid").sum() == 1
     faint = found.photons < 5e4
@@ -61,7 +61,7 @@ def test_each_frame_gets_the_first_reason_that_applies(classifier, file):
 
 
 def test_without_expectations_the_score_alone_decides(classifier, file):
-    found = select(classifier, FileSource(file[0]), ExpectedConfig())
+    found = select(classifier, FileSource(file[0]), np.arange(COUNT), ExpectedConfig())
     assert np.isnan(found.diameter_nm).all()
     np.testing.assert_array_equal(found.verdict == 0, found.score >= classifier.threshold)
 
@@ -70,7 +70,7 @@ def test_sizes_need_the_instrument_of_the_classifier(classifier, file, tmp_path)
     with h5py.File(file[0]) as h5, h5py.File(tmp_path / "wide.h5", "w") as wide:
         wide["counts"] = np.pad(np.nan_to_num(h5["counts"][:]), ((0, 0), (0, 0), (0, 8)))
     with pytest.raises(InputError, match="leave out the diameter"):
-        select(classifier, FileSource(tmp_path / "wide.h5"), ExpectedConfig(diameter_nm=80.0))
+        select(classifier, FileSource(tmp_path / "wide.h5"), np.arange(COUNT), ExpectedConfig(diameter_nm=80.0))
 
 
 def test_the_command_writes_a_line_a_frame_and_counts_the_verdicts(run, file, tmp_path, capsys):

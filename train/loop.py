@@ -63,7 +63,7 @@ class _Endless:
         return chosen
 
 
-def _masks(source: PatternSource, indices: np.ndarray) -> np.ndarray:
+def frame_masks(source: PatternSource, indices: np.ndarray) -> np.ndarray:
     """`bad_pixel` of these patterns, or (B, ny, nx) bool of a file in which every frame has a mask of its own."""
     return source.masks(indices) if isinstance(source, FileSource | _Endless) else source.bad_pixel
 
@@ -86,7 +86,7 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
     if checkpoint is None:
         checkpoint = empty_checkpoint(config)
         indices = np.arange(_MEASURED)
-        counts, bad = to_size(training.patterns(indices).counts, _masks(training, indices), config.network.size)
+        counts, bad = to_size(training.patterns(indices).counts, frame_masks(training, indices), config.network.size)
         measured = tuple(measure(counts, bad, view) for view in config.network.views)
         checkpoint = checkpoint._replace(standardisation=measured)
     elif (run / "history.json").is_file():
@@ -104,7 +104,7 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
         for step in track(range(first, config.steps), "training", config.batch_size):
             indices = np.arange(step * config.batch_size, (step + 1) * config.batch_size)
             patterns = training.patterns(indices)
-            counts, bad = to_size(patterns.counts, _masks(training, indices), config.network.size)
+            counts, bad = to_size(patterns.counts, frame_masks(training, indices), config.network.size)
             state, loss, accuracy = train_step(
                 state, counts, bad, patterns.label, standardisation, config=static, structure=structure
             )
@@ -157,7 +157,7 @@ def score_source(
         # Full blocks only: one shape, one compilation.
         kept = slice(len(chosen))
         patterns = jax.tree.map(lambda a, kept=kept: np.asarray(a)[kept], source.patterns(np.resize(chosen, block)))
-        bad_pixel = _masks(source, chosen)
+        bad_pixel = frame_masks(source, chosen)
         photons = frame_flags(patterns.counts, bad_pixel).photons
         score = classifier.score(patterns.counts, bad_pixel)
         blocks.append(Scores(patterns.label, score, photons, patterns.truth))

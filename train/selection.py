@@ -5,10 +5,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ..geometries.errors import InputError
-from ..simulate.files import FileSource
 from ..simulate.progress import Track, no_track
+from ..simulate.source import PatternSource
 from .classifier import Classifier
 from .config import ExpectedConfig
+from .loop import frame_masks
 from .size import SizeEstimator
 
 VERDICTS = ("kept", "invalid", "too faint", "wrong size", "not a single hit")
@@ -27,8 +28,15 @@ class Selection(NamedTuple):
     verdict: np.ndarray
 
 
-def select(classifier: Classifier, source: FileSource, expected: ExpectedConfig, track: Track = no_track) -> Selection:
-    """Judge every frame of a file. Frames fainter or of another size than expected are discarded whatever their score.
+def select(
+    classifier: Classifier,
+    source: PatternSource,
+    indices: np.ndarray,
+    expected: ExpectedConfig,
+    track: Track = no_track,
+) -> Selection:
+    """Judge the frames of these indices, (N,) int. Those fainter or of another size than expected are discarded
+    whatever their score.
 
     Sizes are measured with the instrument that the classifier was trained on: raises InputError where its frames
     have another shape than the file's.
@@ -44,9 +52,9 @@ def select(classifier: Classifier, source: FileSource, expected: ExpectedConfig,
             )
         estimator = SizeEstimator(instrument)
     parts = []
-    for block in track(range(-(-len(source) // _BLOCK)), "classifying", _BLOCK):
-        indices = np.arange(block * _BLOCK, min((block + 1) * _BLOCK, len(source)))
-        counts, bad_pixel = np.asarray(source.patterns(indices).counts), source.masks(indices)
+    for block in track(range(-(-len(indices) // _BLOCK)), f"classifying {source.name}", _BLOCK):
+        chosen = indices[block * _BLOCK : (block + 1) * _BLOCK]
+        counts, bad_pixel = np.asarray(source.patterns(chosen).counts), frame_masks(source, chosen)
         score = classifier.score(counts, bad_pixel)
         judged = np.isfinite(score)
         counts = np.where(bad_pixel | ~judged[:, None, None], 0, counts)

@@ -21,7 +21,7 @@ def run_classification(command: Classify) -> None:
         raise InputError(f"{command.out}: the name must end in .csv")
     classifier = Classifier.load(command.run_directory)
     source = FileSource(command.file, command.read)
-    selection = select(classifier, source, command.expected, track)
+    selection = select(classifier, source, np.arange(len(source)), command.expected, track)
     text = _table(selection)
     if command.out is None:
         sys.stdout.write(text)

@@ -30,7 +30,7 @@ def write_report(
 
     `metrics`: `robustness` {geometry: summary}, and where there is one `threshold` (log-odds), `validation`
     (a summary), `experiment` {selection of frames: summary}, `overlapping` {geometry: summary},
-    `masked` {part: {geometry: summary}}, `poster` {geometry: the published
+    `unwanted` {which frames: {kind: summary}}, `masked` {part: {geometry: summary}}, `poster` {geometry: the published
     false-negative rate at zero false positives, a fraction} and `training` {`steps`, `patterns`, `seconds`,
     `patterns_per_second`}; a summary is what `evaluate.metrics.summarise` returns. `config` is shown as JSON.
     `figures`: (heading, caption, PNG file). `summary`: sentences for the top. `command` repeats the run.
@@ -130,6 +130,7 @@ def _sections(metrics: dict[str, Any]) -> list[tuple[str, dict[str, dict[str, An
     groups = {
         "Simulated, by geometry": metrics["robustness"],
         "Multi-hits that overlap along the beam": metrics.get("overlapping") or {},
+        **{f"Other material, {which}": found for which, found in (metrics.get("unwanted") or {}).items()},
         **{f"With one {part} of the detector hidden": found for part, found in (metrics.get("masked") or {}).items()},
         "Validation": validation,
         "Experiment": metrics.get("experiment") or {},
