@@ -93,16 +93,23 @@ class Variant(NamedTuple):
 def simulate(setup: Setup, key, indices: np.ndarray, variant: Variant) -> tuple[jax.Array, Truth]:
     """Counts and truth of the patterns of these indices, (B,) int >= 0, in their order."""
     # To a power of two, so that batches of other lengths meet a compiled program.
-    batch, size = len(indices), _chunk_size()
+    batch, size = len(indices), _chunk_size(setup, variant.slots)
     padded = np.zeros(max(size, 1 << (batch - 1).bit_length()), np.uint32)
     padded[:batch] = indices
     results = compiled(setup, key, padded, batch, size, variant)
     return results if batch == len(padded) else jax.tree.map(lambda a: a[:batch], results)
 
 
-def _chunk_size() -> int:
-    """Patterns computed at once: accelerators want large pieces, caches small ones."""
-    return 4 if jax.default_backend() == "cpu" else 1024
+def _chunk_size(setup: Setup, slots: int) -> int:
+    """Patterns computed at once, a power of two: accelerators want large pieces, caches small ones, and neither more
+    than memory holds."""
+    largest, most_values = (4, 2**24) if jax.default_backend() == "cpu" else (1024, 2**29)
+    values = setup.plane.solid_angle.size
+    if isinstance(setup.amplitudes, Polyhedron):
+        nodes, edges = setup.plane.node_scattering[..., 0].size, setup.amplitudes.edge_left.shape[1]
+        values = max(values, nodes * edges)
+    fitting = max(most_values // (slots * values), 1)
+    return min(largest, 1 << fitting.bit_length() - 1)
 
 
 @partial(jax.jit, static_argnums=(4, 5))

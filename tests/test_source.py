@@ -166,6 +166,15 @@ def test_changing_a_number_does_not_compile_anew(noisy):
     assert ((photons > 1999) & (photons < 3001)).all() and np.mean(other.label) > 0.8
 
 
+def test_exact_sums_of_many_edges_fit_in_memory():
+    config = replace(CONFIG, geometry=("sphere:subdivisions=3",), amplitude="exact", good_fraction=0, particles=(5, 5))
+    source = SimulatedSource(config)
+    setup, key, indices, variant = source._setup, source._key, np.zeros(8, np.uint32), source._variant
+    size = program._chunk_size(setup, variant.slots)
+    memory = program.compiled.lower(setup, key, indices, 8, size, variant).compile().memory_analysis()
+    assert memory.temp_size_in_bytes < 300e6  # four patterns at once: 700 MB
+
+
 def test_jax_does_not_miscompile_small_matrix_products():
     """jax-ml/jax#39103: under jit and vmap, wrong by up to 3x for some detector sizes in JAX 0.10.2 on the CPU."""
     rng = np.random.default_rng(0)
