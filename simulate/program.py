@@ -142,6 +142,7 @@ def compiled(setup: Setup, key, indices, count, size: int, variant: Variant):
         program = jnp.asarray(program_of)[number, scene.present.sum()]
         return program, (kinds[number], keys, scene, _pulse(setup, variant.effects, keys[1]))
 
+    @jax.jit  # to be traced once
     def measure(program, drawn):
         kind, keys, scene, pulse = drawn
         branches = [jax.vmap(partial(photons_per_sr, setup, slots)) for slots in programs]
@@ -179,7 +180,7 @@ def _grouped(work, group, groups: int, arguments, size: int):
         place = jnp.where(within < count[this], position, batch)
         return jax.tree.map(lambda all, new: all.at[place].set(new, mode="drop"), results, chunk)
 
-    one = jax.eval_shape(work, 0, jax.tree.map(lambda a: a[:1], arguments))
+    one = jax.eval_shape(work, group[0], jax.tree.map(lambda a: a[:size], arguments))
     results = jax.tree.map(lambda a: jnp.zeros((batch, *a.shape[1:]), a.dtype), one)
     return jax.lax.fori_loop(0, last_chunk[-1], run, results)
 
