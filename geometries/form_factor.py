@@ -105,8 +105,11 @@ def polyhedron(vertices, edges, left, right) -> Polyhedron:
 def from_mesh(mesh: Mesh) -> Polyhedron:
     """The polyhedron of a mesh, coplanar triangles merged, in the default float type."""
     faces = mesh.merged_faces()
-    # One compilation takes a third of the time of one for every operation.
-    build = jax.jit(lambda vertices: polyhedron(vertices, faces.edges, faces.left, faces.right))
+    # One compilation takes a third of the time of one for every operation; as it runs once, optimising is in vain.
+    build = jax.jit(
+        lambda vertices: polyhedron(vertices, faces.edges, faces.left, faces.right),
+        compiler_options={"xla_backend_optimization_level": 0},
+    )
     return build(jnp.asarray(mesh.vertices, float))
 
 

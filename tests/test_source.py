@@ -145,6 +145,17 @@ def test_exact_sums_and_the_table_give_the_same_patterns(expectation):
         assert relative_l2(tabulated, frame) < 0.005
 
 
+def test_the_table_reaches_as_far_as_stretched_debris():
+    bad = BadConfig(multi_hit=0, debris=1, debris_diameter_nm=(119.0, 120.0), debris_stretch=0.4)
+    config = SimulationConfig(instrument=INSTRUMENT, good_fraction=0, bad=bad, noise=False)
+    frames, exact = (
+        np.asarray(SimulatedSource(replace(config, amplitude=path)).patterns(np.arange(8)).counts)
+        for path in ("table", "exact")
+    )
+    corner = frames[:, :8, :8], exact[:, :8, :8]
+    assert relative_l2(*(np.sqrt(part) for part in corner)) < 0.02
+
+
 def test_changing_a_number_does_not_compile_anew(noisy):
     noisy.patterns(np.arange(BATCH))
     before = program.compiled._cache_size()

@@ -81,6 +81,7 @@ def _patterns(command: Bench) -> list[dict[str, Any]]:
             seconds = _seconds(partial(source.patterns, range(command.batch)), command.repeats)
             target = TARGETS[pixels].get(name)
             row = {"case": name, "pixels": pixels, "patterns_per_second": command.batch / seconds, "target": target}
+            row["amplitudes"] = source.amplitude
             row |= {"table_s": prepared - start, "first_batch_s": first - prepared}
             if config.good_fraction == 1 and not config.noise:
                 row |= _work(source, command.batch / seconds)
