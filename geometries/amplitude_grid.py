@@ -54,12 +54,12 @@ class AmplitudeGrid(NamedTuple):
     """Coefficients of F(q) about the centroids of G bodies, on one cubic grid around q = 0.
 
     coefficients: (G, n, n, n, 2) float32, real and imaginary parts, or (G, n, n, n, 1) where every body has a centre of
-    symmetry and F is real; step: (), grid spacing in inverse length; centroid: (G, 3).
+    symmetry and F is real; step: (), grid spacing in inverse length; centroid: (G, 3), None where all are the origin.
     """
 
     coefficients: jax.Array
     step: jax.Array
-    centroid: jax.Array
+    centroid: jax.Array | None
 
 
 def amplitude_grid(bodies: list[Polyhedron], q_max: float) -> AmplitudeGrid:
@@ -73,11 +73,9 @@ def amplitude_grid(bodies: list[Polyhedron], q_max: float) -> AmplitudeGrid:
     parts = tables.view(np.float32).reshape(*tables.shape, 2)
     if all(np.abs(t.imag).max() < 1e-5 * np.abs(t.real).max() for t in tables):
         parts = parts[..., :1]
-    return AmplitudeGrid(
-        jnp.asarray(parts),
-        jnp.float32(step),
-        jnp.stack([body.centroid for body in bodies]),
-    )
+    centroid = jnp.stack([body.centroid for body in bodies])
+    centred = jnp.abs(centroid).max() < 1e-6 * max(_reach(body) for body in bodies)
+    return AmplitudeGrid(jnp.asarray(parts), jnp.float32(step), None if centred else centroid)
 
 
 def grid_bytes(bodies: list[Polyhedron], q_max: float) -> int:
@@ -110,8 +108,11 @@ def look_up(grid: AmplitudeGrid, geometry, q: jax.Array) -> jax.Array:
 
     if parts == 1:
         return interpolate(0)
+    value = jax.lax.complex(interpolate(0), interpolate(1))
+    if grid.centroid is None:
+        return value
     cosine, sine = cos_sin(q @ grid.centroid[geometry])
-    return jax.lax.complex(interpolate(0), interpolate(1)) * jax.lax.complex(cosine, -sine)
+    return value * jax.lax.complex(cosine, -sine)
 
 
 def _extent(bodies, q_max):

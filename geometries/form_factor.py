@@ -5,6 +5,7 @@ sums over the edges (Wuttke 2021, J. Appl. Cryst. 54, 580, eqs. 7-15). The edge 
 singularities at q = 0 and where q is normal to a face; there the Taylor series about the centroid takes over.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -13,6 +14,9 @@ import numpy as np
 
 from .elementary import ball_transform, cos_sin
 from .mesh import Mesh
+
+_MOST_TERMS = 2**22
+"""q times edges that are computed at once: 70 MB, and 0.5 GB for a gradient."""
 
 
 class Polyhedron(NamedTuple):
@@ -101,8 +105,11 @@ def polyhedron(vertices, edges, left, right) -> Polyhedron:
 def from_mesh(mesh: Mesh) -> Polyhedron:
     """The polyhedron of a mesh, coplanar triangles merged, in the default float type."""
     faces = mesh.merged_faces()
-    # One compilation takes a third of the time of one for every operation.
-    build = jax.jit(lambda vertices: polyhedron(vertices, faces.edges, faces.left, faces.right))
+    # One compilation takes a third of the time of one for every operation; as it runs once, optimising is in vain.
+    build = jax.jit(
+        lambda vertices: polyhedron(vertices, faces.edges, faces.left, faces.right),
+        compiler_options={"xla_backend_optimization_level": 0},
+    )
     return build(jnp.asarray(mesh.vertices, float))
 
 
@@ -120,14 +127,27 @@ def stack(bodies: list[Polyhedron]) -> Polyhedron:
 def form_factor(body: Polyhedron, q: jax.Array) -> jax.Array:
     """F(q), complex, shape q.shape[:-1], in the cube of the body's length unit; F(0) is the volume.
 
-    q: (..., 3) in inverse length. Accurate relative to F(0): about 1e-5 in float32, 1e-9 in float64 (tests).
+    q: (..., 3) in inverse length. Accurate relative to F(0): about 1e-5 in float32, 1e-9 in float64 (tests). Memory is
+    bounded, that of gradients too: many q at a body of many edges are taken in turns.
     """
+    shape, q = q.shape[:-1], q.reshape(-1, 3)
+    count = len(q)
+    blocks = -(-count * len(body.edge_left) // _MOST_TERMS)
+    if blocks <= 1:
+        return _edge_sums(body, q).reshape(shape)
+    q = jnp.pad(q, ((0, -count % blocks), (0, 0))).reshape(blocks, -1, 3)
+    # Checkpoint: a gradient computes each block anew, so that none keeps its terms for it.
+    values = jax.lax.map(jax.checkpoint(partial(_edge_sums, body)), q)
+    return values.reshape(-1)[:count].reshape(shape)
+
+
+def _edge_sums(body: Polyhedron, q: jax.Array) -> jax.Array:
+    """The same for q (N, 3), all at once."""
     double = q.dtype == jnp.float64
     # Below these the edge sums lose digits to cancellation, above them the series lack terms.
     body_series_below, face_series_below = (1e-2, 1e-3) if double else (0.2, 0.15)
 
-    shape = q.shape[:-1]
-    qx, qy, qz = (q[..., i].reshape(-1) for i in range(3))  # long axis last: vectorises
+    qx, qy, qz = q.T  # long axis last: vectorises
 
     def dot(v):
         return v[:, :1] * qx + v[:, 1:2] * qy + v[:, 2:] * qz
@@ -168,14 +188,13 @@ def form_factor(body: Polyhedron, q: jax.Array) -> jax.Array:
     cosine, sine = cos_sin(phase)
     real, imag = real + (face_value * sine).sum(0), imag + (face_value * cosine).sum(0)
 
-    q_flat = jnp.stack([qx, qy, qz], -1)
-    small_real = body.volume - 0.5 * jnp.einsum("ni,ij,nj->n", q_flat, body.moment2, q_flat)
-    small_imag = jnp.einsum("ni,nj,nk,ijk->n", q_flat, q_flat, q_flat, body.moment3) / 6
+    small_real = body.volume - 0.5 * jnp.einsum("ni,ij,nj->n", q, body.moment2, q)
+    small_imag = jnp.einsum("ni,nj,nk,ijk->n", q, q, q, body.moment3) / 6
     real = jnp.where(body_series, small_real, real / safe_q2)
     imag = jnp.where(body_series, small_imag, imag / safe_q2)
     shift = body.centroid[0] * qx + body.centroid[1] * qy + body.centroid[2] * qz
     cosine, sine = cos_sin(shift)
-    return (jax.lax.complex(real, imag) * jax.lax.complex(cosine, -sine)).reshape(shape)
+    return jax.lax.complex(real, imag) * jax.lax.complex(cosine, -sine)
 
 
 def ellipsoid_form_factor(semi_axes: jax.Array, q: jax.Array) -> jax.Array:

@@ -44,7 +44,7 @@ class BadConfig:
     wet_particle: float = 0.0
     """Share of single particles inside a droplet."""
     debris: float = 0.0
-    """Share of irregular pieces: random convex polyhedra."""
+    """Share of irregular pieces: random convex polyhedra, each stretched in its own way."""
     aggregate: float = 0.0
     """Share of clumps of touching spheres."""
     empty: float = 0.0
@@ -59,6 +59,8 @@ class BadConfig:
     """Diameter of the droplet around a wet particle, in circumscribed diameters of the particle (uniform)."""
     debris_diameter_nm: Range = (30.0, 120.0)
     """Smallest and largest piece of debris, volume-equivalent sphere diameter in nm (log-uniform)."""
+    debris_stretch: float = 0.15
+    """Random stretch of each piece: standard deviation of the log of its three axes (0: none; volume kept)."""
     debris_material: str = "protein"
     """Material of debris and clumps."""
     aggregate_spheres: tuple[int, int] = (2, 8)
@@ -115,7 +117,8 @@ class SimulationConfig:
     geometry: tuple[str, ...] = ("icosahedron",)
     """Geometries that particles are drawn from: names, `torus:radius_ratio=3`, or mesh files (STL, OBJ, PLY)."""
     diameter_nm: Range = (63.0, 77.0)
-    """Smallest and largest particle, volume-equivalent sphere diameter in nm (uniform)."""
+    """Smallest and largest particle, volume-equivalent sphere diameter in nm (uniform). The largest decides how large
+    the table is and how finely amplitudes are computed: another one may be compiled anew, another number never is."""
     stretch: float = 0.0
     """Random stretch of each particle: standard deviation of the log of its three axes (0: none; volume kept)."""
     material: str = "protein"
@@ -150,7 +153,8 @@ class SimulationConfig:
     noise: bool = True
     """Photons are counted and read out; without, the expected photons themselves."""
     amplitude: Literal["auto", "exact", "table"] = "auto"
-    """How form factors are computed: exact edge sums, a table (0.2 % in amplitude, faster), or by cost."""
+    """How form factors are computed: exact edge sums, a table (0.2 % in amplitude, faster), or (auto) a table where it
+    fits into 1 GB."""
 
     def check(self) -> "SimulationConfig":
         """Itself, or InputError with the first impossible value."""
@@ -176,6 +180,7 @@ class SimulationConfig:
             ("brightness_spread", self.brightness_spread, 2),
             ("good_fraction", self.good_fraction, 1),
             ("bad.droplet_stretch", bad.droplet_stretch, 1),
+            ("bad.debris_stretch", bad.debris_stretch, 1),
             ("background.slope", background.slope[1], 1),
             ("beam.offset", beam.offset, 1),
             ("beam.photon_energy_jitter", beam.photon_energy_jitter, 0.1),

@@ -34,16 +34,17 @@ def particle_amplitudes(scene: Scene, plane: DetectorPlane, pulse: Pulse, form_f
     Turning, stretching and scaling a body by the matrix M turns its transform into |det M| F(M^T q).
     """
     q = pulse.wavenumber * (plane.node_scattering - pulse.tilt)
+    matrix = body_to_laboratory(scene)
+    volume_nm3 = jnp.linalg.det(matrix * 1e9)[:, None, None, None]
 
     def at_nodes(geometry, matrix):
-        volume_nm3 = jnp.linalg.det(matrix * 1e9)
-        return volume_nm3 * form_factor(geometry, jnp.einsum("pyxi,ij->pyxj", q, matrix))
+        return form_factor(geometry, jnp.einsum("pyxi,ij->pyxj", q, matrix))
 
     def interpolate(nodes):
-        rows = jnp.einsum("ya,...ab->...yb", plane.to_rows, nodes)
+        rows = jnp.einsum("ya,...ab->...yb", plane.to_rows, nodes * volume_nm3)
         return jnp.einsum("...yb,xb->...yx", rows, plane.to_columns)
 
-    nodes = jax.vmap(at_nodes)(scene.geometry, body_to_laboratory(scene))
+    nodes = jax.vmap(at_nodes)(scene.geometry, matrix)
     if not jnp.iscomplexobj(nodes):
         return interpolate(nodes)
     # At once: XLA merges products with the same matrix, which is many times slower.

@@ -76,7 +76,8 @@ def sample_scene(
     geometry = jnp.int32(uniform[:, 0] * n_sample)
     n_debris = len(circumradius) - n_sample
     geometry = jnp.where(kind == DEBRIS, n_sample + jnp.int32(uniform[:, 0] * n_debris), geometry)
-    log_stretch = config.stretch * _bounded(normal[:, :3] - normal[:, :3].mean(-1, keepdims=True))
+    strength = jnp.where(kind == DEBRIS, bad.debris_stretch, config.stretch)
+    log_stretch = strength * _bounded(normal[:, :3] - normal[:, :3].mean(-1, keepdims=True))
     # A spheroid's polar axis is its z axis.
     spheroid = bad.droplet_stretch * jnp.clip(normal[:, :1], -3, 3) * jnp.array([-1.0, -1.0, 2.0]) / 3
     log_stretch = jnp.where(droplet_slot[:, None], spheroid, jnp.where(sphere, 0.0, log_stretch))

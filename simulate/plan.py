@@ -51,6 +51,8 @@ class Plan:
     shard: int
     """Patterns of a shard; the last one may have fewer."""
     provenance: Provenance
+    amplitude: str
+    """How form factors are computed: "table" or "exact"."""
 
     @property
     def shards(self) -> int:
@@ -115,7 +117,7 @@ def plan_set(
     if shard is None:
         shard = min(max(_SHARD_PIXELS // int(np.prod(source.shape)), 1), _MOST_PATTERNS_A_SHARD)
     provenance = Provenance(text, source.instrument, source.bad_pixel, _geometries(simulation))
-    return Plan(out.absolute(), format or possible[0], simulation, seed, count, shard, provenance)
+    return Plan(out.absolute(), format or possible[0], simulation, seed, count, shard, provenance, source.amplitude)
 
 
 def packed(plan: Plan) -> str:

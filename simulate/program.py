@@ -93,16 +93,23 @@ class Variant(NamedTuple):
 def simulate(setup: Setup, key, indices: np.ndarray, variant: Variant) -> tuple[jax.Array, Truth]:
     """Counts and truth of the patterns of these indices, (B,) int >= 0, in their order."""
     # To a power of two, so that batches of other lengths meet a compiled program.
-    batch, size = len(indices), _chunk_size()
+    batch, size = len(indices), _chunk_size(setup, variant.slots)
     padded = np.zeros(max(size, 1 << (batch - 1).bit_length()), np.uint32)
     padded[:batch] = indices
     results = compiled(setup, key, padded, batch, size, variant)
     return results if batch == len(padded) else jax.tree.map(lambda a: a[:batch], results)
 
 
-def _chunk_size() -> int:
-    """Patterns computed at once: accelerators want large pieces, caches small ones."""
-    return 4 if jax.default_backend() == "cpu" else 1024
+def _chunk_size(setup: Setup, slots: int) -> int:
+    """Patterns computed at once, a power of two: accelerators want large pieces, caches small ones, and neither more
+    than memory holds."""
+    largest, most_values = (4, 2**24) if jax.default_backend() == "cpu" else (1024, 2**29)
+    values = setup.plane.solid_angle.size
+    if isinstance(setup.amplitudes, Polyhedron):
+        nodes, edges = setup.plane.node_scattering[..., 0].size, setup.amplitudes.edge_left.shape[1]
+        values = max(values, nodes * edges)
+    fitting = max(most_values // (slots * values), 1)
+    return min(largest, 1 << fitting.bit_length() - 1)
 
 
 @partial(jax.jit, static_argnums=(4, 5))
@@ -135,6 +142,7 @@ def compiled(setup: Setup, key, indices, count, size: int, variant: Variant):
         program = jnp.asarray(program_of)[number, scene.present.sum()]
         return program, (kinds[number], keys, scene, _pulse(setup, variant.effects, keys[1]))
 
+    @jax.jit  # to be traced once
     def measure(program, drawn):
         kind, keys, scene, pulse = drawn
         branches = [jax.vmap(partial(photons_per_sr, setup, slots)) for slots in programs]
@@ -172,7 +180,7 @@ def _grouped(work, group, groups: int, arguments, size: int):
         place = jnp.where(within < count[this], position, batch)
         return jax.tree.map(lambda all, new: all.at[place].set(new, mode="drop"), results, chunk)
 
-    one = jax.eval_shape(work, 0, jax.tree.map(lambda a: a[:1], arguments))
+    one = jax.eval_shape(work, group[0], jax.tree.map(lambda a: a[:size], arguments))
     results = jax.tree.map(lambda a: jnp.zeros((batch, *a.shape[1:]), a.dtype), one)
     return jax.lax.fori_loop(0, last_chunk[-1], run, results)
 

@@ -13,7 +13,7 @@ def test_the_stated_error_is_that_of_the_table():
 
 def test_the_same_numbers_are_printed_and_written(tmp_path, monkeypatch, capsys):
     rows = [{"case": "icosahedron", "pixels": 256, "patterns_per_second": 1234.5}]
-    for name in ("_patterns", "_poisson", "_growth"):
+    for name in ("_patterns", "_poisson", "_growth", "_memory"):
         monkeypatch.setattr(bench, name, lambda command: rows)
     assert main(["bench", "simulate", "--out", str(tmp_path / "bench.json")]) == 0
     assert "1,234" in capsys.readouterr().out

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import trimesh
 from bodies import l_prism, lens, needle_box, plate, tetrahedron
+from onehit.geometries import form_factor as form_factor_module
 from onehit.geometries.form_factor import ellipsoid_form_factor, form_factor, from_mesh, polyhedron, stack
 from onehit.geometries.mesh import Mesh
 from onehit.geometries.shapes import cube, soccer_ball, sphere, spheroid, torus
@@ -229,6 +230,44 @@ def test_gradients_are_finite_and_right():
     with jax.enable_x64():
         fine = jax.jit(jax.jacrev(transform))(jnp.zeros(19))
     np.testing.assert_allclose(fine, expected, atol=1e-6)
+
+
+# ---- many q at many edges
+
+
+def test_blocks_of_q_change_neither_values_nor_gradients(monkeypatch):
+    mesh = tetrahedron()
+    flat = mesh.merged_faces()
+    q = np.random.default_rng(0).permutation(hard_q(mesh))[:101]  # no multiple of the blocks
+
+    def brightness(vertices, q):
+        value = form_factor(polyhedron(vertices, flat.edges, flat.left, flat.right), q)
+        return jnp.sum(value.real**2 + value.imag**2), value
+
+    def computed():
+        with jax.enable_x64():
+            slopes = jax.jit(jax.value_and_grad(brightness, (0, 1), has_aux=True))
+            return slopes(jnp.asarray(mesh.vertices), jnp.asarray(q))
+
+    (_, value), gradients = computed()
+    monkeypatch.setattr(form_factor_module, "_MOST_TERMS", 200)
+    (_, in_blocks), gradients_in_blocks = computed()
+    np.testing.assert_allclose(in_blocks, value, atol=1e-10 * mesh.volume)
+    for got, expected in zip(gradients_in_blocks, gradients, strict=True):
+        assert np.isfinite(got).all()
+        np.testing.assert_allclose(got, expected, atol=1e-6)
+
+
+def test_memory_is_bounded_that_of_gradients_too():
+    body = from_mesh(torus(3.5, 32))
+    q = jax.ShapeDtypeStruct((512, 512, 3), jnp.float32)
+
+    def brightness(q):
+        return jnp.sum(jnp.abs(form_factor(body, q)) ** 2)
+
+    for function, megabytes in ((lambda q: form_factor(body, q), 100), (jax.grad(brightness), 700)):
+        memory = jax.jit(function).lower(q).compile().memory_analysis()
+        assert memory.temp_size_in_bytes < megabytes * 1e6  # all at once: 5 and 30 GB
 
 
 # ---- moments

@@ -224,6 +224,16 @@ def test_debris_is_one_piece_of_its_own_geometry_and_an_empty_shot_is_empty():
     assert not scenes(WIDE, EMPTY).present.any()
 
 
+def test_every_piece_of_debris_has_a_shape_of_its_own():
+    for config in (BASE, replace(WIDE, stretch=0.5)):  # whatever the particles' stretch
+        stretch = scenes(config, DEBRIS).stretch[:, 0]
+        assert len(np.unique(stretch.round(4), axis=0)) > 0.99 * N
+        np.testing.assert_allclose(stretch.prod(-1), 1, rtol=1e-5)
+        # Three independent deviates less their mean.
+        assert np.log(stretch).std() == pytest.approx(BadConfig().debris_stretch * np.sqrt(2 / 3), rel=0.05)
+        assert np.abs(np.log(stretch)).max() <= LARGEST_STRETCH * BadConfig().debris_stretch * (1 + 1e-5)
+
+
 @pytest.mark.parametrize("kind", ["axis", "preferred", "given"])
 def test_particles_turn_as_the_configuration_says(kind):
     axis, body_axis = np.array([0.6, 0.0, 0.8]), np.array([0.0, 1.0, 0.0])

@@ -142,11 +142,17 @@ def test_a_dry_run_says_size_and_time_and_writes_nothing(name, here, capsys):
     simulate(name, "--count", "1000000", "--shard", "8", "--dry-run")
     said = capsys.readouterr().out
     assert re.search(
-        r"1,000,000 patterns of 32 x 32 pixels of icosahedron in 125000 shards, about [\d.]+ [MG]B "
-        r"\([\d.]+ GB are free\) and [\d.]+ (seconds|minutes|hours)",
+        r"1,000,000 patterns of 32 x 32 pixels of icosahedron in 125000 shards, amplitudes from a table, "
+        r"about [\d.]+ [MG]B \([\d.]+ GB are free\) and [\d.]+ (seconds|minutes|hours)",
         said,
     ), said
     assert contents(here) == {}
+
+
+def test_it_says_how_amplitudes_are_computed(here, capsys):
+    for options, said in (((), "amplitudes from a table"), (("--amplitude", "exact"), "exact amplitudes")):
+        simulate("a.h5", *SHORT, "--dry-run", *options)
+        assert said in capsys.readouterr().out
 
 
 def test_the_size_of_a_dry_run_is_about_that_of_the_set(here, capsys):
@@ -223,7 +229,10 @@ def test_progress_is_a_plain_line_with_rate_and_megabytes(here, capsys):
     simulate("a.h5", *LONG)
     captured = capsys.readouterr()
     assert re.search(r"^writing: 3/3, [\d,]+ patterns/s, \d+\.\d MB$", captured.err, re.MULTILINE)
-    assert captured.out == "a.h5: 20 patterns of 32 x 32 pixels of icosahedron in 3 shards, 0.1 MB\n"
+    assert (
+        captured.out
+        == "a.h5: 20 patterns of 32 x 32 pixels of icosahedron in 3 shards, amplitudes from a table, 0.1 MB\n"
+    )
 
 
 def test_ctrl_c_ends_with_exit_code_130_and_the_set_goes_on(here):

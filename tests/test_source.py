@@ -145,6 +145,17 @@ def test_exact_sums_and_the_table_give_the_same_patterns(expectation):
         assert relative_l2(tabulated, frame) < 0.005
 
 
+def test_the_table_reaches_as_far_as_stretched_debris():
+    bad = BadConfig(multi_hit=0, debris=1, debris_diameter_nm=(119.0, 120.0), debris_stretch=0.4)
+    config = SimulationConfig(instrument=INSTRUMENT, good_fraction=0, bad=bad, noise=False)
+    frames, exact = (
+        np.asarray(SimulatedSource(replace(config, amplitude=path)).patterns(np.arange(8)).counts)
+        for path in ("table", "exact")
+    )
+    corner = frames[:, :8, :8], exact[:, :8, :8]
+    assert relative_l2(*(np.sqrt(part) for part in corner)) < 0.003
+
+
 def test_changing_a_number_does_not_compile_anew(noisy):
     noisy.patterns(np.arange(BATCH))
     before = program.compiled._cache_size()
@@ -164,6 +175,15 @@ def test_changing_a_number_does_not_compile_anew(noisy):
     assert program.compiled._cache_size() == before
     photons = np.asarray(other.truth.photons)
     assert ((photons > 1999) & (photons < 3001)).all() and np.mean(other.label) > 0.8
+
+
+def test_exact_sums_of_many_edges_fit_in_memory():
+    config = replace(CONFIG, geometry=("sphere:subdivisions=3",), amplitude="exact", good_fraction=0, particles=(5, 5))
+    source = SimulatedSource(config)
+    setup, key, indices, variant = source._setup, source._key, np.zeros(8, np.uint32), source._variant
+    size = program._chunk_size(setup, variant.slots)
+    memory = program.compiled.lower(setup, key, indices, 8, size, variant).compile().memory_analysis()
+    assert memory.temp_size_in_bytes < 300e6  # four patterns at once: 700 MB
 
 
 def test_jax_does_not_miscompile_small_matrix_products():

@@ -2,10 +2,12 @@
 
 import json
 import platform
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from resource import RUSAGE_SELF, getrusage
 from statistics import median
 from typing import Any
 
@@ -18,12 +20,13 @@ from rich.table import Table
 from ..geometries.errors import InputError
 from ..geometries.form_factor import form_factor, from_mesh
 from ..geometries.shapes import geometry
-from ..simulate.config import SimulationConfig
+from ..simulate.config import BackgroundConfig, BadConfig, BeamConfig, SimulationConfig
 from ..simulate.config_io import versions
 from ..simulate.hit import scene_of
 from ..simulate.instrument import InstrumentConfig
 from ..simulate.orientation import rotation_matrix, uniform_rotation
 from ..simulate.poisson import poisson
+from ..simulate.readout_config import ReadoutConfig
 from ..simulate.reciprocal import q_map
 from ..simulate.source import SimulatedSource
 from .bench_diffusion import measure_diffusion_map
@@ -47,7 +50,7 @@ def run_bench(command: Bench) -> None:
     result: dict[str, Any] = {"device": device, "versions": versions()}
     console.print(f"{device}, jax {jax.__version__}; medians of {command.repeats} runs, batches of {command.batch}")
     parts: dict[str, dict[str, Callable[[Bench], list[dict[str, Any]]]]] = {
-        "simulate": {"patterns": _patterns, "poisson": _poisson, "growth": _growth},
+        "simulate": {"patterns": _patterns, "poisson": _poisson, "growth": _growth, "memory": _memory},
         "write": {"writing": measure_writing},
         "diffusion-map": {"diffusion map": measure_diffusion_map},
     }
@@ -56,6 +59,23 @@ def run_bench(command: Bench) -> None:
         console.print(_table(name, result[name]))
     if command.out is not None:
         command.out.write_text(json.dumps(result, indent=2) + "\n")
+
+
+EVERYTHING = SimulationConfig(
+    bad=BadConfig(multi_hit=1, droplet=1, wet_particle=1, debris=1, aggregate=1, empty=1),
+    beam=BeamConfig(
+        pulse_photons=(1e11, 1e12),
+        photon_energy_jitter=0.01,
+        pointing_jitter_px=1.0,
+        coherence_length_m=1e-6,
+        bandwidth=0.01,
+    ),
+    background=BackgroundConfig(uniform=(0.1, 0.2), slope=(0.1, 0.2), halo=(1.0, 2.0), streak=(1.0, 2.0)),
+    fluctuation_strength=(0.1, 0.3),
+    envelope_strength=(0.1, 0.3),
+    readout=ReadoutConfig(quantum_efficiency=0.9, read_noise_photons=0.2, pixel_gain_spread=0.1),
+)
+"""Every kind of pattern and every effect: what takes longest to compile."""
 
 
 def _config(geometry: str, pixels: int, **changes) -> SimulationConfig:
@@ -72,6 +92,7 @@ def _patterns(command: Bench) -> list[dict[str, Any]]:
         cases["icosahedron pair"] = replace(cases["icosahedron"], **pair)
         cases["icosahedron, counted"] = replace(cases["icosahedron"], noise=True)
         cases["half multi-hits, counted"] = replace(cases["icosahedron"], noise=True, good_fraction=0.5)
+        cases["everything, counted"] = replace(EVERYTHING, instrument=cases["icosahedron"].instrument)
         for name, config in cases.items():
             start = time.perf_counter()
             source = SimulatedSource(config)
@@ -81,6 +102,7 @@ def _patterns(command: Bench) -> list[dict[str, Any]]:
             seconds = _seconds(partial(source.patterns, range(command.batch)), command.repeats)
             target = TARGETS[pixels].get(name)
             row = {"case": name, "pixels": pixels, "patterns_per_second": command.batch / seconds, "target": target}
+            row["amplitudes"] = source.amplitude
             row |= {"table_s": prepared - start, "first_batch_s": first - prepared}
             if config.good_fraction == 1 and not config.noise:
                 row |= _work(source, command.batch / seconds)
@@ -159,6 +181,19 @@ def _growth(command: Bench) -> list[dict[str, Any]]:
     tori = {n: replace(plain, geometry=(f"torus:resolution={n}",), amplitude="exact") for n in (8, 16, 32)}
     add("edges, exact", {len(from_mesh(geometry(c.geometry[0])).edge_left): c for c in tori.values()})
     return [{k: v for k, v in row.items() if k != "base"} for row in rows]
+
+
+def _memory(command: Bench) -> list[dict[str, Any]]:
+    """The largest memory that this process has held after some batches, streamed, and after all patterns asked for."""
+    source = SimulatedSource(_config("icosahedron", 128))
+    rows = []
+    for patterns in (16 * command.batch, command.stream):
+        done = rows[-1]["patterns"] if rows else 0
+        for first in range(done, patterns, command.batch):
+            jax.block_until_ready(source.patterns(range(first, first + command.batch)))
+        peak = getrusage(RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        rows.append({"patterns": patterns, "peak_mb": peak / 1e6})
+    return rows
 
 
 def _seconds(work: Callable[[], Any], repeats: int) -> float:

@@ -191,15 +191,17 @@ class Bench:
     """Measure how fast and how right the simulation, or a diffusion map, is on this machine."""
 
     what: Positional[Literal["simulate", "write", "diffusion-map"]]
-    """What to measure: simulate, for patterns, photon counting, and growth with pixels, particles and edges; write, for
-    how much of that speed is left when the patterns go to files; diffusion-map, for one beside scikit-learn's and, if
-    installed, pydiffmap's, and its growth with the number of snapshots."""
+    """What to measure: simulate, for patterns, photon counting, growth with pixels, particles and edges, and memory;
+    write, for how much of that speed is left when the patterns go to files; diffusion-map, for one beside
+    scikit-learn's and, if installed, pydiffmap's, and its growth with the number of snapshots."""
     out: Path | None = None
     """JSON file to write the numbers to."""
     batch: int = 256
     """Patterns a batch."""
     repeats: int = 7
     """Batches of which the median is taken."""
+    stream: int = 100_000
+    """Patterns streamed to see whether memory grows with their number."""
     count: int = 7214
     """Snapshots of the largest diffusion map."""
     peers: bool = True

@@ -113,7 +113,9 @@ def _estimate(plan: Plan) -> str:
 def _contents(plan: Plan) -> str:
     rows, columns = plan.provenance.bad_pixel.shape
     shards = f" in {plan.shards} shards" if plan.shards > 1 else ""
-    return f"{plan.count:,} patterns of {rows} x {columns} pixels of {' + '.join(plan.simulation.geometry)}{shards}"
+    amplitudes = {"table": "amplitudes from a table", "exact": "exact amplitudes"}[plan.amplitude]
+    geometries = " + ".join(plan.simulation.geometry)
+    return f"{plan.count:,} patterns of {rows} x {columns} pixels of {geometries}{shards}, {amplitudes}"
 
 
 def _size(plan: Plan) -> int:
