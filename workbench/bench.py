@@ -30,6 +30,7 @@ from ..simulate.readout_config import ReadoutConfig
 from ..simulate.reciprocal import q_map
 from ..simulate.source import SimulatedSource
 from .bench_diffusion import measure_diffusion_map
+from .bench_network import measure_network
 from .bench_write import measure_writing
 from .commands import Bench
 
@@ -52,6 +53,7 @@ def run_bench(command: Bench) -> None:
     parts: dict[str, dict[str, Callable[[Bench], list[dict[str, Any]]]]] = {
         "simulate": {"patterns": _patterns, "poisson": _poisson, "growth": _growth, "memory": _memory},
         "write": {"writing": measure_writing},
+        "network": {"network": measure_network},
         "diffusion-map": {"diffusion map": measure_diffusion_map},
     }
     for name, measure in parts[command.what].items():

@@ -188,12 +188,13 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Bench:
-    """Measure how fast and how right the simulation, or a diffusion map, is on this machine."""
+    """Measure how fast and how right the simulation, the network, or a diffusion map is on this machine."""
 
-    what: Positional[Literal["simulate", "write", "diffusion-map"]]
+    what: Positional[Literal["simulate", "write", "network", "diffusion-map"]]
     """What to measure: simulate, for patterns, photon counting, growth with pixels, particles and edges, and memory;
-    write, for how much of that speed is left when the patterns go to files; diffusion-map, for one beside
-    scikit-learn's and, if installed, pydiffmap's, and its growth with the number of snapshots."""
+    write, for how much of that speed is left when the patterns go to files; network, for training and scoring beside
+    PyTorch's and ONNX Runtime's, if installed; diffusion-map, for one beside scikit-learn's and, if installed,
+    pydiffmap's, and its growth with the number of snapshots."""
     out: Path | None = None
     """JSON file to write the numbers to."""
     batch: int = 256
@@ -205,7 +206,7 @@ class Bench:
     count: int = 7214
     """Snapshots of the largest diffusion map."""
     peers: bool = True
-    """Whether the diffusion maps of others, which take minutes, are measured too."""
+    """Whether the networks and diffusion maps of others, which take minutes, are measured too."""
 
     def run(self) -> None:
         from .bench import run_bench
