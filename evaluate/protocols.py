@@ -37,7 +37,7 @@ def test_set(protocol: ProtocolName) -> EvaluateConfig:
 def poster() -> Protocol:
     """The baseline: plain icosahedra, photons standardised pixel by pixel, ResNet(2, 2) with the poster's pooling."""
     evaluate = test_set("poster")
-    network = NetworkConfig(n=2, m=2, pooling="poster", views=("poster",))
+    network = NetworkConfig(n=2, m=2, pooling="poster", views=("poster",), unsure=0.0)
     simulation = replace(evaluate.test, geometry=("icosahedron",))
     return Protocol(TrainConfig(simulation=simulation, network=network, validation_count=6000), evaluate)
 

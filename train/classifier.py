@@ -107,7 +107,8 @@ class Classifier:
         return cls(config, Checkpoint(state, standardisation), bad_pixel, float(threshold), float(temperature))
 
     def score(self, counts, bad_pixel=None) -> np.ndarray:
-        """Log-odds of good, (N,) float32; -inf for invalid frames (see `invalid`).
+        """Log-odds of good, (N,) float32; -inf for invalid frames (see `invalid`). Of frames that leave the network
+        unsure (`NetworkConfig.unsure`), the mean over their mirror images.
 
         counts: (N, H, W), any numeric type, binned and cropped to the network's size by the rule of
         `train.preprocess.to_size`; bad_pixel: (H, W) or one a frame, (N, H, W), non-zero = do not use. Values there are
@@ -118,7 +119,6 @@ class Classifier:
             raise InputError(
                 f"counts have shape {counts.shape} and type {counts.dtype}; numbers (frames, rows, columns) are needed"
             )
-        state, network = self.checkpoint.state, self.config.network
         scores = np.full(len(counts), -np.inf, np.float32)
         for first in range(0, len(counts), _BATCH):
             frames = counts[first : first + _BATCH]
@@ -129,24 +129,41 @@ class Classifier:
                 frames = np.where(hidden, 0, frames)
             invalid = invalid_frames(frames)
             self.invalid += int(invalid.sum())
-            frames = np.where(invalid[:, None, None], 0, frames)
-            size = next(size for size in _PADDED_TO if size >= len(frames))
-            padded = np.zeros((size, *frames.shape[1:]), frames.dtype)
-            padded[: len(frames)] = frames
-            if hidden is not None and hidden.shape == frames.shape:
-                hidden = np.resize(hidden, padded.shape)
-            small, bad = to_size(padded, hidden, network.size)
-            score = log_odds(
-                state.parameters,
-                state.batch_statistics,
-                small,
-                bad | self.bad_pixel,
-                self.checkpoint.standardisation,
-                structure=self.structure,
-                views=network.views,
-            )
-            scores[first : first + len(frames)] = np.where(invalid, -np.inf, np.asarray(score)[: len(frames)])
+            frames = _padded(np.where(invalid[:, None, None], 0, frames))
+            if hidden is not None and hidden.ndim == 3:
+                hidden = np.resize(hidden, frames.shape)
+            small, bad = to_size(frames, hidden, self.config.network.size)
+            bad |= self.bad_pixel
+            score = self._log_odds(small, bad)[: len(invalid)]
+            unsure = np.flatnonzero(~invalid & (np.abs(score) < self.config.network.unsure))
+            if len(unsure):
+                small, bad = np.asarray(small)[unsure], np.asarray(bad)
+                small, bad = _padded(small), _padded(bad[unsure]) if bad.ndim == 3 else bad
+                for mirrored in (np.s_[..., ::-1, :], np.s_[..., ::-1], np.s_[..., ::-1, ::-1]):
+                    score[unsure] += self._log_odds(small[mirrored], bad[mirrored])[: len(unsure)]
+                score[unsure] /= 4
+            scores[first : first + _BATCH] = np.where(invalid, -np.inf, score)
         return scores
+
+    def _log_odds(self, counts, bad) -> np.ndarray:
+        """(B,) of counts (B, size, size) at the network's size; bad: (size, size), or one mask a pattern."""
+        state = self.checkpoint.state
+        score = log_odds(
+            state.parameters,
+            state.batch_statistics,
+            counts,
+            bad,
+            self.checkpoint.standardisation,
+            structure=self.structure,
+            views=self.config.network.views,
+        )
+        return np.array(score)
+
+
+def _padded(frames: np.ndarray) -> np.ndarray:
+    """(B, y, x) with zeros after it, up to one of the numbers of frames that are compiled."""
+    size = next(size for size in _PADDED_TO if size >= len(frames))
+    return np.concatenate([frames, np.zeros((size - len(frames), *frames.shape[1:]), frames.dtype)])
 
 
 def _scoring(checkpoint: Checkpoint):
