@@ -3,6 +3,7 @@
 import json
 import math
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -100,13 +101,20 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
         checkpoints.save(Checkpoint(state, standardisation))
 
     start = time.perf_counter()
-    with interruptible() as interrupted:
+
+    def batch(step: int):
+        indices = np.arange(step * config.batch_size, (step + 1) * config.batch_size)
+        patterns = training.patterns(indices)
+        return *to_size(patterns.counts, frame_masks(training, indices), config.network.size), patterns.label
+
+    # The next batch is made during a step: neither keeps all cores busy alone.
+    with interruptible() as interrupted, ThreadPoolExecutor(1) as maker:
+        following = maker.submit(batch, first)
         for step in track(range(first, config.steps), "training", config.batch_size):
-            indices = np.arange(step * config.batch_size, (step + 1) * config.batch_size)
-            patterns = training.patterns(indices)
-            counts, bad = to_size(patterns.counts, frame_masks(training, indices), config.network.size)
+            counts, bad, label = following.result()
+            following = maker.submit(batch, step + 1)
             state, loss, accuracy = train_step(
-                state, counts, bad, patterns.label, standardisation, config=static, structure=structure
+                state, counts, bad, label, standardisation, config=static, structure=structure
             )
             if (step + 1) % 10 == 0 or step + 1 == config.steps:
                 history.append({"step": step + 1, "loss": float(loss), "accuracy": float(accuracy)})
