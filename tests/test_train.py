@@ -99,6 +99,30 @@ def test_every_frame_may_have_a_mask_of_its_own(trained):
         classifier.score(counts, bad[:69])
 
 
+def test_unsure_frames_get_the_mean_score_of_their_mirror_images(trained):
+    found = trained[0].classifier
+
+    def scores(unsure, counts, bad):
+        network = replace(found.config.network, unsure=unsure)
+        no_mask = np.zeros((32, 32), bool)
+        return Classifier(replace(found.config, network=network), found.checkpoint, no_mask).score(counts, bad)
+
+    rng = np.random.default_rng(2)
+    counts, bad = rng.poisson(2, (70, 32, 32)), rng.random((70, 32, 32)) < 0.1
+    mirrored = [np.s_[:], np.s_[:, ::-1], np.s_[:, :, ::-1], np.s_[:, ::-1, ::-1]]
+    each = np.array([scores(0.0, counts[m], bad[m]) for m in mirrored])
+    assert np.ptp(each, axis=0).min() > 1e-3
+    np.testing.assert_allclose(scores(np.inf, counts, bad), each.mean(0), rtol=1e-3, atol=1e-4)
+    limit = float(np.median(np.abs(each[0])))
+    sure = np.abs(each[0]) >= limit
+    some = scores(limit, counts, bad)
+    np.testing.assert_array_equal(some[sure], each[0][sure])
+    np.testing.assert_allclose(some[~sure], each.mean(0)[~sure], rtol=1e-3, atol=1e-4)
+    one_mask = scores(np.inf, counts, bad[0])
+    each = np.array([scores(0.0, counts[m], bad[:1][m][0]) for m in mirrored])
+    np.testing.assert_allclose(one_mask, each.mean(0), rtol=1e-3, atol=1e-4)
+
+
 def test_frames_too_small_are_refused(trained):
     with pytest.raises(InputError, match=r"at least 32 x 32"):
         Classifier.load(trained[1]).score(np.zeros((3, 100, 20)))
@@ -170,6 +194,7 @@ def test_scores_do_not_depend_on_how_many_are_asked_for(trained, small_training)
         ({"steps": 0}, "steps is 0"),
         ({"network": NetworkConfig(size=40)}, "multiple of 16"),
         ({"network": NetworkConfig(dropout=1.0)}, "dropout"),
+        ({"network": NetworkConfig(unsure=-1.0)}, "unsure"),
         ({"validation_count": 3}, "validation_count"),
         ({"learning_rate": 0.0}, "learning_rate"),
         ({"false_positive_rate": 1.0}, "false_positive_rate"),

@@ -90,7 +90,8 @@ def _patterns(command: Bench) -> list[dict[str, Any]]:
     rows = []
     pair = {"good_fraction": 0.0, "particles": (2, 2)}
     for pixels in (256, 128):
-        cases = {name: _config(name, pixels) for name in ("icosahedron", "soccer-ball", "torus")}
+        shapes = ("icosahedron", "soccer-ball", "torus", "random-polyhedron")  # the last without a centre of symmetry
+        cases = {name: _config(name, pixels) for name in shapes}
         cases["icosahedron pair"] = replace(cases["icosahedron"], **pair)
         cases["icosahedron, counted"] = replace(cases["icosahedron"], noise=True)
         cases["half multi-hits, counted"] = replace(cases["icosahedron"], noise=True, good_fraction=0.5)
