@@ -22,7 +22,7 @@ def smooth_field(key, scattering, panels: int, strength, length) -> jax.Array:
     is separable in rows and columns, so the sum is one small matrix product.
     """
     k_wave, k_phase = jax.random.split(key)
-    wave = jax.random.normal(k_wave, (2, _MODES)) / length
+    wave = jax.random.normal(k_wave, (2 * _MODES,)).reshape(2, _MODES) / length
     phase = jax.random.uniform(k_phase, (_MODES,), maxval=2 * jnp.pi)
     place = _in_detector_widths(scattering).reshape(panels, -1, *scattering.shape[1:2], 2)
     along_column = place[:, :, 0] @ wave + phase

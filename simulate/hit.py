@@ -66,9 +66,10 @@ def sample_scene(
     """
     bad, n_sample = config.bad, len(config.geometry)
     k_normal, k_uniform = jax.random.split(key)
-    # Two draws for everything: each call of the generator costs half a second of compilation.
-    normal = jax.random.normal(k_normal, (slots, 8))
-    uniform = jax.random.uniform(k_uniform, (slots, 11))
+    # Two draws for everything: each call of the generator costs a third of a second of compilation, and one for a
+    # matrix of a few columns two seconds.
+    normal = jax.random.normal(k_normal, (slots * 8,)).reshape(slots, 8)
+    uniform = jax.random.uniform(k_uniform, (slots * 11,)).reshape(slots, 11)
     first = jnp.arange(slots) == 0
     droplet_slot = first & ((kind == DROPLET) | (kind == WET_PARTICLE))
     sphere = kind == AGGREGATE
@@ -149,8 +150,8 @@ def beam_profile(profile: str, position_m, focus_m):
 def place_apart(uniform, separation, radius, focus_m):
     """Positions (N, 3) of spheres of the given radii (N,), none overlapping another; uniform: (N, 3) deviates."""
     closest, farthest = separation
-    placed = jnp.zeros((1, 3))
-    for j in range(1, len(radius)):
+
+    def add(j, placed):
         angle = 2 * jnp.pi * uniform[j, 0]
         direction = jnp.stack([jnp.cos(angle), jnp.sin(angle)])
         touching = radius[0] + radius[j]
@@ -159,34 +160,37 @@ def place_apart(uniform, separation, radius, focus_m):
         distance = nearest * jnp.exp(uniform[j, 1] * log_ratio)
         depth = distance * (2 * uniform[j, 2] - 1)
 
-        contact = radius[:j] + radius[j]
+        contact = radius + radius[j]
         # How far apart across the beam they must be, given how far apart they are along it.
         needed2 = jnp.maximum((jnp.minimum(closest, 1.0) * contact) ** 2, contact**2 - (depth - placed[:, 2]) ** 2)
-        distance = _clear(distance, direction, placed[:, :2], needed2)
-        placed = jnp.concatenate([placed, jnp.append(distance * direction, depth)[None]])
-    return placed
+        distance = _clear(distance, direction, placed[:, :2], needed2, j)
+        return placed.at[j].set(jnp.append(distance * direction, depth))
+
+    return jax.lax.fori_loop(1, len(radius), add, jnp.zeros((len(radius), 3)))
 
 
 def place_touching(uniform, radius):
     """Positions (N, 3) of spheres in a clump: each comes in along a random ray to the first until it touches one."""
-    placed = jnp.zeros((1, 3))
-    for j in range(1, len(radius)):
+
+    def add(j, placed):
         cosine, angle = 2 * uniform[j, 0] - 1, 2 * jnp.pi * uniform[j, 1]
         sine = jnp.sqrt(jnp.maximum(1 - cosine**2, 0.0))
         direction = jnp.stack([sine * jnp.cos(angle), sine * jnp.sin(angle), cosine])
-        distance = _clear(0.0, direction, placed, (radius[:j] + radius[j]) ** 2)
-        placed = jnp.concatenate([placed, (distance * direction)[None]])
-    return placed
+        distance = _clear(0.0, direction, placed, (radius + radius[j]) ** 2, j)
+        return placed.at[j].set(distance * direction)
+
+    return jax.lax.fori_loop(1, len(radius), add, jnp.zeros((len(radius), 3)))
 
 
-def _clear(distance, direction, placed, needed2):
-    """Where along a ray from the origin to stay clear of all placed points: at `distance` if that is free, otherwise
-    beyond them all. placed: (j, d); needed2: (j,), squared distance that each needs."""
+def _clear(distance, direction, placed, needed2, count):
+    """Where along a ray from the origin to stay clear of the first `count` placed points: at `distance` if that is
+    free, otherwise beyond them all. placed: (N, d); needed2: (N,), squared distance that each needs."""
     along = placed @ direction
     discriminant = needed2 - jnp.sum(placed**2, -1) + along**2
+    meets = (discriminant > 0) & (jnp.arange(len(placed)) < count)
     half_chord = jnp.sqrt(jnp.maximum(discriminant, 0.0))
-    blocked = (discriminant > 0) & (jnp.abs(distance - along) < half_chord)
-    outermost = jnp.max(jnp.where(discriminant > 0, along + half_chord, 0.0))
+    blocked = meets & (jnp.abs(distance - along) < half_chord)
+    outermost = jnp.max(jnp.where(meets, along + half_chord, 0.0))
     return jnp.where(blocked.any(), jnp.maximum(outermost, distance), distance)
 
 

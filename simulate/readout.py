@@ -77,9 +77,9 @@ def readout(key, expected, config: ReadoutConfig, maps: ReadoutMaps) -> jax.Arra
 
     photons = poisson(key, mean)
     # Beside the key itself, so that counts without noise are those that the Poisson sampler draws alone.
-    k_pixel, k_row, k_panel = (jax.random.fold_in(key, i) for i in range(3))
+    k_pixel, k_row, k_panel = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(3))
     noise = config.read_noise_photons * jax.random.normal(k_pixel, expected.shape)
-    noise = noise + config.row_noise_photons * jax.random.normal(k_row, (len(expected), 1))
+    noise = noise + config.row_noise_photons * jax.random.normal(k_row, (len(expected),))[:, None]
     panel_noise = jax.random.normal(k_panel, (len(maps.panel_gain),))
     noise = noise + config.panel_noise_photons * jnp.repeat(panel_noise, rows)[:, None]
     # As a change of the photons: whole numbers stay exact beyond float32's 2^24.
