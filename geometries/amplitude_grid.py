@@ -67,15 +67,18 @@ def amplitude_grid(bodies: list[Polyhedron], q_max: float) -> AmplitudeGrid:
     step, half = _extent(bodies, q_max)
     axis = np.arange(-half, half + 1) * step
     # F(-q) = conj F(q): the upper half suffices.
-    upper = np.stack(np.meshgrid(axis, axis, axis[half:], indexing="ij"), -1).reshape(-1, 3)
-    inside = np.flatnonzero(np.linalg.norm(upper, axis=-1) <= q_max + _MARGIN * step)
-    tables = np.stack([_coefficients(body, upper, inside, half) for body in bodies])
+    distance = np.sqrt(axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis[half:] ** 2)
+    inside = np.flatnonzero(distance <= q_max + _MARGIN * step)
+    del distance  # as large as half of a body's table
+    tables = np.zeros((len(bodies), *3 * (len(axis),)), np.complex64)
+    for body, table in zip(bodies, tables, strict=True):
+        _fill(table, body, axis, inside)
     parts = tables.view(np.float32).reshape(*tables.shape, 2)
     if all(np.abs(t.imag).max() < 1e-5 * np.abs(t.real).max() for t in tables):
         parts = parts[..., :1]
-    centroid = jnp.stack([body.centroid for body in bodies])
-    centred = jnp.abs(centroid).max() < 1e-6 * max(_reach(body) for body in bodies)
-    return AmplitudeGrid(jnp.asarray(parts), jnp.float32(step), None if centred else centroid)
+    centroid = np.stack([body.centroid for body in bodies])
+    centred = np.abs(centroid).max() < 1e-6 * max(_reach(body) for body in bodies)
+    return AmplitudeGrid(jnp.asarray(parts), jnp.float32(step), None if centred else jnp.asarray(centroid))
 
 
 def grid_bytes(bodies: list[Polyhedron], q_max: float) -> int:
@@ -124,28 +127,30 @@ def _extent(bodies, q_max):
 
 def _reach(body):
     """Largest distance of a vertex from the centroid."""
-    middle, half = body.edge_midpoint - body.centroid, body.edge_vector / 2
-    return max(float(jnp.linalg.norm(end, axis=-1).max()) for end in (middle - half, middle + half))
+    # In NumPy: JAX would compile every operation for every number of edges.
+    middle, half = np.subtract(body.edge_midpoint, body.centroid), np.divide(body.edge_vector, 2)
+    return max(float(np.linalg.norm(end, axis=-1).max()) for end in (middle - half, middle + half))
 
 
 _form_factor = jax.jit(form_factor)
 
 
-def _coefficients(body, upper, inside, half):
-    """complex64 (n, n, n) from the exact form factor at the grid points `upper[inside]`, zero elsewhere."""
+def _fill(table, body, axis, inside):
+    """Coefficients into `table`, (n, n, n) complex64 zeros, from the exact form factor at those grid points of the
+    upper half, (n, n, n // 2 + 1), whose flat indices are `inside`; in place, as tables may take much of the memory."""
+    half = len(axis) // 2
     centred = body._replace(
-        edge_midpoint=body.edge_midpoint - body.centroid,
-        face_centroid=body.face_centroid - body.centroid,
-        centroid=jnp.zeros(3),
+        edge_midpoint=np.subtract(body.edge_midpoint, body.centroid),
+        face_centroid=np.subtract(body.face_centroid, body.centroid),
+        centroid=np.zeros_like(body.centroid),
     )
+    upper = table[..., half:]
     block = min(max(256, 4_000_000 // len(body.edge_left)), len(inside))
-    value = np.zeros(len(upper), np.complex64)
     for first in range(0, len(inside), block):
-        rows = inside[first : first + block]
-        padded = np.resize(rows, block)  # one shape, one compilation
-        value[rows] = np.asarray(_form_factor(centred, jnp.asarray(upper[padded], jnp.float32)))[: len(rows)]
-    value = value.reshape(2 * half + 1, 2 * half + 1, half + 1)
-    samples = np.concatenate([value[::-1, ::-1, :0:-1].conj(), value], -1)
-    for axis in range(3):
-        samples = correlate1d(samples, _FILTER, axis, mode="constant")
-    return samples
+        # Filled up with points from its start: one shape, one compilation.
+        x, y, z = np.unravel_index(np.resize(inside[first : first + block], block), upper.shape)
+        q = np.stack([axis[x], axis[y], axis[z + half]], -1)
+        upper[x, y, z] = _form_factor(centred, jnp.asarray(q, jnp.float32))
+    np.conj(upper[::-1, ::-1, :0:-1], out=table[..., :half])
+    for along in range(3):
+        correlate1d(table, _FILTER, along, output=table, mode="constant")
