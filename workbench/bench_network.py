@@ -68,8 +68,8 @@ def _rates(sides: dict[str, Callable[[], Any]], rounds: int, batch: int) -> dict
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(rounds):
         for name, work in sides.items():
-            end = time.perf_counter() + _ROUND_SECONDS
             jax.block_until_ready(work())  # wakes its threads
+            end = time.perf_counter() + _ROUND_SECONDS
             while (start := time.perf_counter()) < end:
                 jax.block_until_ready(work())
                 seconds[name].append(time.perf_counter() - start)
