@@ -127,11 +127,10 @@ class Classifier:
                 hidden = hidden[first : first + _BATCH]
             if hidden is not None and hidden.shape in (frames.shape, frames.shape[1:]):
                 frames = np.where(hidden, 0, frames)
+                hidden = hidden if hidden.ndim == 2 else _padded(hidden)
             invalid = invalid_frames(frames)
             self.invalid += int(invalid.sum())
             frames = _padded(np.where(invalid[:, None, None], 0, frames))
-            if hidden is not None and hidden.ndim == 3:
-                hidden = np.resize(hidden, frames.shape)
             small, bad = to_size(frames, hidden, self.config.network.size)
             bad |= self.bad_pixel
             score = self._log_odds(small, bad)[: len(invalid)]
