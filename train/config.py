@@ -77,9 +77,8 @@ def varied_icosahedra() -> SimulationConfig:
     """
     return SimulationConfig(
         diameter_nm=(38.0, 110.0),
-        stretch=0.3,
+        stretch=0.2,
         photons=(5e3, 5e5),
-        particles=(2, 3),  # more are told from a single hit with ease
         separation=(0.8, 4.0),  # rounder particles than icosahedra touch at 0.89 of their touching distance
         background=BackgroundConfig(uniform=(0.0, 0.1)),
         fluctuation_strength=(0.0, 0.5),
