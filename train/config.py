@@ -96,7 +96,7 @@ class TrainConfig:
     judged validates. `onehit inspect` shows how it is understood."""
     read_data: FileConfig = field(default_factory=FileConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
-    steps: int = 1500
+    steps: int = 1200
     """Optimiser steps."""
     batch_size: int = 32
     """Patterns a step."""
@@ -104,7 +104,7 @@ class TrainConfig:
     """Peak learning rate (AdamW; linear warm-up over the first twentieth, then cosine decay to zero)."""
     weight_decay: float = 1e-4
     """Decoupled weight decay."""
-    validation_count: int = 4000
+    validation_count: int = 2000
     """Simulated patterns, from a seed of their own, that the threshold is frozen on."""
     false_positive_rate: float = 0.005
     """Largest share of bad patterns that the frozen threshold may let through."""
