@@ -1,6 +1,11 @@
 import pytest
+from hypothesis import settings
 from onehit.simulate import InstrumentConfig, SimulationConfig
 from onehit.train import NetworkConfig, TrainConfig
+
+# A busy machine is no fault of the code.
+settings.register_profile("onehit", deadline=None)
+settings.load_profile("onehit")
 
 
 @pytest.fixture(scope="session")
