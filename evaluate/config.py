@@ -76,6 +76,8 @@ class EvaluateConfig:
             raise InputError("good_fraction must lie between 0 and 1: rates need good and bad patterns")
         if self.overlapping and self.overlapping < 20:
             raise InputError(f"overlapping is {self.overlapping}; give 0, for none, or at least 20 patterns")
+        if self.unwanted < 0:
+            raise InputError(f"unwanted is {self.unwanted}; give 0, for none, or a number of patterns")
         if self.curve_count < 20:
             raise InputError(f"curve_count is {self.curve_count}; at least 20 patterns are needed")
         if self.test_seed < 0:

@@ -89,6 +89,9 @@ def check_evaluation(config: EvaluateConfig, training: TrainConfig) -> FileSourc
         raise InputError(f"test_seed {config.test_seed} is that of the training or validation patterns: choose another")
     for name in config.geometry:
         geometry(name)
+    measured, tested = training.simulation.instrument.instrument(), config.test.instrument.instrument()
+    if config.unwanted and (measured.panels or tested.panels or measured.shape != tested.shape):
+        raise InputError("--unwanted measures sizes: it needs one panel, the same in training and test; leave it out")
     source = None
     shapes = {"the simulated patterns": picture_shape(config.test.instrument.instrument())}
     if config.experiment is not None:
