@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from onehit.evaluate.config import EvaluateConfig
 from onehit.evaluate.unwanted import score_unwanted
+from onehit.geometries import InputError
+from onehit.simulate import InstrumentConfig
 from onehit.simulate.config import BAD_KINDS
+from onehit.workbench.study import check_evaluation
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +46,14 @@ def test_what_has_another_size_is_discarded(found):
     assert sized["single hit"]["false_negatives"] == 0
     assert kept["droplet"]["false_positives"] == 40 and sized["droplet"]["false_positives"] == 0
     assert 0 < sized["debris"]["false_positives"] < 40  # some of it is as large as the sample
+
+
+def test_what_cannot_be_measured_is_refused_before_any_scoring(small_simulation, small_training):
+    config = EvaluateConfig(geometry=("icosahedron",), test=small_simulation, unwanted=40)
+    assert check_evaluation(config, small_training) is None
+    for instrument in (InstrumentConfig("agipd-1m"), InstrumentConfig(shape=(64, 64), pixel_size_m=1.2e-3)):
+        other = replace(config, test=replace(small_simulation, instrument=instrument))
+        with pytest.raises(InputError, match="one panel"):
+            check_evaluation(other, small_training)
+    with pytest.raises(InputError, match="unwanted is -1"):
+        replace(config, unwanted=-1).check()
