@@ -37,24 +37,31 @@ def envelope(key, scattering, strength) -> jax.Array:
     """Factor (ny, nx): random modulation along the radius and random two- and fourfold modulation around it.
 
     scattering: (ny, nx, 3), q / k of the pixels; strength: standard deviation of the log of either part, of the angular
-    one in the corners. The
-    radial part is a random cosine series of up to three periods out to the corner; the angular part grows with the
-    radius, as it must vanish on the axis.
+    one in the corners. The radial part is a random cosine series of up to three periods out to the corner; the angular
+    part grows with the radius, as it must vanish on the axis.
     """
     k_normal, k_phase = jax.random.split(key)
     normal = jax.random.normal(k_normal, (10,))
-    radius = jnp.linalg.norm(scattering[..., :2], axis=-1)
-    radius = radius / radius.max()
-    order = jnp.arange(1, 7)
-    amplitude = normal[:6] / jnp.sqrt(3.0)
     phase = jax.random.uniform(k_phase, (6,), maxval=2 * jnp.pi)
-    radial = jnp.sum(amplitude * jnp.cos(jnp.pi * order * radius[..., None] + phase), -1)
-    angle = jnp.arctan2(scattering[..., 1], scattering[..., 0])
-    a = normal[6:]
-    twofold = a[0] * jnp.cos(2 * angle) + a[1] * jnp.sin(2 * angle)
-    fourfold = a[2] * jnp.cos(4 * angle) + a[3] * jnp.sin(4 * angle)
-    angular = radius * (twofold + fourfold) / jnp.sqrt(2.0)
+    x, y = scattering[..., 0], scattering[..., 1]
+    squared = jnp.maximum(x**2 + y**2, 1e-30)
+    radius = jnp.sqrt(squared / squared.max())
+    # Cosines of multiples of an angle are powers of one phase factor, and cost no further cosines.
+    waves = normal[:6] / jnp.sqrt(3.0) * jnp.exp(1j * phase)
+    radial = _power_series(waves, jnp.cos(jnp.pi * radius), jnp.sin(jnp.pi * radius))
+    a = normal[6:] / jnp.sqrt(2.0)
+    twofold_and_fourfold = jax.lax.complex(a[::2], -a[1::2])
+    angular = radius * _power_series(twofold_and_fourfold, (x**2 - y**2) / squared, 2 * x * y / squared)
     return jnp.exp(strength * (radial + angular) - strength**2 * (1 + radius**2) / 2)
+
+
+def _power_series(coefficients, real, imag) -> jax.Array:
+    """Real part of the sum of c_n z^n from n = 1 on, for z of these parts: Horner's rule, in reals, which vectorise."""
+    total_real, total_imag = jnp.zeros_like(real), jnp.zeros_like(imag)
+    for c in coefficients[::-1]:
+        a, b = total_real + c.real, total_imag + c.imag
+        total_real, total_imag = a * real - b * imag, a * imag + b * real
+    return total_real
 
 
 def background(key, scattering, config: BackgroundConfig) -> jax.Array:

@@ -57,6 +57,20 @@ def test_envelope_has_the_stated_strength_and_the_symmetry_of_its_parts():
     np.testing.assert_allclose(log, log[:, ::-1, ::-1], atol=1e-4)  # even harmonics: point-symmetric
 
 
+def test_envelope_equals_its_cosine_series_term_by_term():
+    key, scattering, strength = jax.random.key(8), detector_plane(INSTRUMENT, 50e-9).scattering, 0.3
+    k_normal, k_phase = jax.random.split(key)
+    normal = np.asarray(jax.random.normal(k_normal, (10,)), float)
+    phase = np.asarray(jax.random.uniform(k_phase, (6,), maxval=2 * jnp.pi), float)
+    x, y = np.moveaxis(np.asarray(scattering[..., :2], float), -1, 0)
+    radius, angle = np.hypot(x, y) / np.hypot(x, y).max(), np.arctan2(y, x)
+    log = sum(normal[n] / np.sqrt(3) * np.cos(np.pi * (n + 1) * radius + phase[n]) for n in range(6))
+    for n, (a, b) in zip((2, 4), normal[6:].reshape(2, 2), strict=True):
+        log += radius * (a * np.cos(n * angle) + b * np.sin(n * angle)) / np.sqrt(2)
+    expected = np.exp(strength * log - strength**2 * (1 + radius**2) / 2)
+    np.testing.assert_allclose(envelope(key, scattering, strength), expected, rtol=1e-5)
+
+
 def test_another_key_another_field():
     one, other = (smooth_field(jax.random.key(i), OBLONG, 1, 0.3, 0.2) for i in (0, 1))
     assert jnp.abs(one - other).max() > 0.01
