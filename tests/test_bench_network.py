@@ -12,8 +12,8 @@ def test_training_and_scoring_are_measured_and_without_peers_nothing_is_aimed_at
     out = tmp_path / "bench.json"
     assert main(["bench", "network", "--repeats", "1", "--no-peers", "--out", str(out)]) == 0
     rows = json.loads(out.read_text())["network"]
-    cases = ["training: onehit", "scoring: onehit", "scoring: onehit classify, both views, from counts"]
-    assert [row["case"] for row in rows] == cases
+    cases = [f"stride {stride}, {what}: onehit" for stride in (2, 4) for what in ("training", "scoring")]
+    assert [row["case"] for row in rows] == [*cases, "onehit classify, both views, from counts"]
     assert all(row["patterns_per_second"] > 0 and row["target"] is None for row in rows)
     assert "training: onehit" in capsys.readouterr().out
 

@@ -38,6 +38,14 @@ def test_poster_network_has_the_posters_layers():
     assert (8 * 8 * 64, 2) in [p.shape for p in jax.tree.leaves(parameters)]
 
 
+def test_a_stride_of_4_looks_at_squares_of_4_pixels_and_keeps_the_other_layers():
+    shapes = [
+        sorted(p.shape for p in jax.tree.leaves(split_network(NetworkConfig(stride=stride, views=("log",)))[1]))
+        for stride in (2, 4)
+    ]
+    assert set(shapes[0]) ^ set(shapes[1]) == {(3, 3, 1, 16), (4, 4, 1, 16)}
+
+
 def test_training_updates_batch_statistics(small_training, trained):
     result, _ = trained
     before = jax.tree.leaves(first_state(small_training).batch_statistics)
@@ -193,6 +201,7 @@ def test_scores_do_not_depend_on_how_many_are_asked_for(trained, small_training)
     [
         ({"steps": 0}, "steps is 0"),
         ({"network": NetworkConfig(size=40)}, "multiple of 16"),
+        ({"network": NetworkConfig(size=80, stride=4)}, "multiple of 32"),
         ({"network": NetworkConfig(dropout=1.0)}, "dropout"),
         ({"network": NetworkConfig(unsure=-1.0)}, "unsure"),
         ({"validation_count": 3}, "validation_count"),

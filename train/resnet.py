@@ -28,19 +28,19 @@ class ResidualUnit(nnx.Module):
 class ResNet(nnx.Module):
     """Convolution to 64 x 64 x 16, n units at 32 x 32 x 32, m units at 16 x 16 x 64, pooling, two classes.
 
-    Sizes are those of a 128 x 128 input. Input (B, size, size, 1) float32, or half as wide for Patterson maps; output
-    (B, 2) logits: bad, good.
+    Sizes are those of a 128 x 128 input and a stride of 2. Input (B, size, size, 1) float32, or half as wide for
+    Patterson maps; output (B, 2) logits: bad, good.
     """
 
     def __init__(self, config: NetworkConfig, columns: int, rngs: nnx.Rngs):
         self.pooling = config.pooling
-        self.stem = nnx.Conv(1, 16, (3, 3), 2, use_bias=False, rngs=rngs)
+        self.stem = nnx.Conv(1, 16, (max(3, config.stride),) * 2, config.stride, use_bias=False, rngs=rngs)
         self.stem_norm = nnx.BatchNorm(16, momentum=0.95, rngs=rngs)
         first = [ResidualUnit(16 if i == 0 else 32, 32, 2 if i == 0 else 1, rngs) for i in range(config.n)]
         second = [ResidualUnit(32 if i == 0 else 64, 64, 2 if i == 0 else 1, rngs) for i in range(config.m)]
         self.units = nnx.List(first + second)
         self.dropout = nnx.Dropout(config.dropout)
-        pooled = (config.size // 16) * (columns // 16)
+        pooled = (config.size // (8 * config.stride)) * (columns // (8 * config.stride))
         features = 64 if config.pooling == "global" else 64 * pooled
         self.classes = nnx.Linear(features, 2, rngs=rngs)
 

@@ -21,20 +21,41 @@ from ..train.resnet import Network
 from ..train.step import first_state, split_network, train_step
 from .commands import Bench
 
+_BATCH = 64
 _ROUND_SECONDS = 2.0
 _TIMES_PEERS = 1.2
 
 
 def measure_network(command: Bench) -> list[dict[str, Any]]:
-    """Patterns a second of training, their simulation included, and of scoring, for one network and batch.
+    """Patterns a second of training, their simulation included, and of scoring, for the poster's network and the faster
+    one that starts with squares of 4 x 4 pixels.
 
     Peers run the same network with the same weights (checked), in both of PyTorch's memory layouts, and train on the
     same patterns from the same simulation. Every side has rounds of two seconds in turn, so that threads of one
     library that wait busily, and a machine that slows down, do not favour another.
     """
-    config = TrainConfig(network=NetworkConfig(views=("log",)), batch_size=64)
+    rows: list[dict[str, Any]] = []
+    for stride in (2, 4):
+        training, scoring = _sides(command, NetworkConfig(views=("log",), stride=stride))
+        for what, sides in (("training", training), ("scoring", scoring)):
+            rates = _rates(sides, command.repeats, _BATCH)
+            peers = [rates[name] for name in ("PyTorch", "ONNX Runtime") if name in rates]
+            for side, rate in rates.items():
+                target = _TIMES_PEERS * peers[-1] if side == "onehit" and peers else None
+                case = f"stride {stride}, {what}: {side}"
+                rows.append({"case": case, "patterns_per_second": rate, "target": target})
+    classifier = Classifier.load()
+    raw = np.asarray(SimulatedSource(classifier.config.simulation).patterns(range(_BATCH)).counts)
+    rate = _rates({"": lambda: classifier.score(raw)}, command.repeats, _BATCH)[""]
+    rows.append({"case": "onehit classify, both views, from counts", "patterns_per_second": rate, "target": None})
+    return rows
+
+
+def _sides(command: Bench, network_config: NetworkConfig) -> tuple[dict[str, Callable], dict[str, Callable]]:
+    """What trains one batch, and what scores one, of onehit and of its peers."""
+    config = TrainConfig(network=network_config, batch_size=_BATCH)
     source = SimulatedSource(config.simulation)
-    counts = jnp.asarray(source.patterns(range(config.batch_size)).counts, jnp.float32)
+    counts = jnp.asarray(source.patterns(range(_BATCH)).counts, jnp.float32)
     standardisation = measure(counts, source.bad_pixel, "log")
     frames = network_input(counts, source.bad_pixel, standardisation, "log")
     structure, parameters, statistics = split_network(config.network)
@@ -42,23 +63,12 @@ def measure_network(command: Bench) -> list[dict[str, Any]]:
 
     training = {"onehit": _our_training(config, source, standardisation)}
     scoring: dict[str, Callable[[], Any]] = {"onehit": lambda: infer(parameters, statistics, frames)}
-    classifier, raw = Classifier.load(), np.asarray(counts)
-    scoring["onehit classify, both views, from counts"] = lambda: classifier.score(raw)
     if command.peers and find_spec("torch"):
         network = nnx.merge(structure, parameters, statistics)
         logits = np.asarray(infer(parameters, statistics, frames))
         trainings, scorings = _peers(network, np.asarray(frames), logits, config, source, standardisation)
         training, scoring = training | trainings, scoring | scorings
-    rows = []
-    for what, sides in (("training", training), ("scoring", scoring)):
-        rates = _rates(sides, command.repeats, config.batch_size)
-        for case, rate in rates.items():
-            row: dict[str, Any] = {"case": f"{what}: {case}", "patterns_per_second": rate, "target": None}
-            peers = [rates[name] for name in ("PyTorch", "ONNX Runtime") if name in rates]
-            if case == "onehit" and peers:
-                row["target"] = _TIMES_PEERS * peers[-1]
-            rows.append(row)
-    return rows
+    return training, scoring
 
 
 def _rates(sides: dict[str, Callable[[], Any]], rounds: int, batch: int) -> dict[str, float]:
@@ -162,11 +172,11 @@ def _torch_network(network: Network):
 
     def convolution(conv):
         kernel = tensor(conv.kernel).permute(3, 2, 0, 1).contiguous()
-        stride = conv.strides if isinstance(conv.strides, int) else conv.strides[0]
-        # Flax pads strided convolutions after the last pixel only.
-        layer = nn.Conv2d(kernel.shape[1], kernel.shape[0], 3, stride, padding=1 if stride == 1 else 0, bias=False)
+        width, stride = kernel.shape[-1], conv.strides if isinstance(conv.strides, int) else conv.strides[0]
+        layer = nn.Conv2d(kernel.shape[1], kernel.shape[0], width, stride, padding=int(stride == 1), bias=False)
         layer.weight.data = kernel
-        return layer if stride == 1 else nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), layer)
+        # Flax pads strided convolutions after the last pixel only.
+        return layer if stride in (1, width) else nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), layer)
 
     def normalisation(norm):
         layer = nn.BatchNorm2d(norm.scale[...].shape[0], eps=norm.epsilon, momentum=1 - norm.momentum)
