@@ -19,7 +19,7 @@ _CONFIG = {
 _FROM = {"--from": "--from FILE takes them from a set itself: any file that onehit simulate wrote, or its folder."}
 _PROTOCOL = {
     "--protocol": "--protocol poster, icosahedra or procedural takes those of an experiment that anyone can repeat.",
-    "--preset": "--preset full trains long, for a GPU or a night.",
+    "--preset": "--preset full trains four times as long.",
 }
 _HELP = {name: _CONFIG for name in COMMANDS}
 _HELP |= {"simulate": _CONFIG | _FROM} | {name: _CONFIG | _PROTOCOL for name in ("study", "train", "evaluate")}
