@@ -135,7 +135,7 @@ class SimulationConfig:
     separation: Range = (1.0, 4.0)
     """Closest and farthest particle of a multi-hit across the beam, in units of touching distance (log-uniform, cut
     at the focus). At 1 or more no two overlap in the beam's direction; an overlap there looks like a single hit.
-    Below 1 particles may shadow each other, but never interpenetrate."""
+    Below 1 particles may shadow each other, one behind the other, but never interpenetrate."""
     brightness_spread: float = 0.5
     """Standard deviation of the log of each further particle's brightness against the first, beside the beam's
     profile."""

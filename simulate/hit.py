@@ -148,8 +148,12 @@ def beam_profile(profile: str, position_m, focus_m):
 
 
 def place_apart(uniform, separation, radius, focus_m):
-    """Positions (N, 3) of spheres of the given radii (N,), none overlapping another; uniform: (N, 3) deviates."""
+    """Positions (N, 3) of spheres of the given radii (N,), none overlapping another; uniform: (N, 3) deviates.
+
+    Those that are closer across the beam than they can touch lie one behind the other.
+    """
     closest, farthest = separation
+    along_beam = jnp.array([0.0, 0.0, 1.0])
 
     def add(j, placed):
         angle = 2 * jnp.pi * uniform[j, 0]
@@ -161,10 +165,11 @@ def place_apart(uniform, separation, radius, focus_m):
         depth = distance * (2 * uniform[j, 2] - 1)
 
         contact = radius + radius[j]
-        # How far apart across the beam they must be, given how far apart they are along it.
-        needed2 = jnp.maximum((jnp.minimum(closest, 1.0) * contact) ** 2, contact**2 - (depth - placed[:, 2]) ** 2)
-        distance = _clear(distance, direction, placed[:, :2], needed2, j)
-        return placed.at[j].set(jnp.append(distance * direction, depth))
+        distance = _clear(distance, direction, placed[:, :2], (jnp.minimum(closest, 1.0) * contact) ** 2, j)
+        across = jnp.append(distance * direction, 0.0)
+        side = jnp.where(depth < 0, -1.0, 1.0)
+        depth = side * _clear(side * depth, side * along_beam, placed - across, contact**2, j)
+        return placed.at[j].set(across + depth * along_beam)
 
     return jax.lax.fori_loop(1, len(radius), add, jnp.zeros((len(radius), 3)))
 

@@ -85,17 +85,20 @@ def test_the_second_particle_is_log_uniformly_far(multi):
     touching = radius[:, 0] + radius[:, 1]
     near, far = config.separation[0] * touching, np.minimum(config.separation[1] * touching, FOCUS_M)
     place = np.log(across / near) / np.log(far / near)
-    if config is CLOSE:  # some of those below contact move out: then they touch
-        gap = np.linalg.norm(scene.position_m[:, 1], axis=-1) / touching
-        moved = np.abs(gap - 1) < 1e-4
-        assert 0.05 < moved.mean() < 0.7  # log 5 / log 10 are drawn below contact
-        place = place[across > touching * (1 + 1e-4)]
-        start = np.log(1 / config.separation[0]) / np.log(config.separation[1] / config.separation[0])
-        place = (place - start) / (1 - start)
     assert stats.kstest(place, "uniform").pvalue > 1e-3
     assert place.min() < 0.01 and place.max() > 0.99
     angle = np.arctan2(scene.position_m[:, 1, 1], scene.position_m[:, 1, 0])
     assert stats.kstest(angle, stats.uniform(-np.pi, 2 * np.pi).cdf).pvalue > 1e-3
+
+
+def test_particles_closer_across_the_beam_than_they_can_touch_lie_one_behind_the_other():
+    scene = scenes(replace(CLOSE, separation=(0.05, 0.5), particles=(2, 2)), MULTI_HIT)
+    radius, apart = circumscribed(scene), scene.position_m[:, 1]
+    touching = radius[:, 0] + radius[:, 1]
+    across = np.linalg.norm(apart[:, :2], axis=-1) / touching
+    assert across.max() < 0.5 + 1e-5 and across.min() < 0.06
+    np.testing.assert_allclose(np.linalg.norm(apart, axis=-1), touching, rtol=1e-4)
+    assert 0.45 < (apart[:, 2] > 0).mean() < 0.55
 
 
 def test_the_number_of_particles_is_uniform(multi):
