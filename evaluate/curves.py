@@ -11,6 +11,7 @@ import numpy as np
 
 from ..geometries.shapes import geometry as load_geometry
 from ..simulate.config import BackgroundConfig, SimulationConfig
+from ..simulate.hit import MULTI_HIT
 from ..simulate.source import Patterns, PatternSource, SimulatedSource, Truth, as_pictures
 from ..train.classifier import Classifier
 from ..train.loop import Track, no_track, score_source
@@ -42,7 +43,7 @@ def _background(truth: Truth, extent) -> np.ndarray:
 
 
 def separation(truth: Truth, extent: np.ndarray) -> np.ndarray:
-    """Distance of the pair's particles across the beam in longest extents (their mean), (N,); NaN for single hits."""
+    """Distance of the pair's particles across the beam in longest extents (their mean), (N,); NaN for all else."""
     scene = truth.scene
     size = np.asarray(scene.diameter_m)[:, :2] * extent[np.maximum(np.asarray(scene.geometry)[:, :2], 0)]
     size = size * np.asarray(scene.stretch)[:, :2].max(-1)
@@ -51,14 +52,14 @@ def separation(truth: Truth, extent: np.ndarray) -> np.ndarray:
 
 
 def brightness_ratio(truth: Truth, extent) -> np.ndarray:
-    """Photons scattered forward by the fainter particle of a pair over those of the brighter, (N,); NaN for singles."""
+    """Photons scattered forward by the fainter particle of a pair over those of the brighter, (N,); else NaN."""
     scene = truth.scene
     forward = np.asarray(scene.fluence)[:, :2] * np.asarray(scene.diameter_m)[:, :2] ** 6
     return np.where(_is_pair(truth), forward.min(1) / np.maximum(forward.max(1), 1e-300), np.nan)
 
 
 def _is_pair(truth: Truth) -> np.ndarray:
-    return np.asarray(truth.particles) == 2
+    return (np.asarray(truth.kind) == MULTI_HIT) & (np.asarray(truth.particles) == 2)
 
 
 def _pairs(config: SimulationConfig, **changes: Any) -> SimulationConfig:
@@ -179,7 +180,7 @@ def score_curve(
         inside = (value >= low) & (value < high)
         if not inside.any():
             continue
-        inside |= np.isnan(value)
+        inside |= np.isnan(value) & (scores.label == 1)
         summary = summarise(scores.label[inside], scores.score[inside], classifier.threshold)
         names = ("n_good", "n_bad", "false_negative_rate", "false_positive_rate", "auc")
         intervals = [f"{name}_interval" for name in names[2:]]

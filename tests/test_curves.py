@@ -8,6 +8,8 @@ from onehit.evaluate.config import EvaluateConfig
 from onehit.evaluate.curves import CURVES, brightness_ratio, score_curve, score_sweeps, separation
 from onehit.geometries import geometry
 from onehit.simulate import SimulatedSource
+from onehit.simulate.config import BadConfig
+from onehit.simulate.hit import MULTI_HIT
 
 
 class Photons:
@@ -45,7 +47,7 @@ def test_pairs_are_apart_as_far_as_the_curve_says(pairs):
 
 def test_brightness_ratio_is_that_of_the_forward_scattered_photons(pairs):
     ratio = brightness_ratio(pairs, None)
-    pair = np.asarray(pairs.particles) == 2
+    pair = np.asarray(pairs.label) == 0
     assert ((ratio[pair] > 0) & (ratio[pair] <= 1)).all() and np.isnan(ratio[~pair]).all()
     i = int(np.flatnonzero(pair)[0])
     scene = pairs.scene
@@ -63,6 +65,22 @@ def test_bins_hold_every_pattern_once_and_their_own_rates(small_simulation):
         if b["low"] >= 1.1e4:
             assert b["false_negative_rate"] == 0 and b["false_positive_rate"] == 1
     assert [b["low"] for b in bins] == sorted(b["low"] for b in bins)
+
+
+def test_only_multi_hits_are_pairs_and_other_bad_patterns_stand_in_no_bin(small_simulation):
+    mixed = replace(small_simulation, bad=BadConfig(multi_hit=1, wet_particle=1, empty=1))
+    truth = SimulatedSource(CURVES["brightness"].spread(mixed), 3).patterns(np.arange(100)).truth
+    multi_hit = np.asarray(truth.kind) == MULTI_HIT
+    assert 20 < multi_hit.sum() < 40
+    np.testing.assert_array_equal(np.isfinite(brightness_ratio(truth, None)), multi_hit)
+    bins = score_curve(Photons(1e4), CURVES["brightness"], mixed, 100, 3)  # pyright: ignore
+    assert sum(b["n_bad"] for b in bins) <= multi_hit.sum()
+    assert {b["n_good"] for b in bins} == {(np.asarray(truth.label) == 1).sum()}
+
+
+def test_pairs_fill_the_separation_curve_down_to_one_behind_the_other(small_simulation):
+    bins = score_curve(Photons(1e4), CURVES["separation"], small_simulation, 600, 5)  # pyright: ignore
+    assert [b["low"] for b in bins][:3] == [0.05, 0.25, 0.5]
 
 
 def test_sweeps_hold_what_was_asked_for_and_no_more(small_simulation):
