@@ -1,7 +1,7 @@
 """Experiments that anyone can repeat: what to train on and what to score on, fixed but for what is asked. No JAX."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import NamedTuple
 
 from ..geometries.errors import InputError
@@ -64,8 +64,7 @@ PROTOCOLS: dict[ProtocolName, Callable[[], Protocol]] = {
 
 
 def protocol(name: str, full: bool = False) -> Protocol:
-    """The protocol of that name; full: with four times as long a training and a threshold from three times as many
-    patterns.
+    """The protocol of that name; full: with four times as long a training and a threshold from 20,000 patterns.
 
     Raises InputError for an unknown name.
     """
@@ -79,11 +78,13 @@ def protocol(name: str, full: bool = False) -> Protocol:
 
 
 def check_protocol(name: ProtocolName, training: TrainConfig) -> None:
-    """Raise InputError where a training is not the protocol's: another geometry, or for the poster another network."""
+    """Raise InputError where a training is not the protocol's: other patterns, or for the poster another network. How
+    long it is and, for the others, what network it trains is free."""
     wanted = PROTOCOLS[name]().train
-    other = sorted(set(training.simulation.geometry) - set(wanted.simulation.geometry))
+    found, wanted_patterns = asdict(training.simulation), asdict(wanted.simulation)
+    other = [f"simulation.{key} = {value}" for key, value in found.items() if value != wanted_patterns[key]]
     if training.data is not None or other:
-        what = str(training.data) if training.data is not None else ", ".join(other)
+        what = str(training.data) if training.data is not None else other[0]
         raise InputError(f"protocol {name} does not train on {what}: use `onehit train RUN --protocol {name}`")
     if name == "poster" and training.network != wanted.network:
         raise InputError("protocol poster has another network: use `onehit train RUN --protocol poster`")

@@ -38,7 +38,17 @@ def test_a_training_on_a_test_geometry_is_refused():
     with pytest.raises(InputError, match="torus"):
         check_protocol("icosahedra", cheated)
     with pytest.raises(InputError, match="another network"):
-        check_protocol("poster", train)
+        check_protocol("poster", replace(train, simulation=protocol("poster").train.simulation))
+
+
+def test_a_training_of_another_protocol_is_refused():
+    with pytest.raises(InputError, match=r"procedural does not train on simulation\.geometry"):
+        check_protocol("procedural", protocol("icosahedra").train)
+    wider = protocol("icosahedra").train
+    wider = replace(wider, simulation=replace(wider.simulation, stretch=0.3))
+    with pytest.raises(InputError, match=r"simulation\.stretch = 0\.3"):
+        check_protocol("icosahedra", wider)
+    check_protocol("icosahedra", replace(protocol("icosahedra").train, steps=10))
 
 
 @pytest.mark.parametrize(
