@@ -43,7 +43,8 @@ def score_geometries(classifier: Classifier, config: EvaluateConfig, track: Trac
     result = {}
     for name in config.geometry:
         source = as_pictures(SimulatedSource(replace(config.test, geometry=(name,)), config.test_seed))
-        result[name] = _score(classifier, source, np.arange(config.count), track)
+        scores = score_source(classifier, source, np.arange(config.count), track, f"scoring {source.name}")
+        result[name] = _scored(classifier, source, scores.label, scores.score, scores.photons)
     return result
 
 
@@ -55,8 +56,8 @@ def score_experiment(
 
     Frames that cannot be judged get -inf: they count as discarded, and as `n_invalid` in the summaries.
     """
-    scored = _score(classifier, source, np.arange(len(source)), track)
     selection = select(classifier, source, np.arange(len(source)), expected, track)
+    scored = _scored(classifier, source, source.labels(), selection.score, selection.photons)
     summaries = {"all frames": scored.summary}
     bright = selection.photons >= expected.minimum_photons
     if not bright.any():
@@ -70,12 +71,10 @@ def score_experiment(
     return scored, summaries
 
 
-def _score(classifier: Classifier, source: PatternSource, indices: np.ndarray, track: Track) -> Scored:
-    scores = score_source(classifier, source, indices, track, f"scoring {source.name}")
-    label, score = scores.label, scores.score
+def _scored(classifier: Classifier, source: PatternSource, label, score, photons) -> Scored:
     summary = summarise(label, score, classifier.threshold)
     # What brightness alone would tell, and whether the scores mean what they say.
-    summary["photons_auc"] = auc(label, scores.photons) if summary["auc"] is not None else None
+    summary["photons_auc"] = auc(label, photons) if summary["auc"] is not None else None
     summary["calibration_error"] = calibration_error(label, score / classifier.temperature)
 
     def frames(chosen):

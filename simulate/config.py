@@ -153,7 +153,7 @@ class SimulationConfig:
     noise: bool = True
     """Photons are counted and read out; without, the expected photons themselves."""
     amplitude: Literal["auto", "exact", "table"] = "auto"
-    """How form factors are computed: exact edge sums, a table (0.2 % in amplitude, faster), or (auto) a table where it
+    """How form factors are computed: exact edge sums, a table (0.05 % in amplitude, faster), or (auto) a table where it
     fits into 1 GB."""
 
     def check(self) -> "SimulationConfig":

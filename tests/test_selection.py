@@ -12,6 +12,7 @@ from onehit.train import train
 from onehit.train.config import ExpectedConfig
 from onehit.train.selection import VERDICTS, select
 from onehit.workbench.cli import main
+from scipy.constants import electron_volt
 
 COUNT = 40
 
@@ -60,6 +61,32 @@ def test_each_frame_gets_the_first_reason_that_applies(classifier, file):
     assert (verdict[others & inside] == kept[others & inside]).all()
 
 
+def test_sizes_out_of_reach_are_refused(classifier, file):
+    with pytest.raises(InputError, match="sizes from 15 to 39"):
+        select(classifier, FileSource(file[0]), np.arange(COUNT), ExpectedConfig(diameter_nm=600.0))
+
+
+def test_sizes_are_not_measured_by_another_instrument_than_the_file_tells_of(classifier, tmp_path):
+    config = classifier.config.simulation
+    for factor, said in ((1.0, None), (1.1, "1.1 times too large")):
+        source = SimulatedSource(config, 5)
+        patterns = source.patterns(np.arange(4))
+        instrument = source.instrument
+        with h5py.File(tmp_path / f"{factor}.h5", "w") as h5:
+            h5["counts"], h5["bad_pixel"] = patterns.counts, source.bad_pixel
+            detector = "entry_1/instrument_1/detector_1/"
+            h5[detector + "distance"] = instrument.distance_m / factor
+            h5[detector + "x_pixel_size"] = instrument.pixel_size_m
+            h5["entry_1/instrument_1/source_1/energy"] = instrument.photon_energy_ev * electron_volt
+        frames = FileSource(tmp_path / f"{factor}.h5")
+        expected = ExpectedConfig(diameter_nm=80.0)
+        if said is None:
+            assert np.isfinite(select(classifier, frames, np.arange(4), expected).diameter_nm).all()
+        else:
+            with pytest.raises(InputError, match=said):
+                select(classifier, frames, np.arange(4), expected)
+
+
 def test_without_expectations_the_score_alone_decides(classifier, file):
     found = select(classifier, FileSource(file[0]), np.arange(COUNT), ExpectedConfig())
     assert np.isnan(found.diameter_nm).all()
@@ -100,7 +127,7 @@ def test_a_packed_classifier_scores_as_its_run_does(run, classifier, file, tmp_p
     assert capsys.readouterr().out.count("\n") == 1 + COUNT
 
 
-@pytest.mark.parametrize("content", [b"nothing", b"PK\x03\x04 cut", None])
+@pytest.mark.parametrize("content", [b"nothing", b"PK\x03\x04 cut", b"", b"\x93NUMPY", None])
 def test_what_is_no_packed_classifier_is_refused(run, tmp_path, capsys, content):
     path = tmp_path / "mine.npz"
     if content is None:

@@ -90,6 +90,26 @@ def test_a_runs_configuration_serves_the_other_commands_too(study, tmp_path):
     assert json.loads((tmp_path / "again" / "metrics.json").read_text())["threshold"] == threshold
 
 
+def test_what_is_no_finished_run_is_not_evaluated(study, tmp_path, capsys):
+    run, _ = study
+    packed = tmp_path / "mine.npz"
+    assert main(["pack", str(run), str(packed)]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", str(packed)]) == 2
+    assert "no run directory with a finished training" in capsys.readouterr().err
+
+
+def test_sizes_that_cannot_be_measured_are_refused_before_the_training(study, tmp_path, capsys):
+    _, command = study
+    with h5py.File(tmp_path / "wide.h5", "w") as file:
+        file["counts"], file["label"] = np.ones((4, 64, 48)), [0, 1, 0, 1]
+    other = ["--out", str(tmp_path / "run"), "--experiment", str(tmp_path / "wide.h5"), "--diameter-nm", "60"]
+    capsys.readouterr()
+    assert main([*command, *other]) == 2
+    assert "leave out the diameter" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_same_command_again_does_not_train_again(study, capsys):
     run, command = study
     before = json.loads((run / "metrics.json").read_text())

@@ -2,6 +2,7 @@
 
 import io
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -92,7 +93,7 @@ class Classifier:
         try:
             with np.load(io.BytesIO(path.read_bytes())) as file:
                 found = dict(file)
-        except (OSError, ValueError, BadZipFile) as error:
+        except (OSError, ValueError, TypeError, EOFError, BadZipFile, zlib.error) as error:
             raise InputError(f"{path} is no classifier that `onehit pack` wrote ({error})") from None
         try:
             config = from_dict(json.loads(str(found["config"]))["train"], TrainConfig, str(path))

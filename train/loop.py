@@ -69,6 +69,11 @@ def frame_masks(source: PatternSource, indices: np.ndarray) -> np.ndarray:
     return source.masks(indices) if isinstance(source, FileSource | _Endless) else source.bad_pixel
 
 
+def frames_at_once(source: PatternSource) -> int:
+    """How many of a source's frames to hold in memory."""
+    return max(16, min(256, _LARGEST_BLOCK // math.prod(source.shape)))
+
+
 def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
     """Train a classifier in a run directory, or go on where an interrupted training stopped.
 
@@ -82,13 +87,19 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
     checkpoints = Checkpoints(run)
     structure, _, _ = split_network(config.network)
     static = replace(config, data=None)  # another file compiles nothing anew
+
+    def frames(indices: np.ndarray):
+        patterns = training.patterns(indices)
+        return *to_size(patterns.counts, frame_masks(training, indices), config.network.size), patterns.label
+
     checkpoint = checkpoints.latest(empty_checkpoint(config))
     history: list[dict[str, float]] = []
     if checkpoint is None:
         checkpoint = empty_checkpoint(config)
-        indices = np.arange(_MEASURED)
-        counts, bad = to_size(training.patterns(indices).counts, frame_masks(training, indices), config.network.size)
-        measured = tuple(measure(counts, bad, view) for view in config.network.views)
+        blocks = np.split(np.arange(_MEASURED), range(block := frames_at_once(training), _MEASURED, block))
+        counts, bad, _ = zip(*map(frames, blocks), strict=True)
+        every_bad = bad[0] if bad[0].ndim == 2 else np.concatenate(bad)
+        measured = tuple(measure(np.concatenate(counts), every_bad, view) for view in config.network.views)
         checkpoint = checkpoint._replace(standardisation=measured)
     elif (run / "history.json").is_file():
         history = json.loads((run / "history.json").read_text())
@@ -103,9 +114,7 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
     start = time.perf_counter()
 
     def batch(step: int):
-        indices = np.arange(step * config.batch_size, (step + 1) * config.batch_size)
-        patterns = training.patterns(indices)
-        return *to_size(patterns.counts, frame_masks(training, indices), config.network.size), patterns.label
+        return frames(np.arange(step * config.batch_size, (step + 1) * config.batch_size))
 
     # The next batch is made during a step: neither keeps all cores busy alone.
     with interruptible() as interrupted, ThreadPoolExecutor(1) as maker:
@@ -158,7 +167,7 @@ def score_source(
     classifier: Classifier, source: PatternSource, indices: np.ndarray, track: Track = no_track, what: str = "scoring"
 ) -> Scores:
     """Scores of a source's patterns of these indices, (N,) int."""
-    block = max(16, min(256, _LARGEST_BLOCK // math.prod(source.shape)))
+    block = frames_at_once(source)
     blocks: list[Scores] = []
     for i in track(range(-(-len(indices) // block)), what, block):
         chosen = indices[i * block : (i + 1) * block]
@@ -180,7 +189,8 @@ def _sources(
     if config.data is None:
         training = SimulatedSource(config.simulation, config.seed)
         validation = training.reseeded(config.seed + VALIDATION_SEED)
-        n_bad = int(config.validation_count * (1 - config.simulation.good_fraction))
+        # Any run of patterns holds the stated share of every kind to within two.
+        n_bad = int(config.validation_count * (1 - config.simulation.good_fraction)) - 2
         check_bad_patterns(n_bad, config.false_positive_rate, config.confidence)
         return as_pictures(training), as_pictures(validation), np.arange(config.validation_count), None
     source = FileSource(config.data, config.read_data, "--read-data")

@@ -5,17 +5,18 @@ from typing import NamedTuple
 import numpy as np
 
 from ..geometries.errors import InputError
+from ..simulate.files import FileSource
 from ..simulate.progress import Track, no_track
 from ..simulate.source import PatternSource
 from .classifier import Classifier
-from .config import ExpectedConfig
-from .loop import frame_masks
+from .config import ExpectedConfig, TrainConfig
+from .loop import frame_masks, frames_at_once
 from .size import SizeEstimator
 
 VERDICTS = ("kept", "invalid", "too faint", "wrong size", "not a single hit")
 """What becomes of a frame, by its number in `Selection.verdict`; the first reason that applies, in this order."""
 
-_BLOCK = 256
+_OTHER_SCALE = 0.02
 
 
 class Selection(NamedTuple):
@@ -28,6 +29,39 @@ class Selection(NamedTuple):
     verdict: np.ndarray
 
 
+def size_estimator(training: TrainConfig, source: PatternSource, expected: ExpectedConfig) -> SizeEstimator | None:
+    """What measures sizes, by the instrument that a classifier was trained on; None where no size is expected.
+
+    Raises InputError where the source's frames have another shape than that instrument's, where the source says that
+    its pixels are more than 2 % wider or narrower in reciprocal space, or where the expected size is out of reach.
+    """
+    expected.check()
+    if expected.diameter_nm is None:
+        return None
+    instrument = training.simulation.instrument.instrument()
+    if instrument.panels or instrument.shape != source.shape:
+        raise InputError(
+            f"{source.name} has frames of {source.shape}, the classifier's instrument of {instrument.shape}: to "
+            "measure sizes, bin and crop the frames to that shape; or leave out the diameter"
+        )
+    facts = source.frames.facts if isinstance(source, FileSource) else {}
+    names = ("photon_energy_ev", "pixel_size_m", "distance_m")
+    if all(name in facts for name in names):
+        (energy, pixel, distance), ours = [facts[name] for name in names], [getattr(instrument, name) for name in names]
+        scale = energy * pixel / distance / (ours[0] * ours[1] / ours[2])
+        if abs(scale - 1) > _OTHER_SCALE:
+            raise InputError(
+                f"{source.name} says {energy:.4g} eV, pixels of {pixel:.4g} m and a distance of {distance:.4g} m, the "
+                f"classifier's instrument has {ours[0]:.4g}, {ours[1]:.4g} and {ours[2]:.4g}: sizes would come out "
+                f"{scale:.3g} times too large; train for that instrument, or leave out the diameter"
+            )
+    estimator = SizeEstimator(instrument)
+    low, high = estimator.diameters_nm[[0, -1]]
+    if not low <= expected.diameter_nm <= high:
+        raise InputError(f"diameter_nm is {expected.diameter_nm}; sizes from {low:.0f} to {high:.0f} can be measured")
+    return estimator
+
+
 def select(
     classifier: Classifier,
     source: PatternSource,
@@ -38,22 +72,12 @@ def select(
     """Judge the frames of these indices, (N,) int. Those fainter or of another size than expected are discarded
     whatever their score.
 
-    Sizes are measured with the instrument that the classifier was trained on: raises InputError where its frames
-    have another shape than the file's.
+    Raises InputError where sizes cannot be measured: see `size_estimator`.
     """
-    expected.check()
-    estimator = None
-    if expected.diameter_nm is not None:
-        instrument = classifier.config.simulation.instrument.instrument()
-        if instrument.panels or instrument.shape != source.shape:
-            raise InputError(
-                f"{source.name} has frames of {source.shape}, the classifier's instrument of {instrument.shape}: to "
-                "measure sizes, bin and crop the frames to that shape; or leave out the diameter"
-            )
-        estimator = SizeEstimator(instrument)
-    parts = []
-    for block in track(range(-(-len(indices) // _BLOCK)), f"classifying {source.name}", _BLOCK):
-        chosen = indices[block * _BLOCK : (block + 1) * _BLOCK]
+    estimator = size_estimator(classifier.config, source, expected)
+    parts, size = [], frames_at_once(source)
+    for block in track(range(-(-len(indices) // size)), f"classifying {source.name}", size):
+        chosen = indices[block * size : (block + 1) * size]
         counts, bad_pixel = np.asarray(source.patterns(chosen).counts), frame_masks(source, chosen)
         score = classifier.score(counts, bad_pixel)
         judged = np.isfinite(score)

@@ -26,6 +26,7 @@ from ..train.calibration import calibration_error
 from ..train.classifier import Classifier
 from ..train.config import TrainConfig
 from ..train.loop import VALIDATION_SEED, train
+from ..train.selection import size_estimator
 from .progress import track
 from .report import robustness_table, write_report
 
@@ -52,6 +53,8 @@ def run_training(config: TrainConfig, run: Path) -> dict[str, Any]:
 def run_evaluation(config: EvaluateConfig, run: Path) -> dict[str, Any]:
     """Score a trained run; writes metrics.json, figures/ and report.html."""
     classifier = Classifier.load(run)
+    if not (run / "metrics.json").is_file():
+        raise InputError(f"{run} is no run directory with a finished training: give one that `onehit train` made")
     experiment = check_evaluation(config, classifier.config)
     scored = score_geometries(classifier, config, track)
     metrics = _metrics(run) | {"robustness": {name: s.summary for name, s in scored.items()}}
@@ -104,8 +107,10 @@ def check_evaluation(config: EvaluateConfig, training: TrainConfig) -> FileSourc
                 f"{name} have {shape[0]} x {shape[1]} pixels; this network takes at least {training.network.size}: "
                 "choose a smaller --network.size, or pad the frames"
             )
-    if source is not None and source.flags(track).bits.all():
-        raise InputError(f"{config.experiment}: {describe_flags(source.flags().counted())}: see onehit inspect")
+    if source is not None:
+        size_estimator(training, source, config.expected)
+        if source.flags(track).bits.all():
+            raise InputError(f"{config.experiment}: {describe_flags(source.flags().counted())}: see onehit inspect")
     return source
 
 
