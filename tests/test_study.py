@@ -116,6 +116,8 @@ def test_the_same_command_again_does_not_train_again(study, capsys):
     assert main(command) == 0
     assert "training:" not in capsys.readouterr().err
     assert json.loads((run / "metrics.json").read_text()) == before
+    assert main(["train", str(run), "--config", str(run / "config.json")]) == 0
+    assert json.loads((run / "metrics.json").read_text()) == before  # scores included
 
 
 def test_another_configuration_is_refused(study, capsys):

@@ -38,9 +38,10 @@ def run_training(config: TrainConfig, run: Path) -> dict[str, Any]:
     """Train in a run directory; writes and returns what metrics.json says of it."""
     trained = train(config, run, track)
     threshold = trained.classifier.threshold
-    old = _metrics(run).get("training", {})
-    metrics = {
-        "training": {k: v for k, v in (old | trained.record).items() if k != "history"},
+    # Of a run that was finished before, everything that was found out since still holds.
+    old = {} if "seconds" in trained.record else _metrics(run)
+    metrics = old | {
+        "training": {k: v for k, v in (old.get("training", {}) | trained.record).items() if k != "history"},
         "threshold": threshold,
         "validation": summarise(trained.label, trained.score, threshold)
         | {"calibration_error": calibration_error(trained.label, trained.score / trained.classifier.temperature)},
