@@ -5,6 +5,7 @@ import json
 import numpy as np
 from onehit.workbench import bench_network
 from onehit.workbench.cli import main
+from onehit.workbench.commands import Bench
 
 
 def test_training_and_scoring_are_measured_and_without_peers_nothing_is_aimed_at(tmp_path, monkeypatch, capsys):
@@ -16,6 +17,14 @@ def test_training_and_scoring_are_measured_and_without_peers_nothing_is_aimed_at
     assert [row["case"] for row in rows] == [*cases, "onehit classify, both views, from counts"]
     assert all(row["patterns_per_second"] > 0 and row["target"] is None for row in rows)
     assert "training: onehit" in capsys.readouterr().out
+
+
+def test_the_target_is_a_fifth_above_the_fastest_peer(monkeypatch):
+    rates = {"onehit": 300.0, "PyTorch": 100.0, "ONNX Runtime": 200.0}
+    monkeypatch.setattr(bench_network, "_sides", lambda command, network: ({}, {}))
+    monkeypatch.setattr(bench_network, "_rates", lambda sides, rounds, batch: {"": 1.0} if "" in sides else rates)
+    targets = [row["target"] for row in bench_network.measure_network(Bench("network"))]
+    assert targets == 4 * [240.0, None, None] + [None]
 
 
 def test_rates_are_patterns_over_the_median_time_of_a_call(monkeypatch):

@@ -39,8 +39,9 @@ def measure_network(command: Bench) -> list[dict[str, Any]]:
         training, scoring = _sides(command, NetworkConfig(views=("log",), stride=stride))
         for what, sides in (("training", training), ("scoring", scoring)):
             rates = _rates(sides, command.repeats, _BATCH)
+            peers = [rate for side, rate in rates.items() if side != "onehit"]
             for side, rate in rates.items():
-                target = _TIMES_PEERS * max(rates.values()) if side == "onehit" and len(rates) > 1 else None
+                target = _TIMES_PEERS * max(peers) if side == "onehit" and peers else None
                 case = f"stride {stride}, {what}: {side}"
                 rows.append({"case": case, "patterns_per_second": rate, "target": target})
     classifier = Classifier.load()
