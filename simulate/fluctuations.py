@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from .config import BackgroundConfig
+from .deviates import deviates
 from .ranges import between
 
 _MODES = 48
@@ -21,9 +22,8 @@ def smooth_field(key, scattering, panels: int, strength, length) -> jax.Array:
     vectors follow the correlation's spectrum (Shinozuka & Deodatis 1991, Appl. Mech. Rev. 44, 191); on a panel each
     is separable in rows and columns, so the sum is one small matrix product.
     """
-    k_wave, k_phase = jax.random.split(key)
-    wave = jax.random.normal(k_wave, (2 * _MODES,)).reshape(2, _MODES) / length
-    phase = jax.random.uniform(k_phase, (_MODES,), maxval=2 * jnp.pi)
+    normal, uniform = deviates(key, 2 * _MODES, _MODES)
+    wave, phase = normal.reshape(2, _MODES) / length, 2 * jnp.pi * uniform
     place = _in_detector_widths(scattering).reshape(panels, -1, *scattering.shape[1:2], 2)
     along_column = place[:, :, 0] @ wave + phase
     along_row = (place[:, 0] - place[:, 0, :1]) @ wave
@@ -40,14 +40,12 @@ def envelope(key, scattering, strength) -> jax.Array:
     one in the corners. The radial part is a random cosine series of up to three periods out to the corner; the angular
     part grows with the radius, as it must vanish on the axis.
     """
-    k_normal, k_phase = jax.random.split(key)
-    normal = jax.random.normal(k_normal, (10,))
-    phase = jax.random.uniform(k_phase, (6,), maxval=2 * jnp.pi)
+    normal, uniform = deviates(key, 10, 6)
     x, y = scattering[..., 0], scattering[..., 1]
     squared = jnp.maximum(x**2 + y**2, 1e-30)
     radius = jnp.sqrt(squared / squared.max())
     # Cosines of multiples of an angle are powers of one phase factor, and cost no further cosines.
-    waves = normal[:6] / jnp.sqrt(3.0) * jnp.exp(1j * phase)
+    waves = normal[:6] / jnp.sqrt(3.0) * jnp.exp(2j * jnp.pi * uniform)
     radial = _power_series(waves, jnp.cos(jnp.pi * radius), jnp.sin(jnp.pi * radius))
     a = normal[6:] / jnp.sqrt(2.0)
     twofold_and_fourfold = jax.lax.complex(a[::2], -a[1::2])
@@ -70,8 +68,7 @@ def background(key, scattering, config: BackgroundConfig) -> jax.Array:
     scattering: (ny, nx, 3), q / k of the pixels. Lengths are in units of the detector's width; strengths are drawn
     from the configuration's ranges, the directions at random.
     """
-    uniform = jax.random.uniform(key, (8,))
-
+    _, uniform = deviates(key, 0, 8)
     place = _in_detector_widths(scattering)
     radius = jnp.linalg.norm(place, axis=-1)
     slope_angle, streak_angle = 2 * jnp.pi * uniform[0], jnp.pi * uniform[1]

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from .config import BAD_KINDS, OrientationConfig, SimulationConfig
+from .deviates import deviates
 from .orientation import given_rotation, preferred_rotation, rotation_about, rotation_matrix, unit_quaternion
 from .ranges import between, log_between
 
@@ -65,11 +66,8 @@ def sample_scene(
     taken, they move outwards until they touch. The spheres of a clump touch at least one other.
     """
     bad, n_sample = config.bad, len(config.geometry)
-    k_normal, k_uniform = jax.random.split(key)
-    # Two draws for everything: each call of the generator costs a third of a second of compilation, and one for a
-    # matrix of a few columns two seconds.
-    normal = jax.random.normal(k_normal, (slots * 8,)).reshape(slots, 8)
-    uniform = jax.random.uniform(k_uniform, (slots * 11,)).reshape(slots, 11)
+    normal, uniform = deviates(key, slots * 8, slots * 11)
+    normal, uniform = normal.reshape(slots, 8), uniform.reshape(slots, 11)
     first = jnp.arange(slots) == 0
     droplet_slot = first & ((kind == DROPLET) | (kind == WET_PARTICLE))
     sphere = kind == AGGREGATE

@@ -29,9 +29,9 @@ import math
 
 import jax
 import jax.numpy as jnp
-from jax.extend.random import threefry_2x32
 
 from ..geometries.elementary import polynomial
+from .deviates import fraction, normal_deviate, random_bits
 
 SWITCH = 6.0
 """Photons per pixel from which the expansion is used."""
@@ -55,9 +55,7 @@ def poisson(key, rate):
         count by one.
     """
     rate = jnp.asarray(rate, jnp.float32)
-    # One hash makes two words; jax.random.bits folds them into one, a fifth of the sampler's time.
-    number = jnp.arange(rate.size, dtype=jnp.uint32).reshape(rate.shape)
-    return count(threefry_2x32(jax.random.key_data(key), number), rate)
+    return count(random_bits(key, rate.size).reshape(rate.shape), rate)
 
 
 def count(bits, rate):
@@ -75,7 +73,7 @@ def count(bits, rate):
 
 def _by_summation(bits, rate):
     rate = jnp.minimum(rate, SWITCH)  # the side that `where` discards must stay finite
-    uniform = _fraction(bits) * jnp.exp(rate)
+    uniform = fraction(bits) * jnp.exp(rate)
     power = [jnp.ones_like(rate), rate]
     for k in range(2, LAST + 1):  # by halves: twice as fast as one long chain of products
         power.append(power[k // 2] * power[k - k // 2])
@@ -89,7 +87,7 @@ def _by_summation(bits, rate):
 def _by_expansion(bits, rate):
     rate = jnp.maximum(rate, SWITCH)
     root = jnp.sqrt(rate)
-    w = jnp.maximum(_normal_deviate(bits), -4 / 3 * root)  # x < 1.2 there; below, the fit would turn up again
+    w = jnp.maximum(normal_deviate(bits), -4 / 3 * root)  # x < 1.2 there; below, the fit would turn up again
     inverse = 1 / root
     s = w * inverse
     a = polynomial(s, (1 / 6, -0.01394, 0.0039406, -0.0015465, 4.546e-4, -3.5237e-4, 2.0986e-4, -4.2972e-5))
@@ -98,19 +96,3 @@ def _by_expansion(bits, rate):
     whole = jnp.floor(rate)  # kept apart: at 1e6 a float32 sum would be rounded to sixteenths
     offset = (rate - whole) + (root * w + (w * w * a + b + c * inverse * inverse))
     return jnp.maximum(whole.astype(jnp.int32) + jnp.floor(offset).astype(jnp.int32), 0)
-
-
-def _normal_deviate(bits):
-    """w with P(W > w) = (bits + 1/2) / 2^32, to 2e-6, in both tails (|w| < 6.4).
-
-    The rational function of t = sqrt(-2 ln tail) is our own minimax fit (4e-8 in float64) to scipy's ndtri.
-    """
-    upper = bits < jnp.uint32(2**31)
-    t = jnp.sqrt(-2 * jnp.log(_fraction(jnp.where(upper, bits, ~bits))))
-    w = polynomial(t, (-3.20142855, -7.74919591, 3.35645804, 4.11651309, 0.49601451))
-    w = w / polynomial(t, (1.0, 5.3973797, 4.13834456, 0.49571514))
-    return jnp.where(upper, w, -w)
-
-
-def _fraction(bits):
-    return (bits.astype(jnp.float32) + 0.5) * 2.0**-32

@@ -15,6 +15,7 @@ import numpy as np
 from ..geometries.amplitude_grid import AmplitudeGrid, look_up
 from ..geometries.form_factor import Polyhedron, form_factor
 from .config import BackgroundConfig, BadConfig, BeamConfig, OrientationConfig, SimulationConfig
+from .deviates import deviates
 from .diffraction import Pulse, ellipsoid_amplitudes, intensity, particle_amplitudes
 from .fluctuations import background, envelope, smooth_field
 from .hit import AGGREGATE, DEBRIS, DROPLET, EMPTY, MULTI_HIT, SINGLE, WET_PARTICLE, Materials, Scene, sample_scene
@@ -216,7 +217,7 @@ def _rounded_up(count: int, fewest: int, most: int) -> int:
 def _pulse(setup: Setup, effects, key) -> Pulse:
     """One pulse's photon energy and direction."""
     beam = setup.config.beam
-    normal = jnp.clip(jax.random.normal(key, (3,)), -PULSE_LIMIT, PULSE_LIMIT)
+    normal = jnp.clip(deviates(key, 3, 0)[0], -PULSE_LIMIT, PULSE_LIMIT)
     wavenumber = setup.wavenumber * (1 + beam.photon_energy_jitter * normal[0])
     across = beam.pointing_jitter_px * setup.pixel_angle * normal[1:]
     tilt = jnp.append(across, jnp.sqrt(1 - jnp.sum(across**2)) - 1)
@@ -252,7 +253,7 @@ def _counts(setup: Setup, effects, scattered, keys):
     """Counts (ny, nx) of a pattern, and its photons and those of its background on good pixels."""
     config, good_pixel = setup.config, setup.maps.good_pixel
     _, _, k_levels, k_field, k_envelope, k_background, k_noise = keys
-    uniform = jax.random.uniform(k_levels, (4,))
+    _, uniform = deviates(k_levels, 0, 4)
 
     expected = scattered
     if "fluctuations" in effects:

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .deviates import deviates
 from .instrument import Instrument
 from .pixels import hidden_pixels
 from .poisson import poisson
@@ -67,7 +68,8 @@ def readout(key, expected, config: ReadoutConfig, maps: ReadoutMaps) -> jax.Arra
     hot = jnp.where(maps.hotness < config.hot_pixels, config.hot_photons, 0.0)
     # Of Poisson-distributed photons, an independent choice is Poisson-distributed again.
     mean = (expected * config.quantum_efficiency + hot) * maps.good_pixel
-    rows = len(expected) // len(maps.panel_gain)
+    panels = len(maps.panel_gain)
+    rows = len(expected) // panels
     panel_gain = jnp.repeat(maps.panel_gain, rows)[:, None]
     gain = (1 + config.pixel_gain_spread * maps.pixel_gain) * (1 + config.panel_gain_spread * panel_gain)
     gain = jnp.maximum(gain, 0.0)
@@ -77,11 +79,11 @@ def readout(key, expected, config: ReadoutConfig, maps: ReadoutMaps) -> jax.Arra
 
     photons = poisson(key, mean)
     # Beside the key itself, so that counts without noise are those that the Poisson sampler draws alone.
-    k_pixel, k_row, k_panel = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(3))
-    noise = config.read_noise_photons * jax.random.normal(k_pixel, expected.shape)
-    noise = noise + config.row_noise_photons * jax.random.normal(k_row, (len(expected),))[:, None]
-    panel_noise = jax.random.normal(k_panel, (len(maps.panel_gain),))
-    noise = noise + config.panel_noise_photons * jnp.repeat(panel_noise, rows)[:, None]
+    normal, _ = deviates(jax.random.fold_in(key, 0), expected.size + len(expected) + panels, 0)
+    by_pixel, by_row, by_panel = jnp.split(normal, [expected.size, expected.size + len(expected)])
+    noise = config.read_noise_photons * by_pixel.reshape(expected.shape)
+    noise = noise + config.row_noise_photons * by_row[:, None]
+    noise = noise + config.panel_noise_photons * jnp.repeat(by_panel, rows)[:, None]
     # As a change of the photons: whole numbers stay exact beyond float32's 2^24.
     change = photons * (gain - 1) + noise
     adu = jnp.where(config.adu_per_photon > 0, config.adu_per_photon, 1.0)

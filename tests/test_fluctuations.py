@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from onehit.simulate.config import BackgroundConfig
+from onehit.simulate.deviates import deviates
 from onehit.simulate.fluctuations import background, envelope, smooth_field
 from onehit.simulate.instrument import InstrumentConfig
 from onehit.simulate.reciprocal import detector_plane
@@ -59,9 +60,8 @@ def test_envelope_has_the_stated_strength_and_the_symmetry_of_its_parts():
 
 def test_envelope_equals_its_cosine_series_term_by_term():
     key, scattering, strength = jax.random.key(8), detector_plane(INSTRUMENT, 50e-9).scattering, 0.3
-    k_normal, k_phase = jax.random.split(key)
-    normal = np.asarray(jax.random.normal(k_normal, (10,)), float)
-    phase = np.asarray(jax.random.uniform(k_phase, (6,), maxval=2 * jnp.pi), float)
+    normal, uniform = (np.asarray(drawn, float) for drawn in deviates(key, 10, 6))
+    phase = 2 * np.pi * uniform
     x, y = np.moveaxis(np.asarray(scattering[..., :2], float), -1, 0)
     radius, angle = np.hypot(x, y) / np.hypot(x, y).max(), np.arctan2(y, x)
     log = sum(normal[n] / np.sqrt(3) * np.cos(np.pi * (n + 1) * radius + phase[n]) for n in range(6))
