@@ -45,7 +45,7 @@ class ResNetClassifier:
         self._bad_pixel = bad_pixel
         with TemporaryDirectory() as temporary:
             run = self._run or Path(temporary) / "run"
-            data = run.with_suffix(".h5")
+            data = run.with_suffix(".h5").resolve()  # the run remembers it, and may go on from another folder
             order = _evenly_mixed(label)
             write_labelled(data, counts[order], label[order], bad_pixel)
             steps = min(self._config.steps, 1 + _MOST_TIMES * len(label) // self._config.batch_size)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -145,6 +146,18 @@ def test_a_resnet_learns_from_frames_in_any_order_of_labels(small_training, tmp_
     resnet = ResNetClassifier(small_training, lambda steps, what, patterns: steps)
     resnet.fit(counts, np.sort(np.arange(40) % 2), np.zeros((32, 32), bool))
     assert np.isfinite(resnet.score(counts)).all()
+
+
+def test_a_resnet_in_a_relative_run_goes_on_from_another_folder(small_training, tmp_path, monkeypatch):
+    counts, label = np.random.default_rng(0).poisson(5, (40, 32, 32)), np.arange(40) % 2
+    (tmp_path / "below").mkdir()
+    scores = []
+    for folder, run in ((tmp_path, "resnet"), (tmp_path / "below", "../resnet")):
+        monkeypatch.chdir(folder)
+        resnet = ResNetClassifier(small_training, lambda steps, what, patterns: steps, Path(run))
+        resnet.fit(counts, label, np.zeros((32, 32), bool))
+        scores.append(resnet.score(counts))
+    np.testing.assert_array_equal(*scores)
 
 
 def test_speeds_are_frames_over_seconds(monkeypatch):
