@@ -62,10 +62,11 @@ _register(SimulationConfig, ("geometry", "noise"), ("instrument", "material", "a
 
 
 class Setup(NamedTuple):
-    """The arrays that patterns are computed from."""
+    """The arrays that patterns are computed from. planes: the detector's pixels as they are, then split where bodies
+    are so large that their rings are finer than pixels hold; see `SimulatedSource`."""
 
     config: SimulationConfig
-    plane: DetectorPlane
+    planes: tuple[DetectorPlane, ...]
     amplitudes: AmplitudeGrid | Polyhedron
     circumradius: jax.Array
     materials: Materials
@@ -76,12 +77,26 @@ class Setup(NamedTuple):
     pixel_angle: float
     photons_per_unit: float
 
+    @property
+    def plane(self) -> DetectorPlane:
+        """The detector's pixels."""
+        return self.planes[0]
+
+
+class Program(NamedTuple):
+    """What one kind of pattern is made of: slots of a scene that hold meshes, slots that hold ellipsoids, and which of
+    the planes their waves are summed on."""
+
+    meshes: slice
+    ellipsoids: slice
+    plane: int
+
 
 class Variant(NamedTuple):
     """What the compiled program depends on, besides the shapes of the arrays.
 
     slots: of a scene; kinds: of patterns that occur; multi_hit, aggregate: fewest and most bodies of one; effects:
-    those that are on.
+    those that are on; particle_plane, droplet_plane: which of the planes.
     """
 
     slots: int
@@ -89,6 +104,8 @@ class Variant(NamedTuple):
     multi_hit: tuple[int, int]
     aggregate: tuple[int, int]
     effects: tuple[str, ...]
+    particle_plane: int
+    droplet_plane: int
 
 
 def simulate(setup: Setup, key, indices: np.ndarray, variant: Variant) -> tuple[jax.Array, Truth]:
@@ -105,9 +122,10 @@ def _chunk_size(setup: Setup, slots: int) -> int:
     """Patterns computed at once, a power of two: accelerators want large pieces, caches small ones, and neither more
     than memory holds."""
     largest, most_values = (4, 2**24) if jax.default_backend() == "cpu" else (1024, 2**29)
-    values = setup.plane.solid_angle.size
+    finest = setup.planes[-1]
+    values = finest.solid_angle.size
     if isinstance(setup.amplitudes, Polyhedron):
-        nodes, edges = setup.plane.node_scattering[..., 0].size, setup.amplitudes.edge_left.shape[1]
+        nodes, edges = finest.node_scattering[..., 0].size, setup.amplitudes.edge_left.shape[1]
         values = max(values, nodes * edges)
     fitting = max(most_values // (slots * values), 1)
     return min(largest, 1 << fitting.bit_length() - 1)
@@ -144,10 +162,10 @@ def compiled(setup: Setup, key, indices, count, size: int, variant: Variant):
         return program, (kinds[number], keys, scene, _pulse(setup, variant.effects, keys[1]))
 
     @jax.jit  # to be traced once
-    def measure(program, drawn):
+    def measure(number, drawn):
         kind, keys, scene, pulse = drawn
-        branches = [jax.vmap(partial(photons_per_sr, setup, slots)) for slots in programs]
-        scattered = jax.lax.switch(program, branches, scene, pulse)
+        branches = [jax.vmap(partial(photons_per_pixel, setup, program)) for program in programs]
+        scattered = jax.lax.switch(number, branches, scene, pulse)
         counts, photons, behind = jax.vmap(partial(_counts, setup, variant.effects))(scattered, keys)
         energy = jnp.asarray(pulse.wavenumber) * (PLANCK_TIMES_C_EV_M / (2 * math.pi))
         label = (kind == SINGLE).astype(jnp.int32)
@@ -186,25 +204,25 @@ def _grouped(work, group, groups: int, arguments, size: int):
     return jax.lax.fori_loop(0, last_chunk[-1], run, results)
 
 
-def _programs(variant: Variant) -> tuple[list[tuple[slice, slice]], np.ndarray]:
-    """Slots of a scene that hold meshes, and those that hold ellipsoids, for each program; and the program of each kind
-    of pattern and number of bodies, (kinds, slots + 1)."""
+def _programs(variant: Variant) -> tuple[list[Program], np.ndarray]:
+    """The programs, and which is that of each kind of pattern and number of bodies, (kinds, slots + 1)."""
     none, one = slice(0, 0), slice(0, 1)
+    plane, droplet_plane = variant.particle_plane, variant.droplet_plane
     programs, program_of = [], np.zeros((len(variant.kinds), variant.slots + 1), int)
     for row, kind in zip(program_of, variant.kinds, strict=True):
         for count in range(variant.slots + 1):
-            slots = {
-                SINGLE: (one, none),
-                MULTI_HIT: (slice(0, _rounded_up(count, *variant.multi_hit)), none),
-                DROPLET: (none, one),
-                WET_PARTICLE: (slice(1, 2), one),
-                DEBRIS: (one, none),
-                AGGREGATE: (none, slice(0, _rounded_up(count, *variant.aggregate))),
-                EMPTY: (none, none),
+            program = {
+                SINGLE: Program(one, none, plane),
+                MULTI_HIT: Program(slice(0, _rounded_up(count, *variant.multi_hit)), none, plane),
+                DROPLET: Program(none, one, droplet_plane),
+                WET_PARTICLE: Program(slice(1, 2), one, droplet_plane),
+                DEBRIS: Program(one, none, plane),
+                AGGREGATE: Program(none, slice(0, _rounded_up(count, *variant.aggregate)), plane),
+                EMPTY: Program(none, none, 0),
             }[kind]
-            if slots not in programs:
-                programs.append(slots)
-            row[count] = programs.index(slots)
+            if program not in programs:
+                programs.append(program)
+            row[count] = programs.index(program)
     return programs, program_of
 
 
@@ -225,10 +243,10 @@ def _pulse(setup: Setup, effects, key) -> Pulse:
     return Pulse(wavenumber, tilt, coherence_length_m, beam.bandwidth if "bandwidth" in effects else None)
 
 
-def photons_per_sr(setup: Setup, slots: tuple[slice, slice], scene: Scene, pulse: Pulse):
-    """Squared amplitude of a scene, with solid angle and polarisation, (ny, nx)."""
-    plane = setup.plane
-    meshes, ellipsoids = (jax.tree.map(lambda a, part=part: a[part], scene) for part in slots)
+def photons_per_pixel(setup: Setup, program: Program, scene: Scene, pulse: Pulse):
+    """Squared amplitude of a scene times solid angle and polarisation, summed over each pixel's parts, (ny, nx)."""
+    plane, (ny, nx) = setup.planes[program.plane], setup.plane.solid_angle.shape
+    meshes, ellipsoids = (jax.tree.map(lambda a, part=part: a[part], scene) for part in program[:2])
     amplitudes = []
     if len(meshes.present):
         unit = partial(unit_amplitude, setup.amplitudes)
@@ -236,10 +254,11 @@ def photons_per_sr(setup: Setup, slots: tuple[slice, slice], scene: Scene, pulse
     if len(ellipsoids.present):
         amplitudes.append(ellipsoid_amplitudes(ellipsoids, plane, pulse))
     if not amplitudes:
-        return jnp.zeros(plane.solid_angle.shape)
+        return jnp.zeros((ny, nx))
     bodies = jax.tree.map(lambda *a: jnp.concatenate(a), meshes, ellipsoids)
     amplitude = jax.tree.map(lambda *a: jnp.concatenate(a), *amplitudes)
-    return intensity(amplitude, bodies, plane, pulse) * plane.solid_angle * plane.polarisation
+    received = intensity(amplitude, bodies, plane, pulse) * plane.solid_angle * plane.polarisation
+    return received.reshape(ny, len(received) // ny, nx, -1).sum((1, 3))
 
 
 def unit_amplitude(amplitudes: AmplitudeGrid | Polyhedron, geometry, q):

@@ -49,18 +49,21 @@ class DetectorPlane(NamedTuple):
         return self.framed_scattering[:, 1:-1, 1:-1].reshape(*self.solid_angle.shape, 3)
 
 
-def detector_plane(instrument: Instrument, radius_m: float) -> DetectorPlane:
-    """Pixels of an instrument, and nodes enough for particles that reach `radius_m` from their centre."""
-    row, column = pixel_offsets(instrument)
+def detector_plane(instrument: Instrument, radius_m: float, split: int = 1) -> DetectorPlane:
+    """Pixels of an instrument, each split into split x split, and nodes enough for particles that reach `radius_m` from
+    their centre."""
+    row, column = (
+        (a[:, None] + (np.arange(split) - (split - 1) / 2) / split).ravel() for a in pixel_offsets(instrument)
+    )
     _, fast, slow = panel_vectors(instrument)
-    framed_row, framed_column = (np.concatenate([[a[0] - 1], a, [a[-1] + 1]]) for a in (row, column))
+    framed_row, framed_column = (np.concatenate([[a[0] - 1 / split], a, [a[-1] + 1 / split]]) for a in (row, column))
     position = panel_positions(instrument, row, column)
     distance, direction, _ = _scattering(position)
     framed_scattering = _scattering(panel_positions(instrument, framed_row, framed_column))[2]
 
     # A pixel seen from the interaction point: its area, projected, over the square of the distance.
     normal = np.cross(fast, slow)[:, None, None]
-    solid_angle = np.abs(np.sum(position * normal, -1)) / distance**3
+    solid_angle = np.abs(np.sum(position * normal, -1)) / distance**3 / split**2
     horizontal, vertical = 1 - direction[..., 0] ** 2, 1 - direction[..., 1] ** 2
     polarisation = {
         "horizontal": horizontal,
@@ -81,10 +84,10 @@ def detector_plane(instrument: Instrument, radius_m: float) -> DetectorPlane:
     coarse_distance, u, _ = _scattering(panel_positions(instrument, coarse_row, coarse_column))
 
     def change_of_direction(step):
-        step = step[:, None, None]
+        step = step[:, None, None] / split
         return (step - np.sum(step * u, -1, keepdims=True) * u) / coarse_distance[..., None]
 
-    ny, nx = instrument.shape
+    ny, nx = (split * n for n in instrument.shape)
     pixels = (framed_scattering, solid_angle.reshape(ny, nx), polarisation.reshape(ny, nx))
     nodes = (node_scattering, to_rows, to_columns)
     coarse = (change_of_direction(fast), change_of_direction(slow), coarse_to_rows, coarse_to_columns)

@@ -14,15 +14,27 @@ from ..geometries.form_factor import from_mesh, stack
 from ..geometries.shapes import geometry as load_geometry
 from .config import SimulationConfig
 from .diffraction import Pulse, particle_amplitudes
-from .hit import DEBRIS, LARGEST_STRETCH, SINGLE, Materials, Scene, slots_needed
+from .hit import (
+    AGGREGATE,
+    DEBRIS,
+    DROPLET,
+    LARGEST_STRETCH,
+    SINGLE,
+    WET_PARTICLE,
+    Materials,
+    Scene,
+    slots_needed,
+)
 from .instrument import Instrument
 from .materials import material
 from .pixels import assemble
-from .program import PULSE_LIMIT, Array, Setup, Truth, Variant, photons_per_sr, simulate, unit_amplitude
+from .program import PULSE_LIMIT, Array, Program, Setup, Truth, Variant, photons_per_pixel, simulate, unit_amplitude
 from .readout import bad_pixels, readout_maps
 from .reciprocal import detector_plane
 
 _LARGEST_TABLE_BYTES = 2**30
+_MOST_CYCLES = 0.28
+_FINEST_SPLIT = 4
 
 
 class Patterns(NamedTuple):
@@ -83,10 +95,14 @@ class SimulatedSource:
             largest = max(largest, debris)
         wavenumber = self.instrument.wavenumber
         reach = 1 + PULSE_LIMIT * config.beam.photon_energy_jitter
-        plane = detector_plane(self.instrument, largest * circumradius.max() * reach)
+        splits = [_pixel_split(self.instrument, nm) for nm in self._extents_nm(2 * circumradius, kinds)]
+        distinct = sorted({1, *splits})
+        planes = tuple(
+            detector_plane(self.instrument, largest * circumradius.max() * reach, split) for split in distinct
+        )
         # Both signs of the pointing jitter, in units of the pixel's angle.
         tilt = PULSE_LIMIT * config.beam.pointing_jitter_px * self._pixel_angle
-        q_max = wavenumber * reach * largest * (float(jnp.linalg.norm(plane.scattering, axis=-1).max()) + tilt)
+        q_max = wavenumber * reach * largest * (float(jnp.linalg.norm(planes[0].scattering, axis=-1).max()) + tilt)
         self.amplitude = config.amplitude
         if config.amplitude == "auto":
             # On one core a table of an icosahedron takes 1 s more to prepare and saves 0.4 ms a pattern; one of sixteen
@@ -100,7 +116,7 @@ class SimulatedSource:
         materials = Materials(*(jnp.complex64(material(name, energy).contrast) for name in names))
         self._setup = Setup(
             config,
-            plane,
+            planes,
             amplitude_grid(bodies, q_max) if self.amplitude == "table" else stack(bodies),
             jnp.asarray(circumradius, jnp.float32),
             materials,
@@ -117,7 +133,24 @@ class SimulatedSource:
             config.particles,
             config.bad.aggregate_spheres,
             _effects(config),
+            *(distinct.index(split) for split in splits),
         )
+
+    def _extents_nm(self, unit_extent, kinds) -> tuple[float, float]:
+        """Of the largest particle, piece of debris or sphere of a clump, and of the largest droplet; stretch aside."""
+        bad, sample = self.config.bad, len(self.config.geometry)
+        particle = unit_extent[:sample].max() * self.config.diameter_nm[1]
+        sizes = {
+            DEBRIS: unit_extent[sample:].max(initial=0) * bad.debris_diameter_nm[1],
+            AGGREGATE: bad.aggregate_diameter_nm[1],
+            DROPLET: bad.droplet_diameter_nm[1],
+            WET_PARTICLE: bad.shell[1] * particle,
+        }
+
+        def largest(*among):
+            return max([particle, *(sizes[kind] for kind in among if kind in kinds)])
+
+        return largest(DEBRIS, AGGREGATE), largest(DROPLET, WET_PARTICLE)
 
     @property
     def _pixel_angle(self) -> float:
@@ -161,7 +194,8 @@ class SimulatedSource:
         pulse = Pulse(self._setup.wavenumber)
         everything, nothing = slice(0, None), slice(0, 0)
         slots = (nothing, everything) if ellipsoids else (everything, nothing)
-        return photons_per_sr(self._setup, slots, scene, pulse) * (self._setup.photons_per_unit * pulse_photons)
+        program = Program(*slots, self._variant.particle_plane)
+        return photons_per_pixel(self._setup, program, scene, pulse) * (self._setup.photons_per_unit * pulse_photons)
 
     def amplitudes(self, scene: Scene) -> jax.Array:
         """Amplitude of every body of a scene about its own centre at pixel centres, in nm^3: (N, ny, nx), complex64, or
@@ -188,6 +222,13 @@ class _Pictures:
 def as_pictures(source: SimulatedSource) -> PatternSource:
     """The source as classifiers see it: panels where they stand, gaps marked as bad pixels."""
     return _Pictures(source) if source.instrument.panels else source
+
+
+def _pixel_split(instrument: Instrument, extent_nm: float) -> int:
+    """Into how many parts, each way, to split pixels for bodies of that extent: the parabolas that average a body's
+    own rings over a pixel are right to 2 % of the rings' contrast where a pixel spans `_MOST_CYCLES` of the finest."""
+    cycles = extent_nm * 1e-9 * instrument.pixel_size_m / instrument.distance_m / instrument.wavelength_m
+    return min(max(math.ceil(cycles / _MOST_CYCLES), 1), _FINEST_SPLIT)
 
 
 def _photons_per_unit(instrument: Instrument, profile: str) -> float:
