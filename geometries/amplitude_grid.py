@@ -88,14 +88,18 @@ def grid_bytes(bodies: list[Polyhedron], q_max: float) -> int:
 
 
 def look_up(grid: AmplitudeGrid, geometry, q: jax.Array) -> jax.Array:
-    """F(q) of the body with that index, shape q.shape[:-1], complex64, or float32 for bodies with a centre of
-    symmetry in their centroid. q: (..., 3), inverse length, |q| <= the table's q_max."""
+    """F(q) of the bodies with those indices, shape q.shape[:-1], complex64, or float32 for bodies with a centre of
+    symmetry in their centroid.
+
+    geometry: () or (N,) int; q: (..., 3) or (N, ..., 3), inverse length, |q| <= the table's q_max.
+    """
     bodies, n, *_, parts = grid.coefficients.shape
     place = q / grid.step + (n - 1) / 2
     base = jnp.floor(place)
     weight = [polynomial(place - base - 0.5, window) for window in _WEIGHTS]
     # Within the table whatever q is. Unsigned, and so never counted from the end: a quarter less work.
     first = jnp.clip(base.astype(jnp.int32) + int(_OFFSETS[0]), 0, n - _TAPS).astype(jnp.uint32)
+    geometry = jnp.expand_dims(geometry, range(jnp.ndim(geometry), q.ndim - 1))
     body = jnp.clip(geometry, 0, bodies - 1).astype(jnp.uint32)
     corner = ((body * n + first[..., 0]) * n + first[..., 1]) * n + first[..., 2]
     flat = grid.coefficients.reshape(-1)
@@ -114,7 +118,7 @@ def look_up(grid: AmplitudeGrid, geometry, q: jax.Array) -> jax.Array:
     value = jax.lax.complex(interpolate(0), interpolate(1))
     if grid.centroid is None:
         return value
-    cosine, sine = cos_sin(q @ grid.centroid[geometry])
+    cosine, sine = cos_sin(jnp.sum(q * grid.centroid[geometry], -1))
     return value * jax.lax.complex(cosine, -sine)
 
 

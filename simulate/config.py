@@ -30,7 +30,8 @@ class BeamConfig:
     coherence_length_m: float = 0.0
     """Transverse coherence length in m (0: fully coherent): fringes of particles that far apart fade to 61 %."""
     bandwidth: float = 0.0
-    """Standard deviation of the photon energy within a pulse, relative (0: monochromatic)."""
+    """Standard deviation of the photon energy within a pulse, relative (0: monochromatic): it blurs the fringes between
+    particles; the rings of each stay sharp."""
 
 
 @dataclass(frozen=True)
@@ -188,16 +189,21 @@ class SimulationConfig:
         ):
             if not 0 <= value <= highest:
                 raise InputError(f"{name} is {value}; it must lie in 0 to {highest}")
-        for name in ("pointing_jitter_px", "coherence_length_m"):
-            if getattr(beam, name) < 0:
-                raise InputError(f"beam.{name} is {getattr(beam, name)}; it must be 0 or more")
+        if not 0 <= beam.coherence_length_m < math.inf:
+            raise InputError(f"beam.coherence_length_m is {beam.coherence_length_m}; it must be 0 (full) or more")
+        instrument = self.instrument.instrument()
+        tenth_of_a_radian = 0.1 * instrument.distance_m / instrument.pixel_size_m
+        if not 0 <= beam.pointing_jitter_px <= tenth_of_a_radian:
+            raise InputError(
+                f"beam.pointing_jitter_px is {beam.pointing_jitter_px}; "
+                f"it must lie in 0 to {tenth_of_a_radian:.0f}, a tenth of a radian"
+            )
         for name, (fewest, most) in (("particles", self.particles), ("bad.aggregate_spheres", bad.aggregate_spheres)):
             if not 2 <= fewest <= most <= 16:
                 raise InputError(f"{name} is {fewest} to {most}; give 2 to 16, fewest first")
-        if min(bad.shares().values()) < 0 or (self.good_fraction < 1 and sum(bad.shares().values()) <= 0):
-            raise InputError(
-                f"the shares of bad patterns are {bad.shares()}; none may be negative, one must be positive"
-            )
+        shares = bad.shares().values()
+        if not all(0 <= share < math.inf for share in shares) or (self.good_fraction < 1 and sum(shares) <= 0):
+            raise InputError(f"the shares of bad patterns are {bad.shares()}; give 0 or more each, and one above 0")
         if self.orientation.kind == "given" and not self.orientation.quaternions:
             raise InputError("orientation.kind is given, but orientation.quaternions are not: name at least one")
         turn = self.orientation
@@ -209,7 +215,7 @@ class SimulationConfig:
         if not self.geometry:
             raise InputError("geometry is empty; name at least one")
         self.readout.check()
-        energy = self.instrument.instrument().photon_energy_ev
+        energy = instrument.photon_energy_ev
         for name in (self.material, bad.droplet_material, bad.debris_material):
             material(name, energy)
         return self

@@ -13,7 +13,8 @@ from .hit import Scene, body_to_laboratory
 from .reciprocal import DetectorPlane
 
 FormFactor = Callable[[jax.Array, jax.Array], jax.Array]
-"""(geometry index (), q (..., 3) in inverse unit diameters) -> complex amplitude of the unit body (...)."""
+"""(geometry indices (N,), q (N, P, rows, columns, 3) in inverse unit diameters) -> real or complex amplitudes of unit
+bodies, (N, P, rows, columns)."""
 
 
 class Pulse(NamedTuple):
@@ -37,14 +38,11 @@ def particle_amplitudes(scene: Scene, plane: DetectorPlane, pulse: Pulse, form_f
     matrix = body_to_laboratory(scene)
     volume_nm3 = jnp.linalg.det(matrix * 1e9)[:, None, None, None]
 
-    def at_nodes(geometry, matrix):
-        return form_factor(geometry, jnp.einsum("pyxi,ij->pyxj", q, matrix))
-
     def interpolate(nodes):
         rows = jnp.einsum("ya,...ab->...yb", plane.to_rows, nodes * volume_nm3)
         return jnp.einsum("...yb,xb->...yx", rows, plane.to_columns)
 
-    nodes = jax.vmap(at_nodes)(scene.geometry, matrix)
+    nodes = form_factor(scene.geometry, jnp.einsum("pyxi,nij->npyxj", q, matrix))
     if not jnp.iscomplexobj(nodes):
         return interpolate(nodes)
     # At once: XLA merges products with the same matrix, which is many times slower.
@@ -93,18 +91,25 @@ def _interference(amplitude, weight, scene, plane, pulse):
     first, second = np.triu_indices(len(weight), 1)
     fringes = fringe_averages(plane, pulse, scene.position_m[second] - scene.position_m[first])
     total = 0.0
-    for i, j, (mean, slope_x, slope_y) in zip(first, second, fringes, strict=True):
-        (real, real_x, real_y), (imag, imag_x, imag_y) = (
-            _mean_and_slopes(part) for part in _times_conjugate(amplitude[i], amplitude[j])
-        )
-        turn_real, turn_imag = _times_conjugate(turn[i], turn[j])
-        cross = turn_real * (mean * real - slope_x * imag_x - slope_y * imag_y)
-        cross = cross - turn_imag * (mean * imag + slope_x * real_x + slope_y * real_y)
+    for i, j, fringe in zip(first, second, fringes, strict=True):
+        cross = _cross_term(amplitude[i], amplitude[j], turn[i], turn[j], fringe)
         if pulse.bandwidth is not None:
             # The mean of the fringes over wavenumbers k (1 + bandwidth x), x a standard normal deviate.
             cross = cross * jnp.exp(-((pulse.bandwidth * (shift[j] - shift[i])) ** 2) / 2)
         total = total + 2 * cross
     return total
+
+
+@jax.jit  # to be traced once for all pairs
+def _cross_term(amplitude, other_amplitude, turn, other_turn, fringe):
+    """Real part of a wave times another's conjugate, averaged over each pixel; fringe: see `fringe_averages`."""
+    mean, slope_x, slope_y = fringe
+    (real, real_x, real_y), (imag, imag_x, imag_y) = (
+        _mean_and_slopes(part) for part in _times_conjugate(amplitude, other_amplitude)
+    )
+    turn_real, turn_imag = _times_conjugate(turn, other_turn)
+    cross = turn_real * (mean * real - slope_x * imag_x - slope_y * imag_y)
+    return cross - turn_imag * (mean * imag + slope_x * real_x + slope_y * real_y)
 
 
 def _times_conjugate(a, b):

@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from ..geometries.errors import InputError
-from .instrument import Instrument, binned
+from .instrument import Instrument
 
 
 def panel_positions(instrument: Instrument, row: np.ndarray, column: np.ndarray) -> np.ndarray:
@@ -110,20 +110,6 @@ def _picture(instrument: Instrument) -> np.ndarray:
         place = (number * rows + row) * columns + column
         source[y_at + int(bottom) + half_height, x_at + int(left) + half_width] = place[inside]
     return source
-
-
-def bin_counts(counts, bad_pixel, instrument: Instrument, factor: int) -> tuple[np.ndarray, np.ndarray]:
-    """Frames of `binned(instrument, factor)`: counts (N, ny / factor, nx / factor), and their mask.
-
-    counts: (N, ny, nx); bad_pixel: (ny, nx) bool. A binned pixel holds the sum of its pixels and is bad, and then 0,
-    where any of them is bad: so what is left has the statistics of whole pixels. Raises InputError where bins would
-    not fill a panel or the shape is another.
-    """
-    counts, bad = _checked(counts, bad_pixel, instrument)
-    ny, nx = binned(instrument, factor).shape
-    bad = np.asarray(bad.reshape(ny, factor, nx, factor).any((1, 3)))
-    total = counts.reshape(len(counts), ny, factor, nx, factor).sum((2, 4), dtype=counts.dtype)
-    return np.where(bad, np.zeros((), counts.dtype), total), bad
 
 
 def _checked(counts, bad_pixel, instrument):

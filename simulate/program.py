@@ -262,10 +262,10 @@ def photons_per_pixel(setup: Setup, program: Program, scene: Scene, pulse: Pulse
 
 
 def unit_amplitude(amplitudes: AmplitudeGrid | Polyhedron, geometry, q):
-    """Transform of the unit body of that index."""
+    """Transforms of the unit bodies of those indices, (N,), each at its own q, (N, ..., 3)."""
     if isinstance(amplitudes, AmplitudeGrid):
         return look_up(amplitudes, geometry, q)
-    return form_factor(jax.tree.map(lambda a: a[geometry], amplitudes), q)
+    return jax.vmap(form_factor)(jax.tree.map(lambda a: a[geometry], amplitudes), q)
 
 
 def _counts(setup: Setup, effects, scattered, keys):

@@ -36,6 +36,10 @@ BAD_INPUT = [
     (["train", "open.stl/RUN"], ["open.stl"]),
     (["gallery", "--config", "typo.json"], ["give OUT first"]),
     (["simulate", "OUT.h5", "--orientation.kind", "axis", "--orientation.axis", "0", "0", "0"], ["no length"]),
+    (["simulate", "OUT.h5", "--bad.droplet", "nan"], ["shares", "'droplet': nan"]),
+    (["simulate", "OUT.h5", "--beam.pointing-jitter-px", "500"], ["pointing_jitter_px is 500", "0 to 98"]),
+    (["simulate", "OUT.h5", "--beam.coherence-length-m", "nan"], ["coherence_length_m is nan"]),
+    (["classify", "small.h5", "--minimum-photons", "nan"], ["minimum_photons is nan"]),
     (["evaluate", "RUN"], ["no trained classifier"]),
     (["evaluat", "RUN"], ["evaluate"]),
 ]

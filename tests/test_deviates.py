@@ -1,25 +1,10 @@
-"""Random words against JAX's own generator, and the deviates made of them against their laws."""
+"""Deviates against their laws."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
-from jax.extend.random import threefry_2x32
-from onehit.simulate.deviates import deviates, normal_deviate, random_bits
+from onehit.simulate.deviates import deviates, normal_deviate
 from scipy import special, stats
-
-
-@pytest.mark.parametrize("seed", [0, 1, 2**31 - 1])
-def test_the_words_are_those_of_jax(seed):
-    key = jax.random.fold_in(jax.random.key(seed), 3)
-    expected = threefry_2x32(jax.random.key_data(key), jnp.arange(1000, dtype=jnp.uint32))
-    np.testing.assert_array_equal(random_bits(key, 1000), expected)
-
-
-@pytest.mark.parametrize("size", [0, 1, 7])
-def test_any_number_of_words_can_be_drawn(size):
-    words = np.asarray(random_bits(jax.random.key(5), size))
-    assert words.shape == (size,) and words.dtype == np.uint32 and len(set(words.tolist())) == size
 
 
 def test_normal_deviates_are_right_in_both_tails():

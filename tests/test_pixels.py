@@ -11,7 +11,7 @@ from onehit.geometries.form_factor import form_factor, from_mesh
 from onehit.simulate.diffraction import Pulse, fringe_averages, particle_amplitudes
 from onehit.simulate.hit import Scene
 from onehit.simulate.instrument import PRESETS, Instrument, InstrumentConfig, Panel, binned
-from onehit.simulate.pixels import assemble, bin_counts, hidden_pixels, pixel_positions
+from onehit.simulate.pixels import assemble, hidden_pixels, pixel_positions
 from onehit.simulate.reciprocal import detector_plane, q_map
 from oracles import mesh_form_factor, orientation_matrix, relative_l2
 
@@ -262,20 +262,10 @@ def test_bad_regions():
     np.testing.assert_array_equal(hidden_pixels(instrument), expected)
 
 
-def test_binning_keeps_photons_and_bad_pixels_spread():
-    rng = np.random.default_rng(0)
-    counts = rng.poisson(3, (2, *SMALL_AGIPD.shape)).astype(np.int32)
-    bad = np.zeros(SMALL_AGIPD.shape, bool)
-    result, mask = bin_counts(counts, bad, SMALL_AGIPD, 4)
-    assert result.shape[1:] == binned(SMALL_AGIPD, 4).shape == (128, 2)
-    assert (result.sum((1, 2)) == counts.sum((1, 2))).all() and not mask.any() and result.dtype == np.int32
-    assert result[1, 3, 1] == counts[1, 12:16, 4:8].sum()
-    bad[13, 6] = True
-    result, mask = bin_counts(counts, bad, SMALL_AGIPD, 4)
-    assert mask.sum() == 1 and mask[3, 1] and (result[:, 3, 1] == 0).all()
-    for factor in (3, 0, 16, -4):
-        with pytest.raises(InputError, match="does not divide panels of 32 x 8"):
-            bin_counts(counts, bad, SMALL_AGIPD, factor)
+@pytest.mark.parametrize("factor", [3, 0, 16, -4])
+def test_bins_must_fill_a_panel(factor):
+    with pytest.raises(InputError, match="does not divide panels of 32 x 8"):
+        binned(SMALL_AGIPD, factor)
 
 
 def test_binned_pixels_cover_those_they_are_made_of():

@@ -1,5 +1,6 @@
 """How a classifier is trained: the only place that holds those defaults. Imports no JAX."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -66,7 +67,7 @@ class ExpectedConfig:
 
     def check(self) -> "ExpectedConfig":
         """Itself, or InputError with the first impossible value."""
-        if self.minimum_photons < 0:
+        if not 0 <= self.minimum_photons < math.inf:
             raise InputError(f"minimum_photons is {self.minimum_photons}; it must be 0 or more")
         if self.diameter_nm is not None and not self.diameter_nm > 0:
             raise InputError(f"diameter_nm is {self.diameter_nm}; it must be positive")
