@@ -2,6 +2,7 @@ from dataclasses import fields, replace
 
 from onehit.simulate import SimulationConfig
 from onehit.simulate.config import BAD_KINDS, BackgroundConfig, BeamConfig
+from onehit.simulate.instrument import InstrumentConfig
 from onehit.simulate.readout_config import ReadoutConfig
 from onehit.workbench.gallery import _effects, _kinds
 
@@ -25,16 +26,14 @@ def test_every_effect_is_shown_off_and_on():
             continue
         off.check()
         assert off != on
-        for part in ("background", "beam", "readout"):
+        for part in ("background", "beam", "readout", "instrument"):
             before, after = getattr(off, part), getattr(on, part)
             shown |= {f.name for f in fields(before) if getattr(before, f.name) != getattr(after, f.name)}
-    beside = {"panel_noise_photons", "adu_per_photon", "hot_photons", "detector_seed", "profile"}
-    beside |= {
-        "halo_length",
-        "streak_width",
-        "offset",
-    }  # sizes of what is shown
-    for kind in (BackgroundConfig, BeamConfig, ReadoutConfig):
+    sizes_of_what_is_shown = {"hot_photons", "detector_seed", "halo_length", "streak_width", "stalk_angle_deg"}
+    which_detector = {"preset", "geometry_file", "photon_energy_ev", "distance_m", "pixel_size_m", "shape", "focus_m"}
+    too_weak_to_see = {"polarisation"}  # 0.4 % at the edge of the default detector
+    beside = sizes_of_what_is_shown | which_detector | too_weak_to_see
+    for kind in (BackgroundConfig, BeamConfig, ReadoutConfig, InstrumentConfig):
         assert {f.name for f in fields(kind)} - shown <= beside
 
 

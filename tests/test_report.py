@@ -24,7 +24,7 @@ def scored(seed: int, n: int, shift: float) -> dict:
 
 METRICS = {
     "robustness": {
-        "icosahedron": scored(0, 1234, 9),
+        "icosahedron": scored(0, 1234, 9) | {"calibration_error": 0.01234, "photons_auc": 0.4987},
         "soccer-ball": scored(1, 500, 2),
         HOSTILE: scored(2, 77, 1),
     },
@@ -33,11 +33,14 @@ METRICS = {
         "frames of at least 13,000 photons": summarise([1], [2], 1),
     },
     "validation": scored(4, 300, 3),
+    "masked": {"half": {"torus": scored(5, 40, 1) | {"recall_at_precision_0.995": 0.8421}}},
     "threshold": 1.0625,
+    "temperature": 1.375,
     "training": {"steps": 3000, "patterns": 192000, "seconds": 1234.5, "patterns_per_second": 155.5},
     "poster": {"soccer-ball": 0.587, "torus": 0.848},
 }
-SUMMARIES = [*METRICS["robustness"].values(), METRICS["validation"], *METRICS["experiment"].values()]
+SUMMARIES = [METRICS["masked"]["half"]["torus"], METRICS["validation"]]
+SUMMARIES += [*METRICS["robustness"].values(), *METRICS["experiment"].values()]
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +69,11 @@ def test_every_number_is_there(report):
             assert not interval or f"{form(interval[0])} – {form(interval[1])}" in text
         for rate in RATES:
             assert f" {format_rate(summary[rate])} " in text
-    for number in ("1.062", "3,000", "192,000", "1,234.5", "155.5", "58.7", "0.10.1", '"seed": 7', "57 %"):
+    for number in ("1.062", "3,000", "192,000", "1,234.5", "155.5", "58.7", "1.38", "0.10.1", '"seed": 7', "57 %"):
         assert number in text
     assert "84.8" not in text  # no torus was scored here
+    assert f"icosahedron Simulated, by geometry {format_rate(0.01234)} {format_auc(0.4987)} –" in text
+    assert f"torus With one half of the detector hidden – – {format_rate(0.8421)}" in text
 
 
 def test_it_stands_alone(report):

@@ -34,10 +34,18 @@ def run_gallery(command: Gallery) -> None:
             frames.append(counts)
             masks.append(np.broadcast_to(bad_pixel, counts.shape))
             titles += [title] * _SHOWN
-        figure = gallery_figure(np.concatenate(frames), titles, np.concatenate(masks))
+        rows = max(counts.shape[1] for counts in frames)
+        shown, bad = (np.concatenate([_enlarged(a, rows) for a in arrays]) for arrays in (frames, masks))
+        figure = gallery_figure(shown, titles, bad)
         figure.suptitle(name, fontsize=11)
         figure.savefig(command.out / f"{name.replace(' ', '-')}.png")
     print(f"{command.out}: {len(names)} pictures")
+
+
+def _enlarged(frames: np.ndarray, rows: int) -> np.ndarray:
+    """Binned pixels as large as they are beside the others."""
+    factor = rows // frames.shape[1]
+    return frames.repeat(factor, 1).repeat(factor, 2)
 
 
 def _kinds(base: SimulationConfig):
@@ -55,7 +63,9 @@ def _effects(base: SimulationConfig):
     single = replace(base, good_fraction=1.0, photons=(1e5, 1e5))
     pair = replace(base, good_fraction=0.0, bad=BadConfig(), particles=(2, 2), photons=(1e5, 1e5))
     close = replace(pair, separation=(1.0, 1.5))
-    panels = InstrumentConfig("agipd-1m", binning=8, distance_m=2.0)
+    panels = replace(single, instrument=InstrumentConfig("agipd-1m", binning=8, distance_m=2.0))
+    bare = replace(base.instrument, beamstop_radius_m=0.0, gap_m=0.0, stalk_width_m=0.0)
+    pulses = replace(single, beam=BeamConfig(pulse_photons=(3e11, 3e11), offset=1.0))
     readouts = {
         "quantum efficiency": ReadoutConfig(quantum_efficiency=0.2),
         "dead pixels": ReadoutConfig(dead_pixels=0.05),
@@ -64,6 +74,7 @@ def _effects(base: SimulationConfig):
         "read-out noise": ReadoutConfig(read_noise_photons=0.6),
         "common mode of rows": ReadoutConfig(row_noise_photons=1.0),
         "saturation": ReadoutConfig(saturation_photons=30.0),
+        "steps of the converter": ReadoutConfig(adu_per_photon=0.3),
     }
     backgrounds = {
         "background": BackgroundConfig(uniform=(0.3, 0.3)),
@@ -76,9 +87,17 @@ def _effects(base: SimulationConfig):
         "pointing jitter": BeamConfig(pointing_jitter_px=6.0),
         "pulse energy and place in the focus": BeamConfig(pulse_photons=(1e9, 1e12), offset=1.0),
     }
+    instruments = {
+        "beamstop": {"beamstop_radius_m": 6e-3},
+        "stalk": {"beamstop_radius_m": 6e-3, "stalk_width_m": 3e-3},
+        "gap": {"gap_m": 5e-3},
+        "binning": {"binning": 2},
+    }
     changes = {name: (single, replace(single, readout=value)) for name, value in readouts.items()}
     changes |= {name: (single, replace(single, background=value)) for name, value in backgrounds.items()}
     changes |= {name: (single, replace(single, beam=value)) for name, value in beams.items()}
+    off = replace(single, instrument=bare)
+    changes |= {name: (off, replace(off, instrument=replace(bare, **on))) for name, on in instruments.items()}
     changes |= {
         "smooth fluctuations": (
             single,
@@ -91,12 +110,13 @@ def _effects(base: SimulationConfig):
             replace(single, geometry=("disc",)),
             replace(single, geometry=("disc",), orientation=OrientationConfig("preferred", concentration=30.0)),
         ),
-        "mixed geometries": (single, replace(single, geometry=("icosahedron", "torus", "cube"))),
-        "panels": (None, replace(single, instrument=panels)),
-        "panel gain": (
-            replace(single, instrument=panels),
-            replace(single, instrument=panels, readout=ReadoutConfig(panel_gain_spread=0.5)),
-        ),
+        "photon noise": (replace(single, photons=(1e4, 1e4), noise=False), replace(single, photons=(1e4, 1e4))),
+        "materials": (pulses, replace(pulses, material="gold")),
+        "flat-top focus": (pulses, replace(pulses, beam=replace(pulses.beam, profile="flat-top"))),
+        "mixed geometries": (pair, replace(pair, geometry=("icosahedron", "torus", "cube"))),
+        "panels": (None, panels),
+        "panel gain": (panels, replace(panels, readout=ReadoutConfig(panel_gain_spread=0.5))),
+        "common mode of panels": (panels, replace(panels, readout=ReadoutConfig(panel_noise_photons=1.0))),
         "coherence": (close, replace(close, beam=BeamConfig(coherence_length_m=60e-9))),
         "bandwidth": (pair, replace(pair, beam=BeamConfig(bandwidth=0.05))),
         "separation": (close, replace(pair, separation=(4.0, 8.0))),

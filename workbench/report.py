@@ -15,6 +15,13 @@ RATES = {
     "false_negative_rate_at_zero_fp": "False negatives at zero false positives",
 }
 
+CONTROLS = {
+    "calibration_error": ("Calibration error, %", format_rate),
+    "photons_auc": ("AUC of the photon count alone", format_auc),
+    "recall_at_precision_0.995": ("Recall at 99.5 % precision, %", format_rate),
+}
+"""What is not in every summary: heading and format."""
+
 
 def write_report(
     path: Path | str,
@@ -29,10 +36,11 @@ def write_report(
     """Write the report to `path` and return it. The file carries its pictures and needs no network.
 
     `metrics`: `robustness` {geometry: summary}, and where there is one `threshold` (log-odds), `validation`
-    (a summary), `experiment` {selection of frames: summary}, `overlapping` {geometry: summary},
+    (a summary), `temperature`, `experiment` {selection of frames: summary}, `overlapping` {geometry: summary},
     `unwanted` {which frames: {kind: summary}}, `masked` {part: {geometry: summary}}, `poster` {geometry: the published
     false-negative rate at zero false positives, a fraction} and `training` {`steps`, `patterns`, `seconds`,
-    `patterns_per_second`}; a summary is what `evaluate.metrics.summarise` returns. `config` is shown as JSON.
+    `patterns_per_second`}; a summary is what `evaluate.metrics.summarise` returns, with CONTROLS
+    where known. `config` is shown as JSON.
     `figures`: (heading, caption, PNG file). `summary`: sentences for the top. `command` repeats the run.
 
     Raises InputError for a picture that cannot be read.
@@ -41,6 +49,9 @@ def write_report(
         "sections": _sections(metrics),
         "highlights": _highlights(metrics),
         "rates": RATES,
+        "controls": [heading for heading, _ in CONTROLS.values()],
+        "controlled": _controls(metrics),
+        "temperature": metrics.get("temperature"),
         "poster": metrics.get("poster") or {},
         "threshold": metrics.get("threshold"),
         "training": metrics.get("training") or {},
@@ -136,6 +147,16 @@ def _sections(metrics: dict[str, Any]) -> list[tuple[str, dict[str, dict[str, An
         "Experiment": metrics.get("experiment") or {},
     }
     return [(heading, summaries) for heading, summaries in groups.items() if summaries]
+
+
+def _controls(metrics: dict[str, Any]) -> list[tuple[str, str, list[str]]]:
+    """Group, row and one cell for each of CONTROLS, of the rows that have any."""
+    return [
+        (group, name, [form(summary.get(key)) for key, (_, form) in CONTROLS.items()])
+        for group, summaries in _sections(metrics)
+        for name, summary in summaries.items()
+        if any(summary.get(key) is not None for key in CONTROLS)
+    ]
 
 
 def _highlights(metrics: dict[str, Any]) -> list[tuple[str, str, str]]:

@@ -140,6 +140,15 @@ def print_results(metrics: dict[str, Any], run: Path) -> None:
     if not console.is_terminal:
         console = Console(width=110)
     console.print(robustness_table(metrics))
+    errors, photons = (
+        [s[key] for s in metrics["robustness"].values() if s[key] is not None]
+        for key in ("calibration_error", "photons_auc")
+    )
+    if photons:
+        console.print(
+            f"photons alone: AUC {format_auc(min(photons))} to {format_auc(max(photons))}; calibration error "
+            f"{format_rate(min(errors))} to {format_rate(max(errors))} % at temperature {metrics['temperature']:.3g}"
+        )
     if "experiment_frames" in metrics:
         console.print(f"experiment: {describe_flags(metrics['experiment_frames'])}", "and count as discarded")
     console.print(f"report: {run / 'report.html'}", soft_wrap=True)
@@ -219,7 +228,8 @@ def _sentences(metrics: dict[str, Any], config: TrainConfig) -> list[str]:
     if config.confidence:
         sentences.append(
             f"The threshold lets through at most {100 * config.false_positive_rate:g} % of bad patterns drawn like the "
-            f"{metrics['validation']['n_bad']:,} that it was frozen on, with {100 * config.confidence:g} % confidence."
+            f"{metrics['validation']['n_bad']:,} that it was frozen on, with {100 * config.confidence:g} % confidence "
+            "(Neyman-Pearson umbrella algorithm: Tong, Feng & Li 2018, Sci. Adv. 4, eaao1659)."
         )
     for name, summary in metrics["robustness"].items():
         sentences.append(
