@@ -6,9 +6,17 @@ from onehit.workbench import bench
 from onehit.workbench.cli import main
 
 
-def test_the_stated_error_is_that_of_the_table():
-    config = SimulationConfig(geometry=("cube",), good_fraction=1.0, noise=False)
-    assert 1e-5 < bench.amplitude_error(SimulatedSource(config), 2) < 3e-3
+def test_the_stated_errors_are_those_of_the_table():
+    source = SimulatedSource(SimulationConfig(geometry=("cube",), good_fraction=1.0, noise=False))
+    amplitude, ring = bench.errors(source, 2)
+    assert 1e-5 < amplitude < 3e-3 and 1e-5 < ring < 0.02
+
+
+def test_errors_of_a_source_that_is_too_bright_are_seen(monkeypatch):
+    source = SimulatedSource(SimulationConfig(geometry=("cube",), good_fraction=1.0, noise=False))
+    right = source.amplitudes
+    monkeypatch.setattr(source, "amplitudes", lambda scene: 1.1 * right(scene))
+    assert bench.errors(source, 2) == pytest.approx((0.1, 0.21), rel=0.05)
 
 
 def test_the_same_numbers_are_printed_and_written(tmp_path, monkeypatch, capsys):

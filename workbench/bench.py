@@ -34,12 +34,14 @@ from .bench_network import measure_network
 from .bench_write import measure_writing
 from .commands import Bench
 
-# Patterns a second on two CPU cores, by number of pixels along a side.
+# Patterns a second, by number of pixels along a side: on two CPU cores, and on one H200.
 TARGETS = {
-    256: {"icosahedron": 1000, "icosahedron pair": 500, "soccer-ball": 700, "torus": 700},
+    256: {"icosahedron": 1000, "icosahedron pair": 500, "soccer-ball": 700, "torus": 700}
+    | {"published case": 1000, "published case, pair": 500},
     128: {"icosahedron": 4000, "icosahedron pair": 2000, "soccer-ball": 2800, "torus": 2800}
     | {"icosahedron, counted": 1500, "half multi-hits, counted": 1500},
 }
+GPU_TARGETS = {256: {}, 128: {"icosahedron": 100_000}}
 
 
 def run_bench(command: Bench) -> None:
@@ -80,6 +82,16 @@ EVERYTHING = SimulationConfig(
 """Every kind of pattern and every effect: what takes longest to compile."""
 
 
+PUBLISHED = SimulationConfig(
+    instrument=InstrumentConfig("amo86615", photon_energy_ev=1500.0, distance_m=0.3, pixel_size_m=200e-6),
+    geometry=("icosahedron",),
+    diameter_nm=(100.0, 100.0),
+    good_fraction=1.0,
+    noise=False,
+)
+"""One icosahedron of 100 nm, on which other simulators were measured: see docs/simulator.md."""
+
+
 def _config(geometry: str, pixels: int, **changes) -> SimulationConfig:
     instrument = InstrumentConfig("amo86615" if pixels == 256 else "amo86615-128")
     return SimulationConfig(instrument=instrument, geometry=(geometry,), good_fraction=1.0, noise=False, **changes)
@@ -93,6 +105,9 @@ def _patterns(command: Bench) -> list[dict[str, Any]]:
         shapes = ("icosahedron", "soccer-ball", "torus", "random-polyhedron")  # the last without a centre of symmetry
         cases = {name: _config(name, pixels) for name in shapes}
         cases["icosahedron pair"] = replace(cases["icosahedron"], **pair)
+        if pixels == 256:
+            cases["published case"] = PUBLISHED
+            cases["published case, pair"] = replace(PUBLISHED, **pair)
         cases["icosahedron, counted"] = replace(cases["icosahedron"], noise=True)
         cases["half multi-hits, counted"] = replace(cases["icosahedron"], noise=True, good_fraction=0.5)
         cases["everything, counted"] = replace(EVERYTHING, instrument=cases["icosahedron"].instrument)
@@ -103,14 +118,14 @@ def _patterns(command: Bench) -> list[dict[str, Any]]:
             jax.block_until_ready(source.patterns(range(command.batch)))
             first = time.perf_counter()
             seconds = _seconds(partial(source.patterns, range(command.batch)), command.repeats)
-            target = TARGETS[pixels].get(name)
+            target = (GPU_TARGETS if jax.default_backend() == "gpu" else TARGETS)[pixels].get(name)
             row = {"case": name, "pixels": pixels, "patterns_per_second": command.batch / seconds, "target": target}
             row["amplitudes"] = source.amplitude
             row |= {"table_s": prepared - start, "first_batch_s": first - prepared}
             if config.good_fraction == 1 and not config.noise:
                 row |= _work(source, command.batch / seconds)
             if "counted" not in name and "pair" not in name:
-                row["amplitude_error"] = amplitude_error(source)
+                row["amplitude_error"], row["ring_error"] = errors(source)
             rows.append(row)
     return rows
 
@@ -131,9 +146,10 @@ def _work(source: SimulatedSource, rate: float) -> dict[str, float]:
     return {"gflop_per_s": flops * rate / 1e9, "gbyte_per_s": memory * rate / 1e9}
 
 
-def amplitude_error(source: SimulatedSource, orientations: int = 4) -> float:
-    """Relative L2 error in amplitude over the detector of what a source computes, against the exact form factor
-    at every pixel, for the largest particle in some orientations."""
+def errors(source: SimulatedSource, orientations: int = 4) -> tuple[float, float]:
+    """What a source computes against the exact form factor at every pixel, for the largest particle in some
+    orientations: relative L2 error in amplitude over the detector, and the largest relative error of a ring's
+    intensity out to the corner, rings being a pixel wide."""
     body = from_mesh(geometry(source.config.geometry[0]))
     diameter_nm = source.config.diameter_nm[1]
     q = jnp.asarray(q_map(source.instrument) * diameter_nm * 1e-9, jnp.float32)
@@ -141,7 +157,13 @@ def amplitude_error(source: SimulatedSource, orientations: int = 4) -> float:
     got = np.asarray(source.amplitudes(scene_of(diameter_nm * 1e-9, quaternions)))
     turned = [[_exact(body, rows @ rotation_matrix(turn)) for rows in jnp.split(q, 16)] for turn in quaternions]
     exact = np.stack([np.concatenate([np.asarray(rows) for rows in rows16]) for rows16 in turned]) * diameter_nm**3
-    return float(np.linalg.norm(got - exact) / np.linalg.norm(exact))
+    amplitude = float(np.linalg.norm(got - exact) / np.linalg.norm(exact))
+
+    y, x = np.mgrid[: q.shape[0], : q.shape[1]]
+    middle_y, middle_x = source.instrument.centre
+    ring = np.hypot(y - middle_y, x - middle_x).round().astype(int).ravel()
+    rings = [[np.bincount(ring, np.abs(image.ravel()) ** 2) for image in images] for images in (got, exact)]
+    return amplitude, float(np.abs(np.divide(*rings) - 1).max())
 
 
 _exact = jax.jit(form_factor)
@@ -162,6 +184,7 @@ def _poisson(command: Bench) -> list[dict[str, Any]]:
         theirs = _seconds(partial(peer, key, rate), 3)
         numpy = _seconds(partial(rng.poisson, host), 3)
         rows.append({"case": name, "ours_s": ours, "times_jax": theirs / ours, "times_numpy": numpy / ours})
+        rows[-1] |= {"target_jax": 40, "target_numpy": 2}
     return rows
 
 
