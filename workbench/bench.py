@@ -53,7 +53,8 @@ def run_bench(command: Bench) -> None:
     result: dict[str, Any] = {"device": device, "versions": versions()}
     console.print(f"{device}, jax {jax.__version__}; medians of {command.repeats} runs, batches of {command.batch}")
     parts: dict[str, dict[str, Callable[[Bench], list[dict[str, Any]]]]] = {
-        "simulate": {"patterns": _patterns, "poisson": _poisson, "growth": _growth, "memory": _memory},
+        # Memory first: its peak is that of the process.
+        "simulate": {"memory": _memory, "patterns": _patterns, "poisson": _poisson, "growth": _growth},
         "write": {"writing": measure_writing},
         "network": {"network": measure_network},
         "diffusion-map": {"diffusion map": measure_diffusion_map},
