@@ -35,6 +35,7 @@ from .reciprocal import detector_plane
 _LARGEST_TABLE_BYTES = 2**30
 _MOST_CYCLES = 0.28
 _FINEST_SPLIT = 4
+_MOST_PARTS = 2**23
 
 
 class Patterns(NamedTuple):
@@ -193,8 +194,10 @@ class SimulatedSource:
         """
         pulse = Pulse(self._setup.wavenumber)
         everything, nothing = slice(0, None), slice(0, 0)
-        slots = (nothing, everything) if ellipsoids else (everything, nothing)
-        program = Program(*slots, self._variant.particle_plane)
+        if ellipsoids:
+            program = Program(nothing, everything, max(self._variant.particle_plane, self._variant.droplet_plane))
+        else:
+            program = Program(everything, nothing, self._variant.particle_plane)
         return photons_per_pixel(self._setup, program, scene, pulse) * (self._setup.photons_per_unit * pulse_photons)
 
     def amplitudes(self, scene: Scene) -> jax.Array:
@@ -226,9 +229,11 @@ def as_pictures(source: SimulatedSource) -> PatternSource:
 
 def _pixel_split(instrument: Instrument, extent_nm: float) -> int:
     """Into how many parts, each way, to split pixels for bodies of that extent: the parabolas that average a body's
-    own rings over a pixel are right to 2 % of the rings' contrast where a pixel spans `_MOST_CYCLES` of the finest."""
+    own rings over a pixel are right to 2 % of the rings' contrast where a pixel spans `_MOST_CYCLES` of the finest.
+    No more than memory holds of a large detector."""
     cycles = extent_nm * 1e-9 * instrument.pixel_size_m / instrument.distance_m / instrument.wavelength_m
-    return min(max(math.ceil(cycles / _MOST_CYCLES), 1), _FINEST_SPLIT)
+    finest = min(_FINEST_SPLIT, math.isqrt(_MOST_PARTS // math.prod(instrument.shape)))
+    return max(min(math.ceil(cycles / _MOST_CYCLES), finest), 1)
 
 
 def _photons_per_unit(instrument: Instrument, profile: str) -> float:

@@ -70,6 +70,10 @@ def test_bodies_in_one_table_keep_apart_and_off_centre_ones_keep_their_place():
     for index, body in enumerate(bodies):
         value = _look_up(grid, index, jnp.asarray(q, jnp.float32))
         assert relative_l2(np.asarray(value), np.asarray(_exact(body, jnp.asarray(q, jnp.float32)))) < 0.003
+    order, places = jnp.array([2, 0, 1, 1]), jnp.asarray(np.stack([q, -q, q, 0.5 * q]), jnp.float32)
+    at_once = _look_up(grid, order, places)
+    for index, place, value in zip(order, places, at_once, strict=True):
+        np.testing.assert_allclose(value, _look_up(grid, index, place), rtol=1e-4, atol=1e-6)
 
 
 def test_only_bodies_without_a_centre_of_symmetry_need_complex_numbers():

@@ -1,10 +1,11 @@
 from dataclasses import fields, replace
 
+import numpy as np
 from onehit.simulate import SimulationConfig
 from onehit.simulate.config import BAD_KINDS, BackgroundConfig, BeamConfig
 from onehit.simulate.instrument import InstrumentConfig
 from onehit.simulate.readout_config import ReadoutConfig
-from onehit.workbench.gallery import _effects, _kinds
+from onehit.workbench.gallery import _effects, _enlarged, _kinds
 
 
 def test_every_kind_of_hit_has_a_picture_of_its_own():
@@ -35,6 +36,13 @@ def test_every_effect_is_shown_off_and_on():
     beside = sizes_of_what_is_shown | which_detector | too_weak_to_see
     for kind in (BackgroundConfig, BeamConfig, ReadoutConfig, InstrumentConfig):
         assert {f.name for f in fields(kind)} - shown <= beside
+
+
+def test_binned_frames_are_drawn_as_large_as_the_others():
+    frames = np.arange(8).reshape(2, 2, 2)
+    np.testing.assert_array_equal(_enlarged(frames, 4)[:, ::2, 1::2], frames)
+    off, on = _effects(replace(SimulationConfig(), instrument=InstrumentConfig("agipd-1m")))["binning"]
+    assert off.instrument.instrument().shape == tuple(2 * n for n in on.instrument.instrument().shape)
 
 
 def test_pictures_follow_the_given_configuration():

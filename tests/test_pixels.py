@@ -299,3 +299,14 @@ def test_a_panel_preset_takes_another_distance_and_energy():
     nearer = InstrumentConfig("agipd-1m", distance_m=0.2, photon_energy_ev=9000.0).instrument()
     assert nearer == replace(AGIPD, distance_m=0.2, photon_energy_ev=9000.0)
     assert (pixel_positions(nearer)[..., 2] == 0.2).all()
+
+
+@pytest.mark.parametrize(
+    "instrument", [PRESETS["amo86615-128"], AGIPD, tilted(shape=(16, 24))], ids=lambda i: str(i.shape)
+)
+@pytest.mark.parametrize("split", [2, 4])
+def test_split_pixels_are_those_of_a_finer_detector(instrument, split):
+    coarse = detector_plane(binned(instrument, split), 60e-9, split)
+    fine = detector_plane(instrument, 60e-9)
+    for name, one, other in zip(fine._fields, coarse, fine, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6 * np.abs(other).max(), err_msg=name)

@@ -62,6 +62,21 @@ def test_large_droplets_among_small_particles_are_averaged_alike():
         assert_proportional(frame, received(lambda q, d=diameter: ellipsoid_form_factor(d / 2, q)), 0.02)
 
 
+def test_split_pixels_receive_as_many_photons_in_all():
+    """A pair of 300 nm, on split pixels, against the sum of its amplitudes' squares on pixels a third as large."""
+    pair = scene_of(300e-9, jnp.array([[1.0, 0, 0, 0]] * 2), [[0, 0, 0], [350e-9, 100e-9, 200e-9]])
+    images = []
+    for factor in (1, 3):
+        instrument = replace(OPEN, shape=(128 * factor,) * 2, pixel_size_m=0.6e-3 / factor)
+        config = replace(BALL, instrument=instrument, diameter_nm=(60.0, 70.0), geometry=("cube",))
+        droplets = BadConfig(multi_hit=0, droplet=1, droplet_diameter_nm=(200.0, 300.0))
+        source = SimulatedSource(replace(config, good_fraction=0.5, bad=droplets))
+        image = np.asarray(source.expected_photons(pair, 1e12, ellipsoids=True), float)
+        images.append(image.reshape(128, factor, 128, factor).sum((1, 3)))
+    assert images[0].sum() == pytest.approx(images[1].sum(), rel=1e-3)
+    assert relative_l2(*images) < 0.02
+
+
 def test_a_particle_in_a_droplet_scatters_as_core_and_shell():
     """Materials sum with their weights and phases: the core displaces what surrounds it."""
     bad = BadConfig(multi_hit=0, wet_particle=1, droplet_stretch=0.0, droplet_material="delta=2e-4,beta=1e-4")

@@ -91,7 +91,6 @@ def _effects(base: SimulationConfig):
         "beamstop": {"beamstop_radius_m": 6e-3},
         "stalk": {"beamstop_radius_m": 6e-3, "stalk_width_m": 3e-3},
         "gap": {"gap_m": 5e-3},
-        "binning": {"binning": 2},
     }
     changes = {name: (single, replace(single, readout=value)) for name, value in readouts.items()}
     changes |= {name: (single, replace(single, background=value)) for name, value in backgrounds.items()}
@@ -110,6 +109,7 @@ def _effects(base: SimulationConfig):
             replace(single, geometry=("disc",)),
             replace(single, geometry=("disc",), orientation=OrientationConfig("preferred", concentration=30.0)),
         ),
+        "binning": tuple(replace(single, instrument=InstrumentConfig(binning=n)) for n in (1, 2)),
         "photon noise": (replace(single, photons=(1e4, 1e4), noise=False), replace(single, photons=(1e4, 1e4))),
         "materials": (pulses, replace(pulses, material="gold")),
         "flat-top focus": (pulses, replace(pulses, beam=replace(pulses.beam, profile="flat-top"))),
