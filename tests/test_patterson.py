@@ -2,16 +2,18 @@
 
 import numpy as np
 import pytest
+from onehit.simulate.config import SimulationConfig
+from onehit.simulate.source import SimulatedSource
 from onehit.train.patterson import patterson_map
 
 SIZE = 64
 GOOD = np.zeros((SIZE, SIZE), bool)
 
 
-def fringes(row: int, column: int, photons: float = 100.0) -> np.ndarray:
+def fringes(row: int, column: int, photons: float = 100.0, contrast: float = 0.5) -> np.ndarray:
     """A pattern whose only fringes are of one distance."""
     y, x = np.indices((SIZE, SIZE))
-    return photons * (1 + 0.5 * np.cos(2 * np.pi * (row * y + column * x) / SIZE))[None]
+    return photons * (1 + contrast * np.cos(2 * np.pi * (row * y + column * x) / SIZE))[None]
 
 
 @pytest.mark.parametrize(("row", "column"), [(0, 12), (9, 10), (-14, 7)])
@@ -21,20 +23,34 @@ def test_fringes_of_one_distance_are_one_spot_at_that_distance(row, column):
     assert np.unravel_index(power.argmax(), power.shape) == (SIZE // 2 + row, column)
 
 
-def test_noise_is_one_everywhere_whatever_the_brightness():
+def test_noise_is_one_everywhere_and_less_where_a_tenth_of_the_brightness_is_more():
     rng = np.random.default_rng(0)
-    for photons in (1.0, 50.0):
+    for photons, noise in ((1.0, 0.97), (50.0, 1 / 1.5)):
         counts = rng.poisson(photons, (200, SIZE, SIZE)).astype(np.float32)
         power = np.expm1(np.asarray(patterson_map(counts, GOOD))).mean(0)
         far = (
             np.hypot(np.arange(SIZE)[:, None] - SIZE // 2, np.arange(SIZE // 2)) > 8
         )  # beyond what the local mean takes
-        assert power[far].mean() == pytest.approx(1, rel=0.05)
+        assert power[far].mean() == pytest.approx(noise, rel=0.05)
 
 
-def test_signal_grows_with_the_photons_and_fades_with_contrast():
-    bright, dim = (np.expm1(np.asarray(patterson_map(fringes(0, 12, p), GOOD))).max() for p in (400.0, 100.0))
-    assert bright / dim == pytest.approx(4, rel=0.05)
+def test_signal_grows_with_the_photons_until_they_tell_the_contrast():
+    def power(photons, contrast):
+        return np.expm1(np.asarray(patterson_map(fringes(0, 12, photons, contrast), GOOD))).max()
+
+    assert power(4, 0.5) / power(1, 0.5) == pytest.approx(4, rel=0.05)
+    assert power(1e5, 0.5) / power(1e4, 0.5) == pytest.approx(1, rel=0.02)
+    assert power(1e5, 0.5) / power(1e5, 0.25) == pytest.approx(4, rel=0.02)
+
+
+def test_a_bright_single_hit_leaves_nothing_beyond_its_extent():
+    """Harmonics of strong rings would, where another particle shows."""
+    config = SimulationConfig(geometry=("torus",), diameter_nm=(60.0, 70.0), photons=(9e5, 1e6), good_fraction=1.0)
+    source = SimulatedSource(config, 0)
+    power = np.expm1(np.asarray(patterson_map(source.patterns(np.arange(32)).counts, source.bad_pixel)))
+    size = power.shape[1]
+    far = np.hypot(np.arange(size)[:, None] - size // 2, np.arange(size // 2)) > 28
+    assert np.percentile(power[:, far], 99.5) < -np.log(0.005)  # that of noise alone
 
 
 def test_bad_pixels_change_nothing_but_what_they_hide():
