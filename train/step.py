@@ -16,6 +16,9 @@ from .config import NetworkConfig, TrainConfig
 from .preprocess import Standardisation, network_views, random_flips
 from .resnet import Network
 
+_AGREE = 10.0
+"""How far apart the log-odds of two views may be that still count alike; chosen on procedural shapes."""
+
 
 class TrainState(NamedTuple):
     """Everything that training carries from step to step; a JAX pytree."""
@@ -73,7 +76,16 @@ def train_step(
 def log_odds(
     parameters, batch_statistics, counts, bad, standardisation: tuple[Standardisation, ...], *, structure, views
 ):
-    """Log-odds of good, (B,), for counts of the network's size (B, size, size): the sum over the views."""
+    """Log-odds of good, (B,), for counts of the network's size (B, size, size): those of the views, combined."""
     network = nnx.merge(structure, parameters, batch_statistics)
-    logits = network(network_views(counts, bad, standardisation, views)).sum(0)
-    return logits[:, 1] - logits[:, 0]
+    logits = network(network_views(counts, bad, standardisation, views))
+    return combined(logits[..., 1] - logits[..., 0])
+
+
+def combined(log_odds):
+    """One score (B,) of the views' log-odds (V, B): their sum as far as they agree, less where one of them doubts.
+
+    V times their soft minimum. The sum would let a view that is sure by mistake outvote another that is not.
+    """
+    views = len(log_odds)
+    return views * _AGREE * (jnp.log(views) - jax.nn.logsumexp(-log_odds / _AGREE, axis=0))
