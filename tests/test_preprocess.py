@@ -3,7 +3,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from onehit.geometries import InputError
-from onehit.train.preprocess import Standardisation, invalid_frames, measure, network_input, random_flips, to_size
+from onehit.train.preprocess import (
+    Standardisation,
+    filled_from_opposite,
+    invalid_frames,
+    measure,
+    network_input,
+    random_flips,
+    to_size,
+)
 
 
 def test_binning_sums_photons_and_keeps_the_middle():
@@ -84,9 +92,37 @@ def test_the_shape_of_a_hole_hardly_shows_in_the_log_view():
 def test_pixels_far_from_all_good_ones_are_the_mean():
     counts = np.full((1, 128, 128), 9, np.float32)
     bad = np.zeros((128, 128), bool)
-    bad[:, 64:] = True
+    bad[:, :40] = bad[:, 88:] = True
     x = network_input(counts, bad, Standardisation(jnp.float32(0), jnp.float32(1)), "log")
-    assert abs(np.asarray(x)[:, :, 100:]).max() < 0.01
+    assert abs(np.asarray(x)[:, :, [0, -1]]).max() < 0.01
+
+
+@pytest.mark.parametrize("view", ["log", "patterson"])
+def test_half_a_detector_says_what_a_whole_one_does(view):
+    """A pattern with the point symmetry of small angles, of which one half is hidden, or a quarter of each frame's."""
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(20, (3, 32, 32)).astype(np.float32)
+    counts += counts[:, ::-1, ::-1]
+    standardisation = Standardisation(jnp.zeros(()), jnp.ones(()))
+    whole = network_input(counts, np.zeros((32, 32), bool), standardisation, view)
+    half = np.zeros((32, 32), bool)
+    half[:, :16] = True
+    quarters = np.zeros((3, 32, 32), bool)
+    quarters[0, :16, :16] = quarters[1, 16:, :16] = quarters[2, :16, 16:] = True
+    for bad in (half, quarters):
+        np.testing.assert_allclose(
+            network_input(np.where(bad, 7e6, counts), bad, standardisation, view), whole, atol=1e-5
+        )
+
+
+def test_pixels_hidden_on_both_sides_stay_hidden():
+    bad = np.zeros((8, 8), bool)
+    bad[1, 2] = bad[6, 5] = bad[3, 3] = True  # the first two lie opposite each other
+    counts = jnp.arange(64.0).reshape(1, 8, 8)
+    filled, still_bad = filled_from_opposite(counts, bad)
+    assert sorted(zip(*np.nonzero(still_bad), strict=True)) == [(1, 2), (6, 5)]
+    assert filled[0, 3, 3] == counts[0, 4, 4]
+    np.testing.assert_array_equal(np.nonzero(filled - counts), [[0], [3], [3]])
 
 
 def test_flips_reach_all_four_orientations_and_take_the_mask_along():

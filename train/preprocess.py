@@ -71,15 +71,28 @@ def measure(counts, bad, view: View) -> Standardisation:
 def network_input(counts, bad, standardisation: Standardisation, view: View):
     """(B, size, size, 1) float32, or for patterson (B, size, size // 2, 1).
 
-    Bad pixels: faded out for patterson; for log filled from the good ones around them, so that the shape of a
-    beamstop or a gap says nothing, and 0, the mean, far from those; 0 for poster. counts: (B, size, size); bad:
-    (size, size), or one mask a pattern.
+    Bad pixels: for poster 0, the mean. Else they take the counts of the pixel opposite, where that is good; the others
+    are faded out for patterson, and for log filled from the good ones around them, so that the shape of a beamstop or
+    a gap says nothing, and 0 far from those. counts: (B, size, size); bad: (size, size), or one mask a pattern.
     """
+    if view != "poster":
+        counts, bad = filled_from_opposite(counts, bad)
     x = patterson_map(counts, bad) if view == "patterson" else jnp.log1p(counts) if view == "log" else counts
     x = (x - standardisation.mean) / standardisation.deviation
     if view != "patterson":
         x = jnp.where(bad, local_mean(x, bad, _FILLED_FROM) if view == "log" else 0, x)
     return x[..., None]
+
+
+def filled_from_opposite(counts, bad):
+    """Counts and mask with every bad pixel taken from the one on the other side of the middle, if that is good.
+
+    By Friedel's law I(-q) = I(q), which the curvature of the Ewald sphere breaks little at small angles: a detector of
+    which one half is hidden says what a whole one does. counts: (B, size, size), the beam in their middle; bad:
+    (size, size), or one mask a pattern.
+    """
+    opposite_bad = bad[..., ::-1, ::-1]
+    return jnp.where(bad & ~opposite_bad, counts[..., ::-1, ::-1], counts), bad & opposite_bad
 
 
 def network_views(counts, bad, standardisations, views) -> list[jax.Array]:
