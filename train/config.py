@@ -29,9 +29,9 @@ class NetworkConfig:
     size: int = 128
     """Rows and columns of the network's input in pixels; a multiple of 8 times the stride."""
     views: tuple[View, ...] = ("log", "patterson")
-    """What is made of the counts, each for a network of its own, whose log-odds are added. log: log(1 + photons);
-    patterson: the map of distances within what scattered, where a multi-hit shows as patches apart; poster: photons
-    standardised pixel by pixel."""
+    """What is made of the counts, each for a network of its own: their log-odds are added, and where they disagree the
+    lower counts for more. log: log(1 + photons); patterson: the map of distances within what scattered, where a
+    multi-hit shows as patches apart; poster: photons standardised pixel by pixel."""
     unsure: float = 10.0
     """Frames whose log-odds are not farther from 0 than this are scored in their mirror images too, and the four scores
     averaged (0: never). Fewer tori are lost so where no multi-hit may pass: see docs/robustness.md."""
@@ -82,9 +82,9 @@ def varied_icosahedra() -> SimulationConfig:
     Variation is the lever: trained on icosahedra of one size, the same network loses most single tori.
     """
     return SimulationConfig(
-        diameter_nm=(38.0, 110.0),
+        diameter_nm=(38.0, 140.0),  # extents up to those of tori, half as large again as icosahedra of the same volume
         stretch=0.2,
-        photons=(5e3, 5e5),
+        photons=(5e3, 1e6),
         separation=(0.8, 4.0),  # rounder particles than icosahedra touch at 0.89 of their touching distance
         background=BackgroundConfig(uniform=(0.0, 0.1)),
         fluctuation_strength=(0.0, 0.5),

@@ -143,7 +143,7 @@ class Classify:
     """File of frames: CXI and its dialects, EMC, HDF5 or NPY; labels are not needed."""
     run_directory: Annotated[Path | None, arg(name="run")] = None
     """Run directory of a trained classifier, or a file that `onehit pack` wrote. Default: the one that comes with
-    onehit, which has learned from simulated icosahedra of 38 to 110 nm."""
+    onehit, which has learned from simulated icosahedra of 38 to 140 nm."""
     out: Path | None = None
     """CSV file to write instead of standard output."""
     expected: Annotated[ExpectedConfig, arg(name="")] = field(default_factory=ExpectedConfig)
