@@ -115,14 +115,19 @@ def test_half_a_detector_says_what_a_whole_one_does(view):
         )
 
 
-def test_pixels_hidden_on_both_sides_stay_hidden():
-    bad = np.zeros((8, 8), bool)
-    bad[1, 2] = bad[6, 5] = bad[3, 3] = True  # the first two lie opposite each other
-    counts = jnp.arange(64.0).reshape(1, 8, 8)
-    filled, still_bad = filled_from_opposite(counts, bad)
-    assert sorted(zip(*np.nonzero(still_bad), strict=True)) == [(1, 2), (6, 5)]
-    assert filled[0, 3, 3] == counts[0, 4, 4]
-    np.testing.assert_array_equal(np.nonzero(filled - counts), [[0], [3], [3]])
+def test_pixels_hidden_on_both_sides_and_small_holes_stay_hidden():
+    counts = jnp.arange(400.0).reshape(1, 20, 20)
+    half = np.zeros((20, 20), bool)
+    half[:, :10] = half[3, 12] = True
+    filled, bad = filled_from_opposite(counts, half)
+    assert sorted(zip(*np.nonzero(bad), strict=True)) == [(3, 12), (16, 7)]
+    np.testing.assert_array_equal(filled[0, :3, :10], counts[0, :-4:-1, :9:-1])
+    np.testing.assert_array_equal(filled[0][bad], counts[0][bad])
+    hole = np.zeros((20, 20), bool)
+    hole[8:12, 8:13] = True  # not in the middle
+    filled, bad = filled_from_opposite(counts, hole)
+    np.testing.assert_array_equal(bad, hole)
+    np.testing.assert_array_equal(filled, counts)
 
 
 def test_flips_reach_all_four_orientations_and_take_the_mask_along():

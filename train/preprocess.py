@@ -12,6 +12,7 @@ from .patterson import patterson_map
 from .smoothing import local_mean
 
 _FILLED_FROM = 1 / 40  # standard deviation in sizes of the frame: narrower than a fringe
+_SMALL = 0.05  # share of a frame that is better filled from around than from opposite
 
 
 class Standardisation(NamedTuple):
@@ -71,9 +72,9 @@ def measure(counts, bad, view: View) -> Standardisation:
 def network_input(counts, bad, standardisation: Standardisation, view: View):
     """(B, size, size, 1) float32, or for patterson (B, size, size // 2, 1).
 
-    Bad pixels: for poster 0, the mean. Else they take the counts of the pixel opposite, where that is good; the others
-    are faded out for patterson, and for log filled from the good ones around them, so that the shape of a beamstop or
-    a gap says nothing, and 0 far from those. counts: (B, size, size); bad: (size, size), or one mask a pattern.
+    Bad pixels: for poster 0, the mean. Else where much is hidden they take the counts of those opposite; the others are
+    faded out for patterson, and for log filled from the good ones around them, so that the shape of a beamstop or a gap
+    says nothing, and 0 far from those. counts: (B, size, size); bad: (size, size), or one mask a pattern.
     """
     if view != "poster":
         counts, bad = filled_from_opposite(counts, bad)
@@ -85,14 +86,16 @@ def network_input(counts, bad, standardisation: Standardisation, view: View):
 
 
 def filled_from_opposite(counts, bad):
-    """Counts and mask with every bad pixel taken from the one on the other side of the middle, if that is good.
+    """Counts and mask with bad pixels taken from those on the other side of the middle, where these are good.
 
     By Friedel's law I(-q) = I(q), which the curvature of the Ewald sphere breaks little at small angles: a detector of
-    which one half is hidden says what a whole one does. counts: (B, size, size), the beam in their middle; bad:
-    (size, size), or one mask a pattern.
+    which one half is hidden says what a whole one does. Small holes stay as they are: the beam is rarely in the middle
+    to the pixel. counts: (B, size, size), the beam in their middle; bad: (size, size), or one mask a pattern.
     """
     opposite_bad = bad[..., ::-1, ::-1]
-    return jnp.where(bad & ~opposite_bad, counts[..., ::-1, ::-1], counts), bad & opposite_bad
+    found = bad & ~opposite_bad
+    found &= found.mean((-2, -1), keepdims=True) > _SMALL
+    return jnp.where(found, counts[..., ::-1, ::-1], counts), bad & ~found
 
 
 def network_views(counts, bad, standardisations, views) -> list[jax.Array]:
