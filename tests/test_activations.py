@@ -20,6 +20,7 @@ from onehit.simulate.progress import no_track
 from onehit.train import Classifier
 from onehit.train.classifier import empty_checkpoint
 from onehit.train.preprocess import network_views
+from onehit.train.step import combined
 from onehit.train.vgg16 import VGG16Classifier
 from onehit.train.vgg16_weights import KERNELS
 
@@ -49,7 +50,7 @@ def test_maps_of_the_resnet_are_those_that_make_the_score(classifier, patterns):
     network = nnx.merge(classifier.structure, checkpoint.state.parameters, checkpoint.state.batch_statistics)
     bad = bad_pixel | classifier.bad_pixel
     views = network_views(jnp.where(bad_pixel, 0, counts), bad, checkpoint.standardisation, config.views)
-    score = np.zeros(len(counts))
+    log_odds = []
     for view, image, part in zip(config.views, views, network.parts, strict=True):
         stem = np.maximum(part.stem_norm(part.stem(image), use_running_average=True), 0)
         np.testing.assert_allclose(maps[f"{view}, stem"], stem, rtol=1e-4, atol=1e-5)
@@ -58,8 +59,8 @@ def test_maps_of_the_resnet_are_those_that_make_the_score(classifier, patterns):
         np.testing.assert_allclose(maps[f"{view}, unit 1, first"], first, rtol=1e-4, atol=1e-5)
         assert maps[f"{view}, unit 1, first"].shape == maps[f"{view}, unit 1"].shape
         logits = maps[f"{view}, unit 2"].mean((1, 2)) @ part.classes.kernel[...] + part.classes.bias[...]
-        score += np.asarray(logits[:, 1] - logits[:, 0])
-    np.testing.assert_allclose(score, classifier.score(counts, bad_pixel), rtol=1e-4, atol=1e-4)
+        log_odds.append(logits[:, 1] - logits[:, 0])
+    np.testing.assert_allclose(combined(np.stack(log_odds)), classifier.score(counts, bad_pixel), rtol=1e-4, atol=1e-4)
     assert len(maps) == 2 * 5 and all(values.min() == 0 for values in maps.values())
 
 
