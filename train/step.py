@@ -17,7 +17,7 @@ from .preprocess import Standardisation, network_views, random_flips
 from .resnet import Network
 
 _AGREE = 10.0
-"""How far apart the log-odds of two views may be that still count alike; chosen on procedural shapes."""
+"""How far apart the log-odds of two views may be that still count alike: see docs/robustness.md."""
 
 
 class TrainState(NamedTuple):
