@@ -82,7 +82,7 @@ def open_frames(
 
 def _open(path: Path, given: _Given) -> Frames:
     if set_folder(path) is not None:
-        return open_set(path, partial(_open, given=given))
+        return open_set(path, partial(_open, given=given), named_label=given.label is not None)
     if not path.is_file():
         raise InputError(f"{path} does not exist or is no file: give a CXI, EMC, HDF5 or NPY file")
     with reading(path), path.open("rb") as file:
@@ -109,7 +109,7 @@ def _open_emc(path: Path, given: _Given) -> Frames:
     from .emc import open_emc  # imports JAX
 
     _refuse_names(path, given)
-    frames = open_emc(path, given.detector)
+    frames = open_emc(path, given.detector, labelled=given.label != "")
     if given.mask is None:
         return frames
     bad = combine(path, _given_mask(given), frames.count, frames.shape, given.mask_polarity)

@@ -67,13 +67,13 @@ def _lists(patterns: Patterns) -> tuple[int, tuple[list[np.ndarray], ...]]:
     return counts[0].size, lists
 
 
-def open_emc(path: str | Path, detector: str | Path | None = None) -> Frames:
+def open_emc(path: str | Path, detector: str | Path | None = None, labelled: bool = True) -> Frames:
     """Open a photon file: binary (sparse, or dense int32 or float64) or HDF5; frames are (y, x).
 
     detector: Dragonfly's detector file. Without it the one beside the photon file is taken: X.detector.h5 of X.emc, as
-    onehit writes it; and where there is none, frames are taken as square and no pixel as bad. Labels are those of
-    X.truth.h5, where it is there. Opening reads the number of photons in each frame; a frame's lists are read and
-    checked when it is asked for. Raises InputError where a file cannot be read or does not have the size that it
+    onehit writes it; and where there is none, frames are taken as square and no pixel as bad. labelled: labels are
+    those of X.truth.h5, where it is there. Opening reads the number of photons in each frame; a frame's lists are read
+    and checked when it is asked for. Raises InputError where a file cannot be read or does not have the size that it
     says, where detector or labels do not fit, and where frames are not square and there is no detector.
     """
     path = Path(path)
@@ -94,7 +94,7 @@ def open_emc(path: str | Path, detector: str | Path | None = None) -> Frames:
         lambda indices: place.pictures(stack.read(indices)),
         bad_pixel=None if detector is None else place.bad_pixel,
         mask_meaning="none" if detector is None else f"{detector}: 2 = bad; 1, not for orientations, taken as good",
-        label=_labels(truth, stack.length) if truth.is_file() else None,
+        label=_labels(truth, stack.length) if labelled and truth.is_file() else None,
         facts=place.facts,
         oddities=stack.oddities + place.oddities,
     )

@@ -94,11 +94,13 @@ def verify(folder: Path) -> list[str]:
     return [found for entry in _complete(folder)["files"] if (found := fault(folder, entry))]
 
 
-def open_set(path: Path, open_file: Callable[[Path], Frames]) -> Frames:
+def open_set(path: Path, open_file: Callable[[Path], Frames], named_label: bool = False) -> Frames:
     """The patterns of a complete set as one stack.
 
-    path: OUT, its folder or its manifest; open_file: opens one shard. Sizes are checked now, a shard's sha256 when it
-    is first read. Raises InputError, now or then, for a set that is not complete and for a missing or changed shard.
+    path: OUT, its folder or its manifest; open_file: opens one shard; named_label: labels are those that the shards
+    are opened with, which takes reading them all, rather than the manifest's. Sizes are checked now, a shard's sha256
+    when it is first read. Raises InputError, now or then, for a set that is not complete and for a missing or changed
+    shard.
     """
     folder = set_folder(path)
     if folder is None:
@@ -124,17 +126,21 @@ def open_set(path: Path, open_file: Callable[[Path], Frames]) -> Frames:
         return np.concatenate(parts) if parts else np.empty((0, *one.shape), one.dtype)
 
     one = shard(0)
-    label = np.frombuffer("".join(entry["label"] for entry in entries).encode(), np.uint8) - ord("0")
+    written = np.frombuffer("".join(entry["label"] for entry in entries).encode(), np.uint8) - ord("0")
+    label = written.astype(np.int32)
+    if named_label:
+        labels = (np.asarray(shard(n).label) for n in range(len(entries)))
+        label = None if one.label is None else np.concatenate([*labels])
     return Frames(
         path,
         f"{one.format}, {len(entries)} shards",
-        len(label),
+        len(written),
         one.shape,
         one.dtype,
         read,
         bad_pixel=one.bad_pixel,
         mask_meaning=one.mask_meaning,
-        label=label.astype(np.int32),
+        label=label,
         # Lists with a value for each frame, such as identifiers, are the first shard's alone.
         facts={name: value for name, value in one.facts.items() if np.shape(value)[:1] != (one.count,)},
         oddities=one.oddities,

@@ -300,6 +300,22 @@ def test_sets_of_every_format_are_read_back(format, plan, patterns, tmp_path):
     np.testing.assert_array_equal(frames.bad_pixel, made.provenance.bad_pixel)
 
 
+def test_labels_that_are_named_are_those_of_every_shard(plan, patterns, tmp_path):
+    write_set(plan(tmp_path, "cxi"))
+    np.testing.assert_array_equal(open_frames(tmp_path / "a.cxi", label="multi_hit").label, 1 - patterns.label)
+    with pytest.raises(InputError, match="no labels 'twins'"):
+        open_frames(tmp_path / "a.cxi", label="twins")
+
+
+@pytest.mark.parametrize("count", [SHARD, COUNT])
+@pytest.mark.parametrize("format", FORMATS)
+def test_labels_can_be_left_out(format, count, plan, tmp_path):
+    made = plan(tmp_path, format, count)
+    write_set(made)
+    frames = open_frames(made.out if made.shards == 1 else made.folder, label="")
+    assert frames.label is None and frames.count == count
+
+
 def test_a_shard_is_checked_when_it_is_first_read_and_opened_once(plan, tmp_path):
     write_set(plan(tmp_path))
     opened = []
