@@ -36,6 +36,9 @@ from .deviates import fraction, normal_deviate, random_bits
 SWITCH = 6.0
 """Photons per pixel from which the expansion is used."""
 
+MOST = 2e9
+"""Most photons per pixel: rates above count as this one, whose counts int32 still holds."""
+
 LAST = 26
 """Largest count below the switch: P(X > 26) = 3e-10 at a rate of 6, about one step (2e-10) of the uniform."""
 
@@ -46,8 +49,8 @@ def poisson(key, rate):
 
     Args:
         key: JAX random key of the default kind, threefry.
-        rate: expected photons per pixel, any shape, float32; finite, 0 <= rate < 1e9. This is not checked,
-            and what comes back for a negative, infinite or NaN rate means nothing.
+        rate: expected photons per pixel, any shape, float32, 0 or more; above `MOST` as if it were that. This is
+            not checked, and what comes back for a negative or NaN rate means nothing.
 
     Returns:
         int32 counts in the shape of `rate`; 0 where the rate is 0. A pure function of key and rate,
@@ -85,7 +88,7 @@ def _by_summation(bits, rate):
 
 
 def _by_expansion(bits, rate):
-    rate = jnp.maximum(rate, SWITCH)
+    rate = jnp.clip(rate, SWITCH, MOST)
     root = jnp.sqrt(rate)
     w = jnp.maximum(normal_deviate(bits), -4 / 3 * root)  # x < 1.2 there; below, the fit would turn up again
     inverse = 1 / root

@@ -14,7 +14,7 @@ import numpy as np
 from .deviates import deviates
 from .instrument import Instrument
 from .pixels import hidden_pixels
-from .poisson import poisson
+from .poisson import MOST, poisson
 from .readout_config import ReadoutConfig
 
 # As a pytree, so that changing a strength compiles nothing anew, and strengths may differ from frame to frame.
@@ -61,9 +61,9 @@ def readout_maps(instrument: Instrument, config: ReadoutConfig) -> ReadoutMaps:
 def readout(key, expected, config: ReadoutConfig, maps: ReadoutMaps) -> jax.Array:
     """Counts of one frame, (ny, nx) int32.
 
-    expected: (ny, nx) float32, photons that arrive on average; config: its numbers may be traced. Counts are 0 where
-    maps.good_pixel is 0. With everything off these are `poisson(key, expected)`, bit for bit, on good pixels.
-    key=None: the mean response before rounding, float32: efficiency, gains, hot pixels and saturation.
+    expected: (ny, nx) float32, photons that arrive on average; config: its numbers may be traced. Counts end at `MOST`,
+    and are 0 where maps.good_pixel is 0. With everything off these are `poisson(key, expected)`, bit for bit, on good
+    pixels. key=None: the mean response before rounding, float32: efficiency, gains, hot pixels and saturation.
     """
     hot = jnp.where(maps.hotness < config.hot_pixels, config.hot_photons, 0.0)
     # Of Poisson-distributed photons, an independent choice is Poisson-distributed again.
@@ -89,6 +89,7 @@ def readout(key, expected, config: ReadoutConfig, maps: ReadoutMaps) -> jax.Arra
     adu = jnp.where(config.adu_per_photon > 0, config.adu_per_photon, 1.0)
     digitised = jnp.round((photons + change) * adu) / adu - photons
     change = jnp.where(config.adu_per_photon > 0, digitised, change)
+    change = jnp.minimum(change, MOST - photons)  # a gain above 1 must not lead beyond int32
     counts = jnp.maximum(photons + jnp.round(change).astype(jnp.int32), 0)
-    whole_limit = jnp.floor(jnp.minimum(limit, 2e9)).astype(jnp.int32)
+    whole_limit = jnp.floor(jnp.minimum(limit, MOST)).astype(jnp.int32)
     return jnp.minimum(counts, whole_limit) * maps.good_pixel.astype(jnp.int32)

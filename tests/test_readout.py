@@ -169,6 +169,16 @@ def test_saturation_clips_and_touches_nothing_below():
     assert mean.max() == 50
 
 
+@pytest.mark.parametrize("changes", [{}, {"pixel_gain_spread": 0.5}, {"adu_per_photon": 10.0}])
+def test_a_blinding_pixel_saturates_whatever_the_gain(changes):
+    bright = jnp.logspace(8, 38, np.prod(PLAIN.shape), dtype=jnp.float32).reshape(PLAIN.shape)
+    maps = readout_maps(PLAIN, ReadoutConfig())
+    sees = good() & np.asarray(1 + 0.5 * maps.pixel_gain > 0.01)
+    counts = frames(bright, ReadoutConfig(**changes))
+    assert (counts[:, sees] > 1e6).all() and counts.max() > 1.9e9
+    assert (frames(bright, ReadoutConfig(saturation_photons=1e4, **changes))[:, sees] == 1e4).all()
+
+
 def test_seeds_and_keys():
     config = ReadoutConfig(pixel_gain_spread=0.1, read_noise_photons=1.0)
     one, other = (readout_maps(PLAIN, replace(config, detector_seed=seed)) for seed in (0, 1))
