@@ -21,6 +21,11 @@ Entry = dict[str, Any]
 """A file of a set: `file` (its name), `first` (index of its first pattern), `count`, `bytes`, `sha256`, and where it
 has counts `label`, a string of a 0 or 1 for each pattern."""
 
+
+class UnknownOrigin(InputError):
+    """A file that does not say what it was made from: not one of ours."""
+
+
 MANIFEST = "manifest.json"
 _MOST_OPEN = 64
 
@@ -57,7 +62,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def recorded(path: Path) -> dict[str, Any]:
     """What a file of ours was made from: `versions`, `simulate` (the command), `inputs` (see `Provenance`).
 
-    path: a data file of any format, the manifest or folder of a set, or JSON. Raises InputError where it does not say.
+    path: a data file of any format, the manifest or folder of a set, or JSON. Raises UnknownOrigin where it does not
+    say, and InputError where it is missing or damaged.
     """
     if (folder := set_folder(path)) is not None:
         return read_manifest(folder)
@@ -80,8 +86,12 @@ def recorded(path: Path) -> dict[str, Any]:
         return content
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    except InputError:  # which is a ValueError
+        raise
     except (ValueError, TypeError):
-        raise InputError(f"{path} does not say what it was made from: give a file that onehit simulate wrote") from None
+        raise UnknownOrigin(
+            f"{path} does not say what it was made from: give a file that onehit simulate wrote"
+        ) from None
 
 
 def fault(folder: Path, entry: Entry) -> str | None:

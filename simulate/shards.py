@@ -32,7 +32,7 @@ from ..geometries.errors import InputError
 from .dragonfly import detector_bytes
 from .hdf5 import encode_virtual
 from .interrupt import interruptible
-from .manifest import MANIFEST, Entry, fault, folder_of, read_manifest, recorded, write_durably
+from .manifest import MANIFEST, Entry, UnknownOrigin, fault, folder_of, read_manifest, recorded, write_durably
 from .plan import DETECTOR, Plan, encoded, simulated
 from .source import Patterns
 
@@ -145,7 +145,7 @@ def _write(plan: Plan, number: int, patterns: Patterns) -> list[Entry]:
 def _refuse_another(plan: Plan, path: Path, say: Callable[[str], None]) -> None:
     try:
         there = recorded(path)
-    except InputError:
+    except UnknownOrigin:
         raise InputError(f"{path} exists and is something else: choose another name, or remove it") from None
     here = json.loads(_as_json(plan.manifest()))
     for content in (there, here):

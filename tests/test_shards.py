@@ -226,6 +226,18 @@ def test_a_finished_short_set_is_not_written_over(plan, tmp_path):
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
+@pytest.mark.parametrize("count", [SHARD, COUNT])
+def test_damage_of_a_set_of_ours_is_called_so(count, plan, tmp_path):
+    made = plan(tmp_path, count=count)
+    write_set(made)
+    damaged = made.out if made.shards == 1 else made.folder / MANIFEST
+    DAMAGES["cut"](damaged)
+    with pytest.raises(InputError, match=f"{damaged.name} is damaged"):
+        recorded(damaged)
+    with pytest.raises(InputError, match=f"{damaged.name} is damaged"):
+        write_set(made, resume=True)
+
+
 def test_other_software_is_said_when_a_set_goes_on(plan, tmp_path):
     with pytest.raises(RuntimeError, match="stopped"):
         write_set(plan(tmp_path), stop_after(1))

@@ -196,7 +196,7 @@ def small_tensors(**changes):
 @pytest.mark.parametrize(
     "tensors, message",
     [
-        (small_tensors(), r"no tensor features\.2\.bias"),
+        (small_tensors(), r"has no tensor features\.2\.bias; VGG16 with torchvision's names is needed$"),
         ({"features.0.weight": np.ones((64, 3, 3, 3), "f4")}, r"no tensor features\.0\.bias"),
         (
             small_tensors(**{"features.0.weight": np.ones((64, 1, 3, 3), "f4")}),

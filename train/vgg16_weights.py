@@ -178,6 +178,8 @@ def _safetensors(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
                     raise InputError(f"{path} has no tensor {min(missing)}; VGG16 with torchvision's names is needed")
                 kernel, bias = (np.asarray(file.get_tensor(one)) for one in pair)
                 layers[layer] = _checked(path, pair, shape, _from_torch(kernel, shape), bias)
+    except InputError:  # which is a ValueError
+        raise
     except (SafetensorError, OSError, TypeError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{path} cannot be read as safetensors ({reason}): copy or convert it again") from None
