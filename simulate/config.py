@@ -94,7 +94,7 @@ class BackgroundConfig:
 
 @dataclass(frozen=True)
 class OrientationConfig:
-    """How particles of the sample are turned."""
+    """How particles of the sample are turned; droplets, debris and clumps lie in any orientation."""
 
     kind: Literal["uniform", "axis", "preferred", "given"] = "uniform"
     """uniform over all rotations; any angle about one axis; an axis of the body preferring one of the laboratory;

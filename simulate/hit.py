@@ -91,7 +91,8 @@ def sample_scene(
     diameter = jnp.where(droplet_slot, droplet, diameter) * 1e-9
     geometry = jnp.where(droplet_slot | sphere, ELLIPSOID, geometry)
 
-    orientation = _orientation(config.orientation, index, normal[:, 3:7], uniform[:, 3:6])
+    of_sample = ~(droplet_slot | sphere | (kind == DEBRIS))
+    orientation = _orientation(config.orientation, index, of_sample, normal[:, 3:7], uniform[:, 3:6])
 
     count = jnp.array([1, 0, 1, 2, 1, 0, 0])[kind]
     count = jnp.where(kind == MULTI_HIT, _whole(uniform[0, 6], config.particles), count)
@@ -203,16 +204,22 @@ def body_to_laboratory(scene: Scene) -> jax.Array:
     return rotation_matrix(scene.orientation) * scale[:, None, :]
 
 
-def _orientation(config: OrientationConfig, index, normal, uniform):
-    """Unit quaternions (N, 4); normal: (N, 4), uniform: (N, 3), independent deviates."""
+def _orientation(config: OrientationConfig, index, of_sample, normal, uniform):
+    """Unit quaternions (N, 4): as the configuration says of bodies of the sample, uniform of the others.
+
+    of_sample: (N,) bool; normal: (N, 4), uniform: (N, 3), independent deviates.
+    """
+    anyhow = unit_quaternion(normal)
     if config.kind == "axis":
-        return rotation_about(uniform[:, 0], jnp.asarray(config.axis))
-    if config.kind == "preferred":
+        turned = rotation_about(uniform[:, 0], jnp.asarray(config.axis))
+    elif config.kind == "preferred":
         axes = jnp.asarray(config.body_axis), jnp.asarray(config.axis)
-        return preferred_rotation(uniform, *axes, config.concentration)
-    if config.kind == "given":
-        return jnp.broadcast_to(given_rotation(index, config.quaternions), normal.shape)
-    return unit_quaternion(normal)
+        turned = preferred_rotation(uniform, *axes, config.concentration)
+    elif config.kind == "given":
+        turned = given_rotation(index, config.quaternions)
+    else:
+        return anyhow
+    return jnp.where(of_sample[:, None], turned, anyhow)
 
 
 LARGEST_STRETCH = 3 * math.sqrt(2 / 3)

@@ -251,3 +251,17 @@ def test_particles_turn_as_the_configuration_says(kind):
         assert ((turn @ body_axis) @ axis).mean() == pytest.approx(1 / np.tanh(50) - 1 / 50, abs=2e-3)
     else:
         np.testing.assert_allclose(scene.orientation, np.broadcast_to(given[0], scene.orientation.shape), atol=1e-6)
+
+
+@pytest.mark.parametrize("turn", ["axis", "preferred", "given"])
+@pytest.mark.parametrize("kind, of_sample", [(WET_PARTICLE, 1), (DROPLET, None), (DEBRIS, None), (AGGREGATE, None)])
+def test_what_is_no_particle_of_the_sample_lies_in_any_orientation(turn, kind, of_sample):
+    """Over SO(3) w^2 + z^2 of a quaternion is uniform; it is 1 where z stays z."""
+    turns = OrientationConfig(turn, axis=(0.0, 0.0, 1.0), concentration=1e4, quaternions=((1.0, 0.0, 0.0, 0.0),))
+    scene = scenes(replace(WIDE, orientation=turns), kind)
+    for slot in np.flatnonzero(scene.present.any(0)):
+        upright = (scene.orientation[scene.present[:, slot], slot][:, [0, 3]] ** 2).sum(-1)
+        if slot == of_sample:
+            assert upright.min() > 0.99
+        else:
+            assert stats.kstest(upright, "uniform").pvalue > 1e-3
