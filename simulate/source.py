@@ -187,12 +187,18 @@ class SimulatedSource:
     def expected_photons(self, scene: Scene, pulse_photons, ellipsoids: bool = False) -> jax.Array:
         """Photons that a scene scatters into each pixel on average, (ny, nx) float32: no background, no mask.
 
-        A pure function of the scene, differentiable with respect to its diameters, stretches, orientations, positions
-        and fluences, and to pulse_photons, the number of photons in the pulse. Bodies larger than the configuration's
-        largest, stretched, are beyond its tables: their pattern is wrong. ellipsoids: whether all bodies are
-        ellipsoids rather than geometries of the configuration.
+        The pulse has the configuration's coherence and bandwidth, and no jitter. A pure function of the scene,
+        differentiable with respect to its diameters, stretches, orientations, positions and fluences, and to
+        pulse_photons, the number of photons in the pulse. Bodies larger than the configuration's largest, stretched,
+        are beyond its tables: their pattern is wrong. ellipsoids: whether all bodies are ellipsoids rather than
+        geometries of the configuration.
         """
-        pulse = Pulse(self._setup.wavenumber)
+        beam = self.config.beam
+        pulse = Pulse(
+            self._setup.wavenumber,
+            coherence_length_m=beam.coherence_length_m or None,
+            bandwidth=beam.bandwidth or None,
+        )
         everything, nothing = slice(0, None), slice(0, 0)
         if ellipsoids:
             program = Program(nothing, everything, max(self._variant.particle_plane, self._variant.droplet_plane))
