@@ -57,7 +57,8 @@ class BadConfig:
     droplet_material: str = "water"
     """Material of droplets: a name, a composition:density (C9H10O3:1.3), or delta=1e-4,beta=1e-6."""
     shell: Range = (1.05, 2.0)
-    """Diameter of the droplet around a wet particle, in circumscribed diameters of the particle (uniform)."""
+    """Diameter of the droplet around a wet particle, in circumscribed diameters of the particle (uniform), 1 or
+    more."""
     debris_diameter_nm: Range = (30.0, 120.0)
     """Smallest and largest piece of debris, volume-equivalent sphere diameter in nm (log-uniform)."""
     debris_stretch: float = 0.15
@@ -171,6 +172,8 @@ class SimulationConfig:
         for name, (low, high) in positive.items():
             if not 0 < low <= high < math.inf:
                 raise InputError(f"{name} is {low} to {high}; give two positive numbers, smallest first")
+        if bad.shell[0] < 1:
+            raise InputError(f"bad.shell begins at {bad.shell[0]}; the droplet is around the particle from 1 on")
         levels = {name: getattr(self, name) for name in ("fluctuation_strength", "envelope_strength")}
         levels |= {f"background.{n}": getattr(background, n) for n in ("uniform", "slope", "halo", "streak")}
         for name, (low, high) in levels.items():

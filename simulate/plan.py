@@ -95,8 +95,8 @@ def plan_set(
     shard: default, as many patterns as have 67 million pixels, at most 4096; format: one of FORMATS, default by the
     name's ending. Raises InputError for what cannot be simulated, impossible numbers, and names that do not fit.
     """
-    if count < 1 or seed < 0 or count > 2**32:
-        raise InputError(f"count is {count} and seed {seed}; count must be 1 to 2**32, seed 0 or more")
+    if not 1 <= count <= 2**32:
+        raise InputError(f"count is {count}; it must lie in 1 to 2^32")
     if shard is not None and shard < 1:
         raise InputError(f"shard is {shard}; it must be 1 or more patterns")
     possible = _ENDINGS.get(out.suffix)

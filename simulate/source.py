@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..geometries.amplitude_grid import AmplitudeGrid, amplitude_grid, grid_bytes
+from ..geometries.errors import InputError
 from ..geometries.form_factor import from_mesh, stack
 from ..geometries.shapes import geometry as load_geometry
 from .config import SimulationConfig
@@ -68,7 +69,7 @@ class SimulatedSource:
     """Patterns simulated on the fly: pattern i is a pure function of (configuration, seed, i).
 
     amplitude: how form factors are computed, "table" or "exact". Raises InputError for an impossible configuration, an
-    unknown geometry or material, or a mesh that is not closed.
+    unknown geometry or material, a mesh that is not closed, or a seed below 0 or from 2^32 on.
     """
 
     def __init__(self, config: SimulationConfig, seed: int = 0):
@@ -78,7 +79,7 @@ class SimulatedSource:
         self.shape = self.instrument.shape
         self.name = " + ".join(config.geometry)
         self.bad_pixel = bad_pixels(self.instrument, config.readout.check())
-        self._key = jax.random.key(seed)
+        self._key = _key(seed)
 
         shares = {SINGLE: config.good_fraction}
         total = sum(config.bad.shares().values())
@@ -176,7 +177,7 @@ class SimulatedSource:
     def reseeded(self, seed: int) -> "SimulatedSource":
         """The same simulation from another seed, its tables shared."""
         other = copy(self)
-        other.seed, other._key = seed, jax.random.key(seed)
+        other.seed, other._key = seed, _key(seed)
         return other
 
     def patterns(self, indices) -> Patterns:
@@ -231,6 +232,12 @@ class _Pictures:
 def as_pictures(source: SimulatedSource) -> PatternSource:
     """The source as classifiers see it: panels where they stand, gaps marked as bad pixels."""
     return _Pictures(source) if source.instrument.panels else source
+
+
+def _key(seed: int) -> jax.Array:
+    if not 0 <= seed < 2**32:  # JAX would cut it to 32 bits, and two seeds give the same patterns
+        raise InputError(f"seed is {seed}; it must lie in 0 to 2^32, 2^32 excluded")
+    return jax.random.key(seed)
 
 
 def _pixel_split(instrument: Instrument, extent_nm: float) -> int:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from onehit.geometries import InputError
 from onehit.simulate import program
 from onehit.simulate.config import BackgroundConfig, BadConfig, BeamConfig, SimulationConfig
 from onehit.simulate.hit import scene_of
@@ -76,6 +77,21 @@ def test_seeds_and_indices_give_different_patterns(noisy, batch):
     frames = np.concatenate([batch.counts, *map(np.asarray, frames)]).reshape(3 * BATCH, -1)
     assert len(np.unique(frames, axis=0)) == 3 * BATCH
     assert_same(batch, noisy.reseeded(2).reseeded(1).patterns(np.arange(BATCH)))
+
+
+def test_seeds_that_would_be_cut_to_another_are_refused(noisy):
+    first, last = (noisy.reseeded(seed).patterns([0]).counts for seed in (0, 2**32 - 1))
+    assert (first != last).any()
+    for seed in (-1, 2**32, 2**63):
+        for make in (noisy.reseeded, lambda seed: SimulatedSource(CONFIG, seed)):
+            with pytest.raises(InputError, match=f"^seed is {seed}; it must lie in 0 to 2"):
+                make(seed)
+
+
+def test_a_droplet_is_around_its_particle():
+    with pytest.raises(InputError, match=r"bad.shell begins at 0.9; the droplet is around the particle from 1 on"):
+        replace(CONFIG, bad=BadConfig(shell=(0.9, 2.0))).check()
+    replace(CONFIG, bad=BadConfig(shell=(1.0, 1.0))).check()
 
 
 def test_shapes_and_types(noisy, batch, expectation):
