@@ -140,7 +140,7 @@ class SimulationConfig:
     Below 1 particles may shadow each other, one behind the other, but never interpenetrate."""
     brightness_spread: float = 0.5
     """Standard deviation of the log of each further particle's brightness against the first, beside the beam's
-    profile."""
+    profile; not where `beam.pulse_photons` are given, when the place in the beam says it all."""
 
     beam: BeamConfig = field(default_factory=BeamConfig)
     background: BackgroundConfig = field(default_factory=BackgroundConfig)

@@ -31,7 +31,7 @@ _TRUTH = {
     "stretch": (None, "factors along the body's axes, product 1"),
     "orientation": (None, "unit quaternion (w, x, y, z), body to laboratory"),
     "position_m": ("m", "(x, y, z) relative to the first body, z along the beam"),
-    "fluence": (None, "relative to the centre of the focus"),
+    "fluence": (None, "relative to the centre of the focus, times brightness_spread's factor where there is one"),
     "contrast": (None, "refractive index minus that of what surrounds the body"),
 }
 

@@ -22,8 +22,8 @@ class Scene(NamedTuple):
     present: (N,) bool; geometry: (N,) int32, index into the configuration's list and then into that of the debris,
     or ELLIPSOID; diameter_m: (N,), volume-equivalent; stretch: (N, 3), factors along the body's axes, product 1;
     orientation: (N, 4), unit quaternion (w, x, y, z), body to laboratory; position_m: (N, 3), relative to the first
-    body, z along the beam; fluence: (N,), relative to the focus's centre; contrast: (N,) complex64, refractive index
-    minus that of what surrounds the body.
+    body, z along the beam; fluence: (N,), relative to the focus's centre, times `brightness_spread`'s factor where there
+    is one; contrast: (N,) complex64, refractive index minus that of what surrounds the body.
     """
 
     present: jax.Array
@@ -107,8 +107,10 @@ def sample_scene(
     offset = config.beam.offset * focus_m / 2 * jnp.sqrt(uniform[0, 10])
     angle = 2 * jnp.pi * uniform[0, 7]
     in_focus = position[:, :2] + offset * jnp.stack([jnp.cos(angle), jnp.sin(angle)])
-    spread = jnp.where((kind == MULTI_HIT) & ~first, config.brightness_spread * normal[:, 7], 0.0)
-    fluence = beam_profile(config.beam.profile, in_focus, focus_m) * jnp.exp(spread)
+    fluence = beam_profile(config.beam.profile, in_focus, focus_m)
+    if config.beam.pulse_photons is None:  # on the absolute scale, the place in the beam says it all
+        spread = jnp.where((kind == MULTI_HIT) & ~first, config.brightness_spread * normal[:, 7], 0.0)
+        fluence = fluence * jnp.exp(spread)
 
     contrast = jnp.where((kind == DEBRIS) | sphere, materials.debris, materials.sample)
     in_water = (kind == WET_PARTICLE) & ~first

@@ -237,6 +237,13 @@ def test_every_piece_of_debris_has_a_shape_of_its_own():
         assert np.abs(np.log(stretch)).max() <= LARGEST_STRETCH * BadConfig().debris_stretch * (1 + 1e-5)
 
 
+def test_on_the_absolute_scale_fluence_is_that_of_the_place_in_the_beam():
+    config = replace(WIDE, brightness_spread=0.5, beam=BeamConfig(offset=0.0, pulse_photons=(1e12, 1e13)))
+    scene = scenes(config, MULTI_HIT)
+    there = beam_profile("gaussian", scene.position_m[..., :2], FOCUS_M)
+    np.testing.assert_allclose(scene.fluence, there, rtol=1e-5)
+
+
 @pytest.mark.parametrize("kind", ["axis", "preferred", "given"])
 def test_particles_turn_as_the_configuration_says(kind):
     axis, body_axis = np.array([0.6, 0.0, 0.8]), np.array([0.0, 1.0, 0.0])
