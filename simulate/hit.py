@@ -22,8 +22,8 @@ class Scene(NamedTuple):
     present: (N,) bool; geometry: (N,) int32, index into the configuration's list and then into that of the debris,
     or ELLIPSOID; diameter_m: (N,), volume-equivalent; stretch: (N, 3), factors along the body's axes, product 1;
     orientation: (N, 4), unit quaternion (w, x, y, z), body to laboratory; position_m: (N, 3), relative to the first
-    body, z along the beam; fluence: (N,), relative to the focus's centre, times `brightness_spread`'s factor where there
-    is one; contrast: (N,) complex64, refractive index minus that of what surrounds the body.
+    body, z along the beam; fluence: (N,), relative to the focus's centre, times `brightness_spread`'s factor where
+    there is one; contrast: (N,) complex64, refractive index minus that of what surrounds the body.
     """
 
     present: jax.Array
