@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from onehit.evaluate import auc
 from onehit.geometries import InputError
 from onehit.simulate import SimulatedSource
 from onehit.train import Classifier, NetworkConfig, TrainConfig, score_source, train
+from onehit.train.checkpoint import Checkpoints
 from onehit.train.step import first_state, split_network
 
 
@@ -149,10 +151,53 @@ def test_interrupted_training_resumes_bit_for_bit(small_training, trained, tmp_p
     assert not (run / "classifier.json").exists()
     with pytest.raises(InputError, match="no trained classifier"):
         Classifier.load(run)
-    train(small_training, run)
+    before = Checkpoints(run).seconds()
+    assert before > 0
+    assert train(small_training, run).record["seconds"] > round(before, 1)
     for resumed, whole in zip(leaves(run, small_training), leaves(trained[1], small_training), strict=True):
         np.testing.assert_array_equal(resumed, whole)
     assert json.loads((run / "history.json").read_text()) == json.loads((trained[1] / "history.json").read_text())
+
+
+def test_no_pattern_is_made_that_the_training_does_not_ask_for(small_training, trained, tmp_path, monkeypatch):
+    asked = []
+    patterns = SimulatedSource.patterns
+
+    def noted(self, indices):
+        if self.seed == small_training.seed:
+            asked.append(np.asarray(indices))
+        return patterns(self, indices)
+
+    monkeypatch.setattr(SimulatedSource, "patterns", noted)
+    again = train(small_training, trained[1])
+    assert not asked and again.record["seconds"] == trained[0].record["seconds"]
+    train(replace(small_training, steps=40), tmp_path / "run")
+    assert np.unique(np.concatenate(asked)).tolist() == list(range(40 * small_training.batch_size))
+
+
+def test_a_run_that_scored_otherwise_is_refused_and_nothing_touched(small_training, trained, monkeypatch):
+    before = {p: p.stat().st_mtime_ns for p in trained[1].rglob("*")}
+    monkeypatch.setattr("onehit.train.checkpoint.SCORING", -1)
+    with pytest.raises(InputError, match="scored otherwise: train in another directory"):
+        Classifier.load(trained[1])
+    with pytest.raises(InputError, match="scored otherwise: train in another directory"):
+        train(small_training, trained[1])
+    assert {p: p.stat().st_mtime_ns for p in trained[1].rglob("*")} == before
+
+
+def test_a_damaged_classifier_is_named(trained, tmp_path):
+    run = shutil.copytree(trained[1], tmp_path / "run")
+    for content in ('{"threshold": 1.0, ', '{"threshold": 1.0}', "[]", '{"bad_pixels": [9999999]}'):
+        (run / "classifier.json").write_text(content)
+        with pytest.raises(InputError, match=r"classifier\.json is damaged"):
+            Classifier.load(run)
+
+
+def test_frames_smaller_than_the_network_claim_no_directory(small_training, tmp_path):
+    training = replace(small_training, network=replace(small_training.network, size=64))
+    with pytest.raises(InputError, match="32 x 32 pixels, and this network takes at least 64"):
+        train(training, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_another_configuration_is_refused_and_nothing_touched(small_training, trained):
@@ -208,6 +253,7 @@ def test_scores_do_not_depend_on_how_many_are_asked_for(trained, small_training)
         ({"learning_rate": 0.0}, "learning_rate"),
         ({"false_positive_rate": 1.0}, "false_positive_rate"),
         ({"seed": -1}, "seed"),
+        ({"seed": 2**31}, "seed"),
     ],
 )
 def test_impossible_settings_are_refused(change, message):

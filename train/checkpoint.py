@@ -10,6 +10,9 @@ from ..geometries.errors import InputError
 from .preprocess import Standardisation
 from .step import TrainState
 
+SCORING = 1
+"""Raised with every change after which the same weights give other scores: checkpoints of another are refused."""
+
 
 class Checkpoint(NamedTuple):
     """State, and the standardisation of each view; the configuration stands in the run's config.json."""
@@ -22,19 +25,28 @@ class Checkpoints:
     """The `checkpoints` folder of a run directory; keeps the latest two."""
 
     def __init__(self, run: Path):
+        self._run = run
         options = ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
         self._manager = ocp.CheckpointManager((run / "checkpoints").absolute(), options=options)
 
-    def save(self, checkpoint: Checkpoint) -> None:
+    def save(self, checkpoint: Checkpoint, seconds: float) -> None:
+        """seconds: that the training has taken so far."""
         step = int(checkpoint.state.step)
         if step not in self._manager.all_steps():
-            self._manager.save(step, args=ocp.args.StandardSave(_as_tree(checkpoint)))
+            tree = ocp.args.StandardSave(_as_tree(checkpoint))
+            self._manager.save(step, args=tree, custom_metadata={"scoring": SCORING, "seconds": seconds})
 
     def latest(self, like: Checkpoint) -> Checkpoint | None:
-        """The newest checkpoint, or None. `like` gives its structure, shapes and types."""
+        """The newest checkpoint, or None. `like` gives its structure, shapes and types.
+
+        Raises InputError where it cannot be read or is of a version of onehit that scored otherwise.
+        """
         step = self._manager.latest_step()
         if step is None:
             return None
+        metadata = self._manager.metadata(step).custom_metadata or {}
+        if metadata.get("scoring") != SCORING:
+            raise InputError(f"{self._run} is of a version of onehit that scored otherwise: train in another directory")
         shapes = jax.tree.map(ocp.utils.to_shape_dtype_struct, _as_tree(like))
         try:
             tree = self._manager.restore(step, args=ocp.args.StandardRestore(shapes))
@@ -44,6 +56,11 @@ class Checkpoints:
                 "remove its folder to go back to the one before"
             ) from None
         return jax.tree.unflatten(jax.tree.structure(like), [tree[k] for k in sorted(tree)])
+
+    def seconds(self) -> float:
+        """That the training had taken by the newest checkpoint."""
+        step = self._manager.latest_step()
+        return 0.0 if step is None else self._manager.metadata(step).custom_metadata["seconds"]
 
     def close(self) -> None:
         self._manager.close()

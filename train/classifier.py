@@ -13,7 +13,7 @@ import numpy as np
 
 from ..geometries.errors import InputError
 from ..simulate.config_io import from_dict, from_json, to_json, write_whole
-from .checkpoint import Checkpoint, Checkpoints
+from .checkpoint import SCORING, Checkpoint, Checkpoints
 from .config import TrainConfig
 from .preprocess import Standardisation, invalid_frames, to_size
 from .step import first_state, log_odds, split_network
@@ -53,7 +53,7 @@ class Classifier:
     def load(cls, run: str | Path | None = None) -> "Classifier":
         """The classifier of a run directory or of a file that `pack` wrote; default, the one that comes with onehit.
 
-        Raises InputError where there is none or it is not trained yet.
+        Raises InputError where there is none, it is not trained yet, or the onehit that trained it scored otherwise.
         """
         run = DEFAULT if run is None else Path(run)
         if run.is_file():
@@ -66,11 +66,15 @@ class Classifier:
         checkpoints.close()
         if checkpoint is None:
             raise InputError(f"{run}/checkpoints is empty: train again with `onehit train {run}`")
-        saved = json.loads((run / "classifier.json").read_text())
-        size = config.network.size
-        bad_pixel = np.zeros((size, size), bool)
-        bad_pixel.flat[saved["bad_pixels"]] = True
-        return cls(config, checkpoint, bad_pixel, saved["threshold"], saved["temperature"])
+        bad_pixel = np.zeros((config.network.size, config.network.size), bool)
+        try:
+            saved = json.loads((run / "classifier.json").read_text())
+            bad_pixel.flat[saved["bad_pixels"]] = True
+            return cls(config, checkpoint, bad_pixel, float(saved["threshold"]), float(saved["temperature"]))
+        except (ValueError, LookupError, TypeError) as error:
+            raise InputError(
+                f"{run}/classifier.json is damaged ({error}): `onehit train {run}` with the same options makes it again"
+            ) from None
 
     def save(self, run: Path) -> None:
         """Add what the checkpoint lacks: threshold, temperature, and the pixels that were never seen in training."""
@@ -81,7 +85,7 @@ class Classifier:
     def pack(self, path: Path) -> None:
         """Write all that scoring needs as one NumPy file, .npz: no optimiser, no history."""
         content: dict[str, Any] = {"config": np.array(to_json(train=self.config)), "bad_pixel": self.bad_pixel}
-        content |= {"threshold": self.threshold, "temperature": self.temperature}
+        content |= {"scoring": SCORING, "threshold": self.threshold, "temperature": self.temperature}
         leaves = jax.tree.leaves(_scoring(self.checkpoint))
         content |= {f"{i:04d}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
         file = io.BytesIO()
@@ -96,13 +100,15 @@ class Classifier:
         except (OSError, ValueError, TypeError, EOFError, BadZipFile, zlib.error) as error:
             raise InputError(f"{path} is no classifier that `onehit pack` wrote ({error})") from None
         try:
+            if found.get("scoring") != SCORING:
+                raise ValueError("that one scored otherwise")
             config = from_dict(json.loads(str(found["config"]))["train"], TrainConfig, str(path))
             empty = empty_checkpoint(config)
             leaves, structure = jax.tree.flatten(_scoring(empty))
             values = [found[f"{i:04d}"].reshape(leaf.shape).astype(leaf.dtype) for i, leaf in enumerate(leaves)]
             threshold, temperature, bad_pixel = (found[name] for name in ("threshold", "temperature", "bad_pixel"))
         except (KeyError, ValueError) as error:
-            raise InputError(f"{path} is no classifier of this version of onehit ({error}): pack it again") from None
+            raise InputError(f"{path} is no classifier of this onehit ({error}): train and pack again") from None
         parameters, statistics, standardisation = jax.tree.unflatten(structure, values)
         state = empty.state._replace(parameters=parameters, batch_statistics=statistics)
         return cls(config, Checkpoint(state, standardisation), bad_pixel, float(threshold), float(temperature))

@@ -54,6 +54,15 @@ class NetworkConfig:
         return self
 
 
+def check_shape(name: str, shape: tuple[int, int], network: NetworkConfig) -> None:
+    """Raise InputError where frames are smaller than the network."""
+    if min(shape) < network.size:
+        raise InputError(
+            f"{name}: frames of {shape[0]} x {shape[1]} pixels, and this network takes at least {network.size}: choose "
+            "a smaller --network.size, or pad the frames"
+        )
+
+
 @dataclass(frozen=True)
 class ExpectedConfig:
     """What is known of the particles beforehand: frames that do not fit are discarded, whatever the classifier says."""
@@ -86,7 +95,7 @@ def varied_icosahedra() -> SimulationConfig:
         stretch=0.2,
         photons=(5e3, 1e6),
         separation=(0.8, 4.0),  # rounder particles than icosahedra touch at 0.89 of their touching distance
-        background=BackgroundConfig(uniform=(0.0, 0.1)),
+        background=BackgroundConfig(uniform=(0.0, 0.5)),
         fluctuation_strength=(0.0, 0.5),
         envelope_strength=(0.0, 0.5),
     )
@@ -141,6 +150,6 @@ class TrainConfig:
             )
         if not 0 <= self.false_positive_rate < 1:
             raise InputError(f"false_positive_rate is {self.false_positive_rate}; it must lie in 0 to 1, 1 excluded")
-        if self.seed < 0:
-            raise InputError(f"seed is {self.seed}; it must be 0 or more")
+        if not 0 <= self.seed < 2**31:
+            raise InputError(f"seed is {self.seed}; it must lie in 0 to 2^31, 2^31 excluded")
         return self

@@ -21,7 +21,7 @@ from ..simulate.source import Patterns, PatternSource, SimulatedSource, Truth, a
 from .calibration import temperature
 from .checkpoint import Checkpoint, Checkpoints
 from .classifier import Classifier, empty_checkpoint
-from .config import TrainConfig
+from .config import TrainConfig, check_shape
 from .preprocess import measure, to_size
 from .step import split_network, train_step
 from .threshold import check_bad_patterns, frozen_threshold
@@ -79,10 +79,12 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
 
     Step i sees the patterns i * batch_size ... of the training source and draws its flips and dropout from (seed, i),
     so a resumed run ends bit for bit where an uninterrupted one does. Ctrl-C saves a checkpoint, then raises
-    KeyboardInterrupt. Raises InputError where the directory holds a run with another configuration.
+    KeyboardInterrupt. Raises InputError where the directory holds a run with another configuration, and for frames
+    smaller than the network.
     """
     config.check()
     training, validation, validation_indices, data_frames = _sources(config, track)
+    check_shape(training.name, training.shape, config.network)
     _claim(run, config)
     checkpoints = Checkpoints(run)
     structure, _, _ = split_network(config.network)
@@ -107,21 +109,21 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
     first = int(state.step)
     history = [entry for entry in history if entry["step"] <= first]
 
+    earlier, start = checkpoints.seconds(), time.perf_counter()
+
     def save():
         write_whole(run / "history.json", json.dumps(history) + "\n")
-        checkpoints.save(Checkpoint(state, standardisation))
-
-    start = time.perf_counter()
+        checkpoints.save(Checkpoint(state, standardisation), earlier + time.perf_counter() - start)
 
     def batch(step: int):
         return frames(np.arange(step * config.batch_size, (step + 1) * config.batch_size))
 
     # The next batch is made during a step: neither keeps all cores busy alone.
     with interruptible() as interrupted, ThreadPoolExecutor(1) as maker:
-        following = maker.submit(batch, first)
+        following = None
         for step in track(range(first, config.steps), "training", config.batch_size):
-            counts, bad, label = following.result()
-            following = maker.submit(batch, step + 1)
+            counts, bad, label = (following or maker.submit(batch, step)).result()
+            following = maker.submit(batch, step + 1) if step + 1 < config.steps else None
             state, loss, accuracy = train_step(
                 state, counts, bad, label, standardisation, config=static, structure=structure
             )
@@ -132,7 +134,7 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
             if interrupted:
                 checkpoints.close()
                 raise KeyboardInterrupt
-    seconds = time.perf_counter() - start
+    seconds = checkpoints.seconds()
     checkpoints.close()
 
     _, bad = to_size(np.zeros((1, *training.shape)), training.bad_pixel, config.network.size)
@@ -142,12 +144,9 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
     classifier.threshold = frozen_threshold(label, score, config.false_positive_rate, config.confidence)
     classifier.temperature = temperature(label, score)
     classifier.save(run)
-    record: dict[str, Any] = {"steps": config.steps, "patterns": config.steps * config.batch_size, "history": history}
-    if config.steps > first:
-        record |= {
-            "seconds": round(seconds, 1),
-            "patterns_per_second": round((config.steps - first) * config.batch_size / seconds, 1),
-        }
+    patterns = config.steps * config.batch_size
+    record: dict[str, Any] = {"steps": config.steps, "patterns": patterns, "history": history}
+    record |= {"seconds": round(seconds, 1), "patterns_per_second": round(patterns / seconds, 1)}
     if data_frames is not None:
         record["data_frames"] = data_frames
     return Trained(classifier, label, score, record)

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..geometries.errors import InputError
 from ..simulate.files import FileSource
+from ..simulate.instrument import Instrument
 from ..simulate.progress import Track, no_track
 from ..simulate.source import PatternSource
 from .classifier import Classifier
@@ -17,6 +18,7 @@ VERDICTS = ("kept", "invalid", "too faint", "wrong size", "not a single hit")
 """What becomes of a frame, by its number in `Selection.verdict`; the first reason that applies, in this order."""
 
 _OTHER_SCALE = 0.02
+_SCALE = ("photon_energy_ev", "pixel_size_m", "distance_m")
 
 
 class Selection(NamedTuple):
@@ -44,22 +46,29 @@ def size_estimator(training: TrainConfig, source: PatternSource, expected: Expec
             f"{source.name} has frames of {source.shape}, the classifier's instrument of {instrument.shape}: to "
             "measure sizes, bin and crop the frames to that shape; or leave out the diameter"
         )
-    facts = source.frames.facts if isinstance(source, FileSource) else {}
-    names = ("photon_energy_ev", "pixel_size_m", "distance_m")
-    if all(name in facts for name in names):
-        (energy, pixel, distance), ours = [facts[name] for name in names], [getattr(instrument, name) for name in names]
-        scale = energy * pixel / distance / (ours[0] * ours[1] / ours[2])
-        if abs(scale - 1) > _OTHER_SCALE:
-            raise InputError(
-                f"{source.name} says {energy:.4g} eV, pixels of {pixel:.4g} m and a distance of {distance:.4g} m, the "
-                f"classifier's instrument has {ours[0]:.4g}, {ours[1]:.4g} and {ours[2]:.4g}: sizes would come out "
-                f"{scale:.3g} times too large; train for that instrument, or leave out the diameter"
-            )
+    if isinstance(source, FileSource):
+        energy, pixel, distance = (source.frames.facts.get(name) for name in _SCALE)
+        if energy and pixel and distance:
+            check_scale(source.name, (energy, pixel * source.config.binning, distance), instrument)
     estimator = SizeEstimator(instrument)
     low, high = estimator.diameters_nm[[0, -1]]
     if not low <= expected.diameter_nm <= high:
         raise InputError(f"diameter_nm is {expected.diameter_nm}; sizes from {low:.0f} to {high:.0f} can be measured")
     return estimator
+
+
+def check_scale(name: str, scale: tuple[float, float, float], instrument: Instrument) -> None:
+    """Raise InputError where pixels of that photon energy (eV), size and distance (m) are more than 2 % wider or
+    narrower in reciprocal space than those of the instrument that a classifier was trained on."""
+    energy, pixel, distance = scale
+    ours = [getattr(instrument, name) for name in _SCALE]
+    ratio = energy * pixel / distance / (ours[0] * ours[1] / ours[2])
+    if abs(ratio - 1) > _OTHER_SCALE:
+        raise InputError(
+            f"{name} says {energy:.4g} eV, pixels of {pixel:.4g} m and a distance of {distance:.4g} m, the "
+            f"classifier's instrument has {ours[0]:.4g}, {ours[1]:.4g} and {ours[2]:.4g}: sizes would come out "
+            f"{ratio:.3g} times too large; train for that instrument, or measure no sizes"
+        )
 
 
 def select(

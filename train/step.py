@@ -68,7 +68,7 @@ def train_step(
     (loss, (logits, statistics)), gradient = jax.value_and_grad(loss_function, has_aux=True)(state.parameters)
     updates, optimiser_state = optimiser(config).update(gradient, state.optimiser, state.parameters)
     parameters = optax.apply_updates(state.parameters, updates)
-    accuracy = jnp.mean(logits.sum(0).argmax(-1) == label)
+    accuracy = jnp.mean((combined(logits[..., 1] - logits[..., 0]) > 0) == label)
     return TrainState(parameters, statistics, optimiser_state, state.step + 1), loss, accuracy
 
 
