@@ -13,13 +13,14 @@ from ..simulate.config import SimulationConfig
 from ..simulate.files import FileSource
 from ..simulate.progress import Track, no_track
 from ..simulate.source import PatternSource, SimulatedSource, as_pictures
-from ..train.loop import train
+from ..train.config import check_shape
+from ..train.loop import frame_masks, train
 from ..train.preprocess import to_size
 from ..train.threshold import frozen_threshold
 from .activations import band_shares
 from .comparison_config import CompareConfig, SystemName
 from .metrics import auc, auc_interval, rate_interval, summarise
-from .speed import speed
+from .speed import hardware, speed
 from .systems import System, system, write_labelled
 
 _BLOCK = 256
@@ -30,7 +31,8 @@ _FALSE_POSITIVE_RATE = 0.005
 class Frames(NamedTuple):
     """Frames as all systems get them, binned and cropped by the rule of `train.preprocess.to_size`.
 
-    counts: (N, size, size) float32; label: (N,) int, 1 = good; bad_pixel: (size, size), True = do not use.
+    counts: (N, size, size) float32; label: (N,) int, 1 = good; bad_pixel: (size, size), True = do not use: what any of
+    the frames masks, for systems that know one mask only.
     """
 
     counts: np.ndarray
@@ -50,6 +52,7 @@ def real_frames(config: CompareConfig, track: Track = no_track) -> Frames | None
     if config.experiment is None:
         return None
     source = FileSource(config.experiment, config.read_experiment, "--read-experiment")
+    check_shape(source.name, source.shape, config.resnet.network)
     judged = np.flatnonzero(source.flags(track).bits == 0)
     label = source.labels()[judged]
     if not len(label) or label.min() == label.max():
@@ -67,9 +70,10 @@ def _at_size(source: PatternSource, indices: np.ndarray, size: int, track: Track
         here = slice(block * _BLOCK, min((block + 1) * _BLOCK, len(indices)))
         full = np.resize(indices[here], _BLOCK)  # one shape, one compilation
         patterns = source.patterns(full)
-        small, bad = to_size(patterns.counts, source.bad_pixel, size)
+        small, masks = to_size(patterns.counts, frame_masks(source, full), size)
+        bad |= np.asarray(masks).reshape(-1, size, size).any(0)
         counts[here], label[here] = small[: here.stop - here.start], patterns.label[: here.stop - here.start]
-    return Frames(counts, label, np.asarray(bad))
+    return Frames(counts, label, bad)
 
 
 def compare_system(
@@ -78,9 +82,9 @@ def compare_system(
     """All numbers of one system: it learns once from simulated frames, and is scored on others, on each geometry and on
     real ones.
 
-    run: where a ResNet's training is kept; real: see `real_frames`. The result has `fit_seconds`, `notes`, and by the
-    parts asked for `accuracy` {sim/sim, sim/exp, exp/exp, ...: see `correct`}, `robustness` {geometry: see
-    `metrics.summarise`}, `bands` (see `activations.band_shares`) and `speed`.
+    run: where a ResNet's training is kept; real: see `real_frames`. The result has `fit_seconds`, `notes`, the
+    `hardware` that was used, and by the parts asked for `accuracy` {sim/sim, sim/exp, exp/exp, ...: see `correct`},
+    `robustness` {geometry: see `metrics.summarise`}, `bands` (see `activations.band_shares`) and `speed`.
     """
     size = config.resnet.network.size
     learned = simulated_frames(config.train, config.seed, config.train_count, size, track)
@@ -89,7 +93,9 @@ def compare_system(
     tool = system(name, config, track, run)
     start = time.perf_counter()
     tool.fit(learned.counts, learned.label, bad_pixel)
-    result: dict[str, Any] = {"fit_seconds": time.perf_counter() - start, "notes": list(getattr(tool, "notes", ()))}
+    result: dict[str, Any] = {"hardware": hardware(), "notes": list(getattr(tool, "notes", ()))}
+    # A ResNet may have been trained before; it knows how long that took.
+    result["fit_seconds"] = getattr(tool, "fit_seconds", time.perf_counter() - start)
     score = _scores(tool, held_out.counts, track)
     if "accuracy" in config.parts:
         result["accuracy"] = {"sim/sim": correct(held_out.label, score)}
@@ -100,8 +106,11 @@ def compare_system(
             if len(np.unique(real.label[bright])) == 2:
                 result["accuracy"]["sim/exp, bright"] = correct(real.label[bright], carried[bright])
             if name != "trained-run":
-                crossed = cross_validated(name, config, real, track)
-                result["accuracy"]["exp/exp"] = correct(real.label, crossed)
+                try:
+                    crossed = cross_validated(name, config, real, track)
+                    result["accuracy"]["exp/exp"] = correct(real.label, crossed)
+                except InputError as error:  # of too few frames to learn from
+                    result["notes"].append(f"no exp/exp: {error}")
     if "robustness" in config.parts:
         threshold = frozen_threshold(held_out.label, score, _FALSE_POSITIVE_RATE, confidence=0)
         result["robustness"] = {}
@@ -156,7 +165,7 @@ def cross_validated(name: SystemName, config: CompareConfig, frames: Frames, tra
     return score
 
 
-def growth(config: CompareConfig, track: Track = no_track) -> list[dict[str, float]]:
+def growth(config: CompareConfig, track: Track = no_track) -> list[dict[str, Any]]:
     """Seconds that the diffusion map takes to learn from so many frames: neighbours, eigenvectors and clusters."""
     frames = simulated_frames(config.train, config.seed, max(config.growth), config.resnet.network.size, track)
     result = []
@@ -164,7 +173,7 @@ def growth(config: CompareConfig, track: Track = no_track) -> list[dict[str, flo
         tool = system("diffusion-map", config, track)
         start = time.perf_counter()
         tool.fit(frames.counts[:count], frames.label[:count], frames.bad_pixel)
-        result.append({"frames": count, "seconds": time.perf_counter() - start})
+        result.append({"frames": count, "seconds": time.perf_counter() - start, "hardware": hardware()})
     return result
 
 
@@ -179,13 +188,13 @@ def depth_sweep(config: CompareConfig, folder: Path, track: Track = no_track) ->
     others = simulated_frames(config.train, config.seed + 1, config.test_count, size, track)
     split = len(fixed.label) - len(fixed.label) // 5  # the last fifth validates, and is not learned from
     learned = Frames(fixed.counts[:split], fixed.label[:split], fixed.bad_pixel)
-    data = folder / "fixed.h5"
+    data = folder.resolve() / "fixed.h5"  # the trainings remember it, and may go on from another folder
     if not data.exists():
         write_labelled(data, *fixed)
     result = []
     for n, m in config.depths:
         network = replace(config.depth_training.network, n=n, m=m)
-        training = replace(config.depth_training, simulation=config.train, network=network, seed=config.seed)
+        training = replace(config.depth_training, simulation=config.train, network=network, seed=config.seed + 3)
         for kind, source in (("on the fly", None), ("fixed set", data)):
             run = folder / f"{n}-{m}-{kind.replace(' ', '-')}"
             trained = train(replace(training, data=source), run, track)

@@ -7,7 +7,8 @@ from typing import Literal
 from ..geometries.errors import InputError
 from ..simulate.config import SimulationConfig
 from ..simulate.file_config import FileConfig
-from ..train.config import NetworkConfig, TrainConfig, varied_icosahedra
+from ..simulate.pixels import picture_shape
+from ..train.config import NetworkConfig, TrainConfig, check_shape, varied_icosahedra
 from .config import protocol_particles
 
 SystemName = Literal["resnet", "vgg16", "diffusion-map", "radial-angular", "trained-run"]
@@ -84,6 +85,14 @@ class CompareConfig:
         for name, least in (("train_count", 50), ("test_count", 20), ("depth_count", 50)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least {least}")
+        for name in ("train", "test"):
+            if not 0 < (share := getattr(self, name).good_fraction) < 1:
+                raise InputError(f"{name}.good_fraction is {share}; it must lie between 0 and 1, both excluded")
+            shape = picture_shape(getattr(self, name).instrument.instrument())
+            check_shape(f"--{name}", shape, self.resnet.network)
+            check_shape(f"--{name}", shape, self.depth_training.network)
+        for n, m in self.depths:
+            replace(self.depth_training.network, n=n, m=m).check()
         for name in ("batch_sizes", "growth"):
             if not getattr(self, name) or min(getattr(self, name)) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; give numbers of 1 or more")
@@ -93,8 +102,8 @@ class CompareConfig:
             raise InputError(f"vgg16_weights {self.vgg16_weights} is no file: name one, or say random")
         if self.folds == 1 or self.folds < 0:
             raise InputError(f"folds is {self.folds}; it must be 2 or more, or 0 to leave one out")
-        if self.seed < 0:
-            raise InputError(f"seed is {self.seed}; it must be 0 or more")
+        if not 0 <= self.seed < 2**31:
+            raise InputError(f"seed is {self.seed}; it must lie in 0 to 2^31, 2^31 excluded")
         return self
 
     def quick(self) -> "CompareConfig":

@@ -80,6 +80,6 @@ class EvaluateConfig:
             raise InputError(f"unwanted is {self.unwanted}; give 0, for none, or a number of patterns")
         if self.curve_count < 20:
             raise InputError(f"curve_count is {self.curve_count}; at least 20 patterns are needed")
-        if self.test_seed < 0:
-            raise InputError(f"test_seed is {self.test_seed}; it must be 0 or more")
+        if not 0 <= self.test_seed < 2**32:
+            raise InputError(f"test_seed is {self.test_seed}; it must lie in 0 to 2^32, 2^32 excluded")
         return self

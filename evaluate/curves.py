@@ -22,28 +22,29 @@ from .unwanted import score_unwanted
 
 class Curve(NamedTuple):
     """One quantity. spread: the simulation that varies it; value: of each pattern, (N,), from its truth and the
-    longest extents of the configuration's geometries at unit diameter; edges: of the bins."""
+    configuration that was spread; edges: of the bins."""
 
     quantity: str
     spread: Callable[[SimulationConfig], SimulationConfig]
-    value: Callable[[Truth, np.ndarray], np.ndarray]
+    value: Callable[[Truth, SimulationConfig], np.ndarray]
     edges: tuple[float, ...]
 
 
-def _photons(truth: Truth, extent) -> np.ndarray:
+def _photons(truth: Truth, config) -> np.ndarray:
     return np.asarray(truth.photons)
 
 
-def _size(truth: Truth, extent) -> np.ndarray:
-    return np.asarray(truth.scene.diameter_m)[:, 0] * 1e9
+def _size(truth: Truth, config: SimulationConfig) -> np.ndarray:
+    return np.asarray(truth.scene.diameter_m)[:, 0] * 1e9 / np.mean(config.diameter_nm)
 
 
-def _background(truth: Truth, extent) -> np.ndarray:
+def _background(truth: Truth, config) -> np.ndarray:
     return np.asarray(truth.background) / np.asarray(truth.photons)
 
 
-def separation(truth: Truth, extent: np.ndarray) -> np.ndarray:
+def separation(truth: Truth, config: SimulationConfig) -> np.ndarray:
     """Distance of the pair's particles across the beam in longest extents (their mean), (N,); NaN for all else."""
+    extent = np.array([load_geometry(spec).longest_extent for spec in config.geometry])
     scene = truth.scene
     size = np.asarray(scene.diameter_m)[:, :2] * extent[np.maximum(np.asarray(scene.geometry)[:, :2], 0)]
     size = size * np.asarray(scene.stretch)[:, :2].max(-1)
@@ -51,7 +52,7 @@ def separation(truth: Truth, extent: np.ndarray) -> np.ndarray:
     return np.where(_is_pair(truth), np.hypot(*apart.T) / size.mean(1), np.nan)
 
 
-def brightness_ratio(truth: Truth, extent) -> np.ndarray:
+def brightness_ratio(truth: Truth, config) -> np.ndarray:
     """Photons scattered forward by the fainter particle of a pair over those of the brighter, (N,); else NaN."""
     scene = truth.scene
     forward = np.asarray(scene.fluence)[:, :2] * np.asarray(scene.diameter_m)[:, :2] ** 6
@@ -74,10 +75,10 @@ CURVES = {
         tuple(np.logspace(2.5, 6, 8)),
     ),
     "size": Curve(
-        "diameter in nm",
+        "diameter over that of the test",
         lambda c: replace(c, diameter_nm=(0.5 * np.mean(c.diameter_nm), 2.0 * np.mean(c.diameter_nm))),
         _size,
-        (35.0, 45.0, 55.0, 65.0, 75.0, 85.0, 100.0, 120.0, 140.0),
+        (0.5, 0.65, 0.8, 0.95, 1.05, 1.2, 1.4, 1.7, 2.0),
     ),
     "separation": Curve(
         "separation of pairs across the beam in longest extents",
@@ -173,8 +174,7 @@ def score_curve(
     simulated = SimulatedSource(curve.spread(config), seed)
     scores = score_source(classifier, as_pictures(simulated), np.arange(count), track, f"scoring {curve.quantity}")
     assert scores.truth is not None
-    extent = np.array([load_geometry(spec).longest_extent for spec in config.geometry])
-    value = curve.value(scores.truth, extent)
+    value = curve.value(scores.truth, config)
     bins = []
     for low, high in zip(curve.edges[:-1], curve.edges[1:], strict=True):
         inside = (value >= low) & (value < high)

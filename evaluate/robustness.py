@@ -63,11 +63,11 @@ def score_experiment(
     if not bright.any():
         return scored, summaries
     name, label = f"frames of at least {expected.minimum_photons:,.0f} photons", scored.label[bright]
-    summaries[name] = summarise(label, scored.score[bright], classifier.threshold)
+    summaries[name] = found = summarise(label, scored.score[bright], classifier.threshold)
     if expected.diameter_nm is not None:
         score = np.where(selection.verdict == VERDICTS.index("wrong size"), -np.inf, scored.score)[bright]
         name += f", fitted as {expected.diameter_nm:g} nm ± {100 * expected.diameter_tolerance:.0f} %"
-        summaries[name] = summarise(label, score, classifier.threshold)
+        summaries[name] = summarise(label, score, classifier.threshold) | {"n_invalid": found["n_invalid"]}
     return scored, summaries
 
 

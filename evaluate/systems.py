@@ -50,16 +50,19 @@ class ResNetClassifier:
             write_labelled(data, counts[order], label[order], bad_pixel)
             steps = min(self._config.steps, 1 + _MOST_TIMES * len(label) // self._config.batch_size)
             config = replace(self._config, data=data, confidence=0.0, steps=steps)
-            self.classifier = train(config, run, self._track).classifier
+            trained = train(config, run, self._track)
+            self.classifier, self.fit_seconds = trained.classifier, trained.record["seconds"]
 
     def score(self, counts) -> np.ndarray:
         return self.classifier.score(counts, self._bad_pixel) / self.classifier.temperature
 
 
 def write_labelled(path: Path, counts, label, bad_pixel) -> None:
-    """Frames as plain HDF5, one mask for all."""
-    with h5py.File(path, "w") as file:
+    """Frames as plain HDF5, one mask for all; never seen half-written."""
+    part = path.with_name(path.name + ".part")
+    with h5py.File(part, "w") as file:
         file["counts"], file["label"], file["bad_pixel"] = counts, label, bad_pixel
+    part.replace(path)
 
 
 def _evenly_mixed(label: np.ndarray) -> np.ndarray:
@@ -67,7 +70,7 @@ def _evenly_mixed(label: np.ndarray) -> np.ndarray:
     place = np.empty(len(label))
     for kind in (0, 1):
         these = np.flatnonzero(label == kind)
-        place[these] = (np.arange(len(these)) + 0.5) / max(len(these), 1)
+        place[these] = (np.arange(len(these)) + 1) / max(len(these), 1)  # the last of each label at the end
     return np.argsort(place, kind="stable")
 
 

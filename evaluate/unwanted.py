@@ -36,7 +36,8 @@ def score_unwanted(
         everything[name] = summarise(label, selection.score, classifier.threshold)
         other_size = selection.verdict == VERDICTS.index("wrong size")
         score = np.where(other_size, -np.inf, selection.score)
-        sized[name] = summarise(label, score, classifier.threshold)
+        invalid = {"n_invalid": everything[name]["n_invalid"]}
+        sized[name] = summarise(label, score, classifier.threshold) | invalid
     return {"of any size": everything, f"fitted as {diameter_nm:g} nm ± {100 * tolerance:.0f} %": sized}
 
 

@@ -8,11 +8,19 @@ import h5py
 import numpy as np
 import pytest
 from onehit.evaluate import comparison
-from onehit.evaluate.comparison import Frames, correct, cross_validated, simulated_frames
+from onehit.evaluate.comparison import (
+    Frames,
+    compare_system,
+    correct,
+    cross_validated,
+    real_frames,
+    simulated_frames,
+)
 from onehit.evaluate.comparison_config import CompareConfig
-from onehit.evaluate.speed import speed
-from onehit.evaluate.systems import ResNetClassifier
+from onehit.evaluate.speed import hardware, speed
+from onehit.evaluate.systems import ResNetClassifier, _evenly_mixed
 from onehit.simulate import SimulatedSource
+from onehit.train.config import NetworkConfig
 from onehit.workbench.cli import main
 
 
@@ -62,6 +70,8 @@ def test_a_comparison_leaves_numbers_figures_and_a_report(compared):
         assert set(result["robustness"]) == {"icosahedron", "cube"}
         assert set(result["speed"]["frames_per_second"]) == {"1", "4"}
         assert result["speed"]["latency"]["p99_ms"] >= result["speed"]["latency"]["p50_ms"] > 0
+    on_the_fly = json.loads((out / "depth" / "1-1-on-the-fly" / "config.json").read_text())["train"]
+    assert on_the_fly["seed"] not in (11, 12, 13)  # of the fixed set, and of the frames to score
     assert [(e["n"], e["m"], e["data"]) for e in found["depth"]] == [(1, 1, "on the fly"), (1, 1, "fixed set")]
     html = (out / "report.html").read_text()
     assert html.count("data:image/png;base64,") == len(list((out / "figures").glob("*.png"))) == 2
@@ -73,9 +83,11 @@ def test_what_is_done_is_not_done_again(compared, monkeypatch):
     out, command = compared
     for name in ("compare_system", "depth_sweep"):
         monkeypatch.setattr(f"onehit.workbench.compare.{name}", lambda *args: pytest.fail("done again"))
+    monkeypatch.setattr(comparison, "hardware", lambda: "another machine")
     (out / "report.html").unlink()
     assert main(command) == 0
-    assert (out / "report.html").exists()
+    report = (out / "report.html").read_text()
+    assert hardware() in report and "another machine" not in report
 
 
 def test_another_comparison_is_not_mixed_in(compared, capsys):
@@ -88,7 +100,7 @@ def test_more_folds_than_frames_of_a_label_are_refused_before_anything_is_traine
     _, command = compared
     assert main([*command, "--out", str(tmp_path / "out"), "--folds", "13"]) == 2
     assert "folds is 13, but one of the labels has" in capsys.readouterr().err
-    assert not list((tmp_path / "out" / "systems").iterdir())
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -100,6 +112,11 @@ def test_more_folds_than_frames_of_a_label_are_refused_before_anything_is_traine
         (["--vgg16-weights", "vgg.h5"], "vgg16_weights vgg.h5 is no file"),
         (["--batch-sizes", "0"], "batch_sizes is"),
         (["--geometry", "icosahedro"], "icosahedro"),
+        (["--vgg16-size", "100"], "must be a multiple of 32"),
+        (["--systems", "trained-run", "--run", "nowhere"], "nowhere holds no trained classifier"),
+        (["--test.good-fraction", "1"], "test.good_fraction is 1"),
+        (["--depths", "0", "1"], "at least one residual unit"),
+        (["--resnet.network.size", "256"], "takes at least 256"),
     ],
 )
 def test_impossible_comparisons_are_refused_at_once(tmp_path, capsys, options, message):
@@ -158,6 +175,39 @@ def test_a_resnet_in_a_relative_run_goes_on_from_another_folder(small_training, 
         resnet.fit(counts, label, np.zeros((32, 32), bool))
         scores.append(resnet.score(counts))
     np.testing.assert_array_equal(*scores)
+
+
+@pytest.mark.parametrize(("good", "bad"), [(2, 8), (2, 11), (11, 2), (3, 50)])
+def test_few_frames_of_a_label_stand_in_the_part_that_is_learned_and_in_the_one_that_validates(good, bad):
+    label = np.repeat([1, 0], [good, bad])
+    order = label[_evenly_mixed(label)]
+    split = len(order) - len(order) // 5
+    assert set(order[:split]) == set(order[split:]) == {0, 1}
+
+
+def test_masks_of_single_frames_hide_those_pixels_from_every_system(small_simulation, tmp_path):
+    source = SimulatedSource(small_simulation, 11)
+    patterns = source.patterns(np.arange(24))
+    counts, bad = np.array(patterns.counts, np.float32), np.zeros((24, 32, 32), bool)
+    bad[3, 4, 5] = bad[7, 20, 21] = True
+    counts[bad] = np.nan
+    with h5py.File(tmp_path / "real.h5", "w") as file:
+        file["counts"], file["label"], file["bad_pixel"] = counts, patterns.label, bad
+    network = replace(CompareConfig().resnet, network=NetworkConfig(size=32))
+    frames = real_frames(CompareConfig(experiment=tmp_path / "real.h5", resnet=network))
+    assert frames is not None and np.argwhere(frames.bad_pixel).tolist() == [[4, 5], [20, 21]]
+    assert len(frames.counts) == 24 and np.isfinite(frames.counts).all() and frames.counts[3, 4, 5] == 0
+
+
+def test_too_few_real_frames_to_learn_from_are_noted(small_simulation, small_training, tmp_path):
+    config = CompareConfig(
+        parts=("accuracy",), train=small_simulation, test=small_simulation, resnet=small_training, folds=2
+    )
+    some = simulated_frames(small_simulation, 3, 12, 32)
+    config = replace(config, train_count=50, test_count=20)
+    found = compare_system("resnet", config, tmp_path / "run", some)
+    assert "sim/exp" in found["accuracy"] and "exp/exp" not in found["accuracy"]
+    assert any(note.startswith("no exp/exp: ") for note in found["notes"])
 
 
 def test_speeds_are_frames_over_seconds(monkeypatch):

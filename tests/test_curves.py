@@ -31,8 +31,8 @@ def pairs(small_simulation):
     return SimulatedSource(config, 3).patterns(np.arange(300)).truth
 
 
-def test_pairs_are_apart_as_far_as_the_curve_says(pairs):
-    apart = separation(pairs, np.array([geometry("icosahedron").longest_extent]))
+def test_pairs_are_apart_as_far_as_the_curve_says(pairs, small_simulation):
+    apart = separation(pairs, small_simulation)
     single = np.asarray(pairs.label) == 1
     assert np.isnan(apart[single]).all() and 0 < single.sum() < 100
     first, last = CURVES["separation"].edges[0], CURVES["separation"].edges[-1]
@@ -65,6 +65,14 @@ def test_bins_hold_every_pattern_once_and_their_own_rates(small_simulation):
         if b["low"] >= 1.1e4:
             assert b["false_negative_rate"] == 0 and b["false_positive_rate"] == 1
     assert [b["low"] for b in bins] == sorted(b["low"] for b in bins)
+
+
+@pytest.mark.parametrize("nm", [10.0, 70.0, 300.0])
+def test_the_size_curve_spans_half_to_twice_whatever_size_the_test_has(small_simulation, nm):
+    config = replace(small_simulation, diameter_nm=(0.9 * nm, 1.1 * nm))
+    bins = score_curve(Photons(1e4), CURVES["size"], config, 200, 5)  # pyright: ignore
+    assert sum(b["n_good"] + b["n_bad"] for b in bins) == 200
+    assert bins[0]["low"] == 0.5 and bins[-1]["high"] == 2.0
 
 
 def test_only_multi_hits_are_pairs_and_other_bad_patterns_stand_in_no_bin(small_simulation):

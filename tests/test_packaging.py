@@ -28,8 +28,8 @@ def test_the_wheel_holds_every_module_and_they_import(tmp_path):
         "import onehit.geometries, onehit.simulate, onehit.train, onehit.evaluate\n"
         "for floor in (onehit.geometries, onehit.simulate, onehit.train, onehit.evaluate):\n"
         "    for name in floor.__all__: getattr(floor, name)\n"
-        "from onehit.workbench.report import write_report\n"
-        "write_report('report.html', 'x', {'robustness': {}}, {})\n"
+        "from onehit.workbench.report import report_content, write_page\n"
+        "write_page('report.html', 'report.html', 'x', report_content({'robustness': {}}), {})\n"
     )
     subprocess.run([str(python), "-c", check, *modules], check=True, cwd=tmp_path)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from onehit.evaluate.metrics import format_auc, format_rate, summarise
 from onehit.geometries.errors import InputError
-from onehit.workbench.report import RATES, robustness_table, write_report
+from onehit.workbench.report import RATES, report_content, robustness_table, write_page
 from rich.console import Console
 
 HOSTILE = '<script>alert("x")</script> [bold]& co'
@@ -47,10 +47,11 @@ SUMMARIES += [*METRICS["robustness"].values(), *METRICS["experiment"].values()]
 def report(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     (folder / "roc.png").write_bytes(b"\x89PNG picture")
-    return write_report(
+    return write_page(
+        "report.html",
         folder / "new" / "report.html",
         f"Title {HOSTILE}",
-        METRICS,
+        report_content(METRICS),
         {"seed": 7, "train": {"geometry": [HOSTILE]}},
         [("ROC curves", f"caption of {HOSTILE}", folder / "roc.png")],
         {"jax": "0.10.1"},
@@ -91,7 +92,8 @@ def test_names_are_text_not_markup(report):
 
 
 def test_geometries_alone_are_enough(tmp_path):
-    html = write_report(tmp_path / "r.html", "Small", {"robustness": {"torus": scored(0, 9, 1)}}, {}).read_text()
+    content = report_content({"robustness": {"torus": scored(0, 9, 1)}})
+    html = write_page("report.html", tmp_path / "r.html", "Small", content, {}).read_text()
     assert "torus" in html
     assert "poster" not in html
     assert "Training" not in html
@@ -99,7 +101,8 @@ def test_geometries_alone_are_enough(tmp_path):
 
 def test_a_missing_picture_is_named(tmp_path):
     with pytest.raises(InputError, match=r"roc\.png"):
-        write_report(tmp_path / "r.html", "t", METRICS, {}, [("ROC", "", tmp_path / "roc.png")])
+        figures = [("ROC", "", tmp_path / "roc.png")]
+        write_page("report.html", tmp_path / "r.html", "t", report_content(METRICS), {}, figures)
 
 
 def printed(metrics: dict) -> str:

@@ -1,6 +1,7 @@
 """Which frames are kept: each reason to discard one, in its order, and the command that says so."""
 
 import csv
+from contextlib import nullcontext
 from dataclasses import replace
 
 import h5py
@@ -8,7 +9,9 @@ import numpy as np
 import pytest
 from onehit.geometries import InputError
 from onehit.simulate import FileSource, SimulatedSource, SimulationConfig
+from onehit.simulate.file_config import FileConfig
 from onehit.train import train
+from onehit.train.checkpoint import SCORING
 from onehit.train.config import ExpectedConfig
 from onehit.train.selection import VERDICTS, select
 from onehit.workbench.cli import main
@@ -87,6 +90,23 @@ def test_sizes_are_not_measured_by_another_instrument_than_the_file_tells_of(cla
                 select(classifier, frames, np.arange(4), expected)
 
 
+@pytest.mark.parametrize(("finer", "binning", "said"), [(2, 2, None), (1, 2, "2 times too large")])
+def test_binning_makes_pixels_wider(classifier, tmp_path, finer, binning, said):
+    """Of frames of twice as many pixels that are half as wide, and of pixels as wide that were not to be binned."""
+    instrument = SimulatedSource(classifier.config.simulation, 5).instrument
+    with h5py.File(tmp_path / "large.h5", "w") as h5:
+        h5["counts"] = np.random.default_rng(0).poisson(1, (4, *(2 * n for n in instrument.shape)))
+        detector = "entry_1/instrument_1/detector_1/"
+        h5[detector + "distance"], h5[detector + "x_pixel_size"] = (
+            instrument.distance_m,
+            instrument.pixel_size_m / finer,
+        )
+        h5["entry_1/instrument_1/source_1/energy"] = instrument.photon_energy_ev * electron_volt
+    frames = FileSource(tmp_path / "large.h5", FileConfig(binning=binning))
+    with pytest.raises(InputError, match=said) if said else nullcontext():
+        select(classifier, frames, np.arange(4), ExpectedConfig(diameter_nm=80.0))
+
+
 def test_without_expectations_the_score_alone_decides(classifier, file):
     found = select(classifier, FileSource(file[0]), np.arange(COUNT), ExpectedConfig())
     assert np.isnan(found.diameter_nm).all()
@@ -111,6 +131,10 @@ def test_the_command_writes_a_line_a_frame_and_counts_the_verdicts(run, file, tm
     said = capsys.readouterr().err
     assert f"{COUNT} frames" in said and "1 invalid" in said
     assert main([*command[:-2], "--out", str(tmp_path / "kept.txt")]) == 2
+    capsys.readouterr()
+    assert main([*command[:-2], "--out", str(tmp_path / "nowhere" / "kept.csv")]) == 2
+    error = capsys.readouterr().err
+    assert "nowhere does not exist: make that folder first" in error and "classifying" not in error
     assert main(["classify", str(file[0]), "--run", str(tmp_path)]) == 2
 
 
@@ -138,6 +162,19 @@ def test_what_is_no_packed_classifier_is_refused(run, tmp_path, capsys, content)
     error = capsys.readouterr().err
     assert "is no classifier" in error and error.count("\n") == 1
     assert main(["pack", str(run), str(tmp_path / "mine.zip")]) == 2
+
+
+def test_a_packed_classifier_that_scored_otherwise_is_refused(run, tmp_path, capsys):
+    packed = tmp_path / "older.npz"
+    assert main(["pack", str(run), str(packed)]) == 0
+    with np.load(packed) as file:
+        content = dict(file)
+    for older in (content | {"scoring": SCORING - 1}, {k: v for k, v in content.items() if k != "scoring"}):
+        np.savez(packed, **older)
+        capsys.readouterr()
+        assert main(["classify", "frames.h5", "--run", str(packed)]) == 2
+        error = capsys.readouterr().err
+        assert "scored otherwise" in error and error.count("\n") == 1
 
 
 def test_without_a_run_the_classifier_that_comes_with_onehit_is_used(tmp_path, capsys):

@@ -44,6 +44,7 @@ def test_what_has_another_size_is_discarded(found):
     (of_any_size, kept), (which, sized) = found.items()
     assert of_any_size == "of any size" and which == "fitted as 70 nm ± 25 %"
     assert sized["single hit"]["false_negatives"] == 0
+    assert sized["droplet"]["n_invalid"] == 0 and sized["empty"]["n_invalid"] == 40  # of another size is not invalid
     assert kept["droplet"]["false_positives"] == 40 and sized["droplet"]["false_positives"] == 0
     assert 0 < sized["debris"]["false_positives"] < 40  # some of it is as large as the sample
 
@@ -55,5 +56,10 @@ def test_what_cannot_be_measured_is_refused_before_any_scoring(small_simulation,
         other = replace(config, test=replace(small_simulation, instrument=instrument))
         with pytest.raises(InputError, match="one panel"):
             check_evaluation(other, small_training)
+    near = replace(small_simulation.instrument, distance_m=small_simulation.instrument.instrument().distance_m / 2)
+    other = replace(config, test=replace(small_simulation, instrument=near))
+    with pytest.raises(InputError, match="2 times too large"):
+        check_evaluation(other, small_training)
+    assert check_evaluation(replace(other, unwanted=0), small_training) is None
     with pytest.raises(InputError, match="unwanted is -1"):
         replace(config, unwanted=-1).check()

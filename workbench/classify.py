@@ -19,6 +19,8 @@ def run_classification(command: Classify) -> None:
     """Judge every frame, write the table, and print how many frames met which verdict."""
     if command.out is not None and command.out.suffix != ".csv":
         raise InputError(f"{command.out}: the name must end in .csv")
+    if command.out is not None and not command.out.parent.is_dir():
+        raise InputError(f"{command.out.parent} does not exist: make that folder first")
     classifier = Classifier.load(command.run_directory)
     source = FileSource(command.file, command.read)
     selection = select(classifier, source, np.arange(len(source)), command.expected, track)

@@ -25,9 +25,12 @@ _HELP = {name: _CONFIG for name in COMMANDS}
 _HELP |= {"simulate": _CONFIG | _FROM} | {name: _CONFIG | _PROTOCOL for name in ("study", "train", "evaluate")}
 """Options, by command, that give the defaults of all others."""
 
+_KEPT = ("study", "train", "compare")
+"""Commands that keep what they have done when they are interrupted."""
+
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command. Exit codes: 0 done, 2 bad usage or input, 130 interrupted (what was done is saved)."""
+    """Run one command. Exit codes: 0 done, 2 bad usage or input, 130 interrupted."""
     argv = sys.argv[1:] if argv is None else argv
     try:
         return _run(argv)
@@ -35,8 +38,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f"onehit: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interrupt:
-        goes_on = str(interrupt) or "a training goes on when the same command is given again"
-        print(f"\nonehit: interrupted; {goes_on}", file=sys.stderr)
+        kept = str(interrupt) or ("the same command goes on from there" if argv[0] in _KEPT else "")
+        print(f"\nonehit: interrupted{'; ' if kept else ''}{kept}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # whoever read the output (`| head`) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -8,6 +8,7 @@ from tyro.conf import Positional, arg
 
 from ..evaluate.comparison_config import CompareConfig
 from ..evaluate.config import EvaluateConfig
+from ..geometries.errors import InputError
 from ..simulate.config import SimulationConfig
 from ..simulate.file_config import FileConfig
 from ..simulate.slurm import SlurmConfig
@@ -209,6 +210,9 @@ class Bench:
     """Whether the networks and diffusion maps of others, which take minutes, are measured too."""
 
     def run(self) -> None:
+        for name in ("batch", "repeats", "stream", "count"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be 1 or more")
         from .bench import run_bench
 
         run_bench(self)

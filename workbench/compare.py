@@ -17,14 +17,14 @@ from ..evaluate.activations import integrated_gradients, resnet_activations, vgg
 from ..evaluate.comparison import compare_system, depth_sweep, growth, real_frames, simulated_frames
 from ..evaluate.comparison_config import CompareConfig
 from ..evaluate.metrics import format_rate
-from ..evaluate.speed import hardware
-from ..evaluate.systems import ResNetClassifier
+from ..evaluate.systems import ResNetClassifier, system
 from ..geometries.errors import InputError
 from ..geometries.shapes import geometry
 from ..simulate.config_io import from_json, to_json, versions, write_whole
 from ..train.classifier import Classifier
 from ..train.vgg16 import VGG16Classifier
-from .comparison_tables import POSTER_SPEED, sections, terminal_table
+from . import poster
+from .comparison_tables import sections, terminal_table
 from .progress import track
 from .report import write_page
 
@@ -39,9 +39,11 @@ def run_comparison(config: CompareConfig, out: Path) -> None:
     config.check()
     for name in config.geometry:
         geometry(name)
-    _claim(out, config)
+    for name in config.systems:
+        system(name, config, track)  # refuses weights and runs that cannot be read
     real = real_frames(config, track)
-    found: dict[str, Any] = {"hardware": hardware(), "systems": {}}
+    _claim(out, config)
+    found: dict[str, Any] = {"systems": {}}
     if {"accuracy", "robustness", "speed", "activations"} & {*config.parts}:
         for name in config.systems:
             work = partial(compare_system, name, config, out / name, real, track)
@@ -156,10 +158,10 @@ def _figures(config: CompareConfig, found: dict[str, Any], out: Path) -> list[tu
 
     if "speed" in config.parts:
         speeds = {name: result["speed"]["frames_per_second"] for name, result in found["systems"].items()}
-        figure = comparison_figures.throughput_figure(speeds, POSTER_SPEED)
+        figure = comparison_figures.throughput_figure(speeds, poster.SPEED)
         keep("throughput", "Throughput", "Frames a second by frames given at once; dotted, the poster's.", figure)
     if "growth" in config.parts:
-        figure = comparison_figures.growth_figure(found["growth"], (7214, 150.0))
+        figure = comparison_figures.growth_figure(found["growth"], poster.GROWTH)
         keep("growth", "Growth of the diffusion map", "Seconds from frames to clusters.", figure)
     if "depth" in config.parts:
         caption = "Lines: accuracy on the frames of the training, batch by batch; dashed: on others, at the end."

@@ -1,19 +1,16 @@
 """The tables of a comparison, for its page and for the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from rich.table import Table
 
 from ..evaluate.comparison_config import CompareConfig, PartName
 from ..evaluate.metrics import format_auc, format_rate
+from . import poster
 
 Cell = str | tuple[str, str]
 """Text, or text and its interval."""
-
-POSTER_SPEED = {"resnet": 7000 / 30, "diffusion-map": 7214 / 150}
-_POSTER_ACCURACY = {"sim/sim": 0.998, "exp/exp": 0.946, "sim/exp": 0.620}
-_POSTER_LOST = {"icosahedron": 0.0, "soccer-ball": 0.587, "torus": 0.848}
 
 
 class Section(NamedTuple):
@@ -59,7 +56,7 @@ def _accuracy(config: CompareConfig, found: dict[str, Any]) -> Section:
             rows[-1] += [_rate(entries.get(kind), "accuracy"), _auc(entries.get(kind))]
     rows.append(["the poster's ResNet"])
     for kind in kinds:
-        rows[-1] += [format_rate(_POSTER_ACCURACY.get(kind)), "–"]
+        rows[-1] += [format_rate(poster.ACCURACY.get(kind)), "–"]
     note = (
         "Learned from / tested on simulated or experimental frames: share called rightly at log-odds 0, in per cent, "
         f"and AUC, with 95 % intervals. Simulated: {config.train_count:,} frames to learn from, {config.test_count:,} "
@@ -80,7 +77,7 @@ def _robustness(config: CompareConfig, found: dict[str, Any]) -> Section:
             rows[-1] += [_rate(summary, "false_negative_rate_at_zero_fp"), _auc(summary)]
     rows.append(["the poster's ResNet"])
     for geometry in config.geometry:
-        rows[-1] += [format_rate(_POSTER_LOST.get(geometry)), "–"]
+        rows[-1] += [format_rate(poster.FALSE_NEGATIVES.get(geometry)), "–"]
     note = (
         "Single hits lost, in per cent, at the threshold that lets none of the bad ones through, and AUC, with 95 % "
         f"intervals; {config.test_count:,} frames of each geometry. The systems have learned from "
@@ -96,11 +93,11 @@ def _speed(config: CompareConfig, found: dict[str, Any]) -> Section:
         rates, latency = result["speed"]["frames_per_second"], result["speed"]["latency"] or {}
         row = [name, f"{result['fit_seconds']:.3g}", *(f"{rates[str(size)]:,.0f}" for size in config.batch_sizes)]
         row += [f"{latency[name]:.3g}" if name in latency else "–" for name in ("p50_ms", "p99_ms")]
-        rows.append([*row, f"{POSTER_SPEED[name]:,.0f}" if name in POSTER_SPEED else "–"])
+        rows.append([*row, f"{poster.SPEED[name]:,.0f}" if name in poster.SPEED else "–"])
     note = (
         "Frames scored a second, by how many are given at once, and latency of a single frame, on "
-        f"{found['hardware']}. Learning: from {config.train_count:,} frames, in seconds. The poster's: 7000 frames in "
-        "30 s, and 7214 in 150 s for the diffusion map, on its own machine."
+        f"{_hardware(found['systems'].values())}. Learning: from {config.train_count:,} frames, in seconds. The "
+        "poster's: 7000 frames in 30 s, and 7214 in 150 s for the diffusion map, on its own machine."
     )
     batches = [f"{size} at once" for size in config.batch_sizes]
     columns = ["System", "Learning, s", *batches, "p50, ms", "p99, ms", "Poster"]
@@ -110,10 +107,14 @@ def _speed(config: CompareConfig, found: dict[str, Any]) -> Section:
 def _growth(config: CompareConfig, found: dict[str, Any]) -> Section:
     rows: list[list[Cell]] = [[f"{entry['frames']:,}", f"{entry['seconds']:.3g}"] for entry in found["growth"]]
     note = (
-        f"Seconds from frames to labelled clusters, on {found['hardware']}. The poster's: 7214 frames in 150 s, on its "
-        "own machine."
+        f"Seconds from frames to labelled clusters, on {_hardware(found['growth'])}. The poster's: 7214 frames in "
+        "150 s, on its own machine."
     )
     return Section("Growth of the diffusion map", "growth", note, ["Frames", "Seconds"], rows)
+
+
+def _hardware(results: Iterable[dict[str, Any]]) -> str:
+    return " and ".join(dict.fromkeys(result["hardware"] for result in results))
 
 
 def _depth(config: CompareConfig, found: dict[str, Any]) -> Section:

@@ -23,29 +23,16 @@ CONTROLS = {
 """What is not in every summary: heading and format."""
 
 
-def write_report(
-    path: Path | str,
-    title: str,
-    metrics: dict[str, Any],
-    config: dict[str, Any],
-    figures: Iterable[tuple[str, str, Path]] = (),
-    versions: dict[str, str] | None = None,
-    summary: Iterable[str] = (),
-    command: str = "",
-) -> Path:
-    """Write the report to `path` and return it. The file carries its pictures and needs no network.
+def report_content(metrics: dict[str, Any]) -> dict[str, Any]:
+    """What `write_page` needs for report.html.
 
     `metrics`: `robustness` {geometry: summary}, and where there is one `threshold` (log-odds), `validation`
     (a summary), `temperature`, `experiment` {selection of frames: summary}, `overlapping` {geometry: summary},
     `unwanted` {which frames: {kind: summary}}, `masked` {part: {geometry: summary}}, `poster` {geometry: the published
     false-negative rate at zero false positives, a fraction} and `training` {`steps`, `patterns`, `seconds`,
-    `patterns_per_second`}; a summary is what `evaluate.metrics.summarise` returns, with CONTROLS
-    where known. `config` is shown as JSON.
-    `figures`: (heading, caption, PNG file). `summary`: sentences for the top. `command` repeats the run.
-
-    Raises InputError for a picture that cannot be read.
+    `patterns_per_second`}; a summary is what `evaluate.metrics.summarise` returns, with CONTROLS where known.
     """
-    content = {
+    return {
         "sections": _sections(metrics),
         "highlights": _highlights(metrics),
         "rates": RATES,
@@ -56,7 +43,6 @@ def write_report(
         "threshold": metrics.get("threshold"),
         "training": metrics.get("training") or {},
     }
-    return write_page("report.html", path, title, content, config, figures, versions, summary, command)
 
 
 def write_page(
@@ -70,9 +56,11 @@ def write_page(
     summary: Iterable[str] = (),
     command: str = "",
 ) -> Path:
-    """Write one of the pages of this folder, which carry their pictures; the arguments are those of `write_report`.
+    """Write report.html or comparison.html of this folder to `path` and return it. The file carries its pictures and
+    needs no network.
 
-    content: what the template asks for besides. Raises InputError for a picture that cannot be read.
+    `content`: what the template asks for besides. `config` is shown as JSON. `figures`: (heading, caption, PNG file).
+    `summary`: sentences for the top. `command` repeats the run. Raises InputError for a picture that cannot be read.
     """
     # `robustness_table` should not wait for jinja2.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -101,7 +89,7 @@ def write_page(
 
 
 def robustness_table(metrics: dict[str, Any]):
-    """The same numbers as a `rich.table.Table` that fits into 110 columns. `metrics` as in `write_report`."""
+    """The same numbers as a `rich.table.Table` that fits into 110 columns. `metrics` as in `report_content`."""
     from rich.table import Table
     from rich.text import Text
 

@@ -24,14 +24,12 @@ from ..simulate.flags import describe_flags
 from ..simulate.pixels import picture_shape
 from ..train.calibration import calibration_error
 from ..train.classifier import Classifier
-from ..train.config import TrainConfig
+from ..train.config import TrainConfig, check_shape
 from ..train.loop import VALIDATION_SEED, train
-from ..train.selection import size_estimator
+from ..train.selection import check_scale, size_estimator
+from . import poster
 from .progress import track
-from .report import robustness_table, write_report
-
-POSTER_FALSE_NEGATIVES = {"icosahedron": 0.0, "soccer-ball": 0.587, "torus": 0.848}
-"""Share of single hits lost at zero false positives by the poster's network, trained on plain icosahedra."""
+from .report import report_content, robustness_table, write_page
 
 
 def run_training(config: TrainConfig, run: Path) -> dict[str, Any]:
@@ -39,9 +37,8 @@ def run_training(config: TrainConfig, run: Path) -> dict[str, Any]:
     trained = train(config, run, track)
     threshold = trained.classifier.threshold
     # Of a run that was finished before, everything that was found out since still holds.
-    old = {} if "seconds" in trained.record else _metrics(run)
-    metrics = old | {
-        "training": {k: v for k, v in (old.get("training", {}) | trained.record).items() if k != "history"},
+    metrics = _metrics(run) | {
+        "training": {k: v for k, v in trained.record.items() if k != "history"},
         "threshold": threshold,
         "validation": summarise(trained.label, trained.score, threshold)
         | {"calibration_error": calibration_error(trained.label, trained.score / trained.classifier.temperature)},
@@ -61,7 +58,7 @@ def run_evaluation(config: EvaluateConfig, run: Path) -> dict[str, Any]:
     metrics = _metrics(run) | {"robustness": {name: s.summary for name, s in scored.items()}}
     metrics = {name: found for name, found in metrics.items() if name not in SWEEPS}
     metrics |= score_sweeps(classifier, config, track)
-    metrics["poster"] = {k: v for k, v in POSTER_FALSE_NEGATIVES.items() if k in scored}
+    metrics["poster"] = {k: v for k, v in poster.FALSE_NEGATIVES.items() if k in scored}
     for old in ("experiment", "experiment_frames"):
         metrics.pop(old, None)
     real = None
@@ -71,10 +68,11 @@ def run_evaluation(config: EvaluateConfig, run: Path) -> dict[str, Any]:
     write_whole(run / "config.json", to_json(train=classifier.config, evaluate=config))
     _write_metrics(run, metrics)
     drawn = _draw(run, scored, real, metrics)
-    write_report(
+    write_page(
+        "report.html",
         run / "report.html",
         title=f"onehit: single hits of {', '.join(scored)}",
-        metrics=metrics,
+        content=report_content(metrics),
         config={"train": asdict(classifier.config), "evaluate": asdict(config)},
         figures=drawn,
         versions=versions(),
@@ -96,6 +94,9 @@ def check_evaluation(config: EvaluateConfig, training: TrainConfig) -> FileSourc
     measured, tested = training.simulation.instrument.instrument(), config.test.instrument.instrument()
     if config.unwanted and (measured.panels or tested.panels or measured.shape != tested.shape):
         raise InputError("--unwanted measures sizes: it needs one panel, the same in training and test; leave it out")
+    if config.unwanted:
+        scale = tested.photon_energy_ev, tested.pixel_size_m, tested.distance_m
+        check_scale("the test's instrument", scale, measured)
     source = None
     shapes = {"the simulated patterns": picture_shape(config.test.instrument.instrument())}
     if config.experiment is not None:
@@ -103,11 +104,7 @@ def check_evaluation(config: EvaluateConfig, training: TrainConfig) -> FileSourc
         source.labels()
         shapes[str(config.experiment)] = source.shape
     for name, shape in shapes.items():
-        if min(shape) < training.network.size:
-            raise InputError(
-                f"{name} have {shape[0]} x {shape[1]} pixels; this network takes at least {training.network.size}: "
-                "choose a smaller --network.size, or pad the frames"
-            )
+        check_shape(name, shape, training.network)
     if source is not None:
         size_estimator(training, source, config.expected)
         if source.flags(track).bits.all():
@@ -223,8 +220,11 @@ def _draw(run: Path, scored: dict[str, Scored], real: Scored | None, metrics) ->
 
 def _sentences(metrics: dict[str, Any], config: TrainConfig) -> list[str]:
     training = metrics["training"]
-    learned = str(config.data) if config.data else "simulated " + ", ".join(config.simulation.geometry)
-    sentences = [f"Trained on {training['patterns']:,} patterns of {learned}."]
+    seen = f"{training['patterns']:,} patterns"
+    if config.data:
+        sentences = [f"Trained on {seen} drawn from {config.data}, which holds {training['data_frames']['frames']:,}."]
+    else:
+        sentences = [f"Trained on {seen} of simulated {', '.join(config.simulation.geometry)}."]
     if config.confidence:
         sentences.append(
             f"The threshold lets through at most {100 * config.false_positive_rate:g} % of bad patterns drawn like the "
