@@ -115,9 +115,9 @@ def make_shards(
 ) -> "Written":
     """The manifest's entries of each of these shards, once each, as the workers get them done.
 
-    client: of dask; look_after: called every second, to look after the workers. Raises InputError where the scheduler
-    is lost, where workers cannot do the work (other versions, no such folder), and where a shard kills one worker
-    after the other; KeyboardInterrupt after Ctrl-C. What a shard itself raises is passed on.
+    client: of dask; look_after: called every second while there is work, to look after the workers. Raises InputError
+    where the scheduler is lost, where workers cannot do the work (other versions, no such folder), and where a shard
+    kills one worker after the other; KeyboardInterrupt after Ctrl-C. What a shard itself raises is passed on.
     """
     distributed = import_distributed()
     from .plan import packed
@@ -135,11 +135,11 @@ def make_shards(
 
     with interruptible() as interrupted:
         while True:
-            look_after()
             for number in islice(left, max(0, _room(client) - len(in_flight))):
                 submit(number)
             if not in_flight:
                 return
+            look_after()
             for future in _first_done(list(in_flight)):
                 number = in_flight.pop(future)
                 try:

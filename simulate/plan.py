@@ -20,7 +20,7 @@ from .emc import encode_emc, encode_emc_hdf5
 from .hdf5 import encode_hdf5, encode_truth
 from .manifest import Entry, folder_of
 from .provenance import Provenance
-from .source import _DEBRIS, Patterns, SimulatedSource
+from .source import Patterns, SimulatedSource
 
 Encode = Callable[[Patterns, int, Provenance], bytes]
 
@@ -51,6 +51,8 @@ class Plan:
     shard: int
     """Patterns of a shard; the last one may have fewer."""
     provenance: Provenance
+    inputs: dict[str, str]
+    """sha256 of the files that patterns depend on, by the names that `simulation` has for them."""
     amplitude: str
     """How form factors are computed: "table" or "exact"."""
 
@@ -112,26 +114,41 @@ def plan_set(
         raise InputError(f"{out.parent} does not exist: make that folder first")
     source = _source(simulation, seed)
     asked = {"count": count, "seed": seed, "shard": shard, "format": format, "simulation": asdict(simulation)}
-    config = {"versions": versions(), "simulate": asked, "inputs": input_files(simulation)}
+    inputs = input_files(simulation)
+    config = {"versions": versions(), "simulate": asked, "inputs": inputs}
     text = json.dumps(config, indent=2, default=str) + "\n"
     if shard is None:
         shard = min(max(_SHARD_PIXELS // int(np.prod(source.shape)), 1), _MOST_PATTERNS_A_SHARD)
-    provenance = Provenance(text, source.instrument, source.bad_pixel, _geometries(simulation))
-    return Plan(out.absolute(), format or possible[0], simulation, seed, count, shard, provenance, source.amplitude)
+    provenance = Provenance(text, source.instrument, source.bad_pixel, source.geometries)
+    format = format or possible[0]
+    return Plan(out.absolute(), format, simulation, seed, count, shard, provenance, inputs, source.amplitude)
 
 
 def packed(plan: Plan) -> str:
-    """A plan as text, for other processes."""
-    return json.dumps({"out": str(plan.out), "folder": str(plan.folder), "config": plan.provenance.config})
+    """A plan as text, for processes that may have started in another folder."""
+    simulation, instrument = plan.simulation, plan.simulation.instrument
+    found_at = {name: str(Path(name).expanduser().absolute()) for name in plan.inputs}
+    geometry = tuple(found_at.get(name, name) for name in simulation.geometry)
+    instrument = replace(instrument, geometry_file=found_at.get(instrument.geometry_file or ""))
+    content = {
+        "out": str(plan.out),
+        "folder": str(plan.folder),
+        "simulation": asdict(replace(simulation, geometry=geometry, instrument=instrument)),
+        "inputs": {found_at[name]: digest for name, digest in plan.inputs.items()},
+        "config": plan.provenance.config,
+        "geometries": plan.provenance.geometries,
+    }
+    return json.dumps(content)
 
 
 def unpacked(text: str) -> Plan:
-    """The plan that `packed` made the text of."""
+    """The plan that `packed` made the text of; its shards are the same bytes."""
     content = json.loads(text)
     asked = json.loads(content["config"])["simulate"]
-    simulation = from_dict(asked.pop("simulation"), SimulationConfig, "the plan")
-    plan = plan_set(Path(content["out"]), simulation, **asked)
-    return replace(plan, provenance=plan.provenance._replace(config=content["config"]))
+    asked["simulation"] = from_dict(content["simulation"], SimulationConfig, "the plan")
+    plan = plan_set(Path(content["out"]), **asked)
+    named = {"config": content["config"], "geometries": tuple(content["geometries"])}
+    return replace(plan, provenance=plan.provenance._replace(**named), inputs=content["inputs"])
 
 
 def input_files(simulation: SimulationConfig) -> dict[str, str]:
@@ -156,7 +173,7 @@ def check_inputs(then: dict[str, str], simulation: SimulationConfig) -> None:
 
 def simulated(plan: Plan, number: int) -> Patterns:
     """The patterns of a shard, as JAX computes them. The last one too has `shard` patterns: one compilation."""
-    check_inputs(json.loads(plan.provenance.config)["inputs"], plan.simulation)
+    check_inputs(plan.inputs, plan.simulation)
     first, size = number * plan.shard, min(plan.shard, plan.count)
     return _source(plan.simulation, plan.seed).patterns(np.arange(first, first + size))
 
@@ -173,8 +190,3 @@ def encoded(plan: Plan, number: int, patterns: Patterns) -> Iterator[tuple[Path,
 @lru_cache(maxsize=1)
 def _source(simulation: SimulationConfig, seed: int) -> SimulatedSource:
     return SimulatedSource(simulation, seed)
-
-
-def _geometries(simulation: SimulationConfig) -> tuple[str, ...]:
-    """Names that `Scene.geometry` counts."""
-    return simulation.geometry + (_DEBRIS if simulation.good_fraction < 1 and simulation.bad.debris > 0 else ())

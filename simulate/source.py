@@ -68,7 +68,8 @@ _DEBRIS = tuple(f"random-polyhedron:seed={seed},corners={8 + 4 * seed}" for seed
 class SimulatedSource:
     """Patterns simulated on the fly: pattern i is a pure function of (configuration, seed, i).
 
-    amplitude: how form factors are computed, "table" or "exact". Raises InputError for an impossible configuration, an
+    amplitude: how form factors are computed, "table" or "exact"; geometries: names that `Scene.geometry` counts, the
+    debris after the sample's. Raises InputError for an impossible configuration, an
     unknown geometry or material, a mesh that is not closed, or a seed below 0 or from 2^32 on.
     """
 
@@ -87,8 +88,8 @@ class SimulatedSource:
             shares[kind] = (1 - config.good_fraction) * share / total if config.good_fraction < 1 else 0.0
         kinds = tuple(kind for kind, share in shares.items() if share > 0)
 
-        specs = config.geometry + (_DEBRIS if DEBRIS in kinds else ())
-        meshes = [load_geometry(spec) for spec in specs]
+        self.geometries = config.geometry + (_DEBRIS if DEBRIS in kinds else ())
+        meshes = [load_geometry(spec) for spec in self.geometries]
         bodies = [from_mesh(mesh) for mesh in meshes]
         circumradius = np.array([mesh.circumradius for mesh in meshes])
         largest = config.diameter_nm[1] * 1e-9 * np.exp(LARGEST_STRETCH * config.stretch)

@@ -143,6 +143,14 @@ def test_a_worker_that_is_gone_for_good_is_replaced(plan, monkeypatch):
         list(local_workers(1)(gone, lose_worker([0])))
 
 
+@pytest.mark.parametrize("numbers", [[], [3]])
+def test_workers_are_looked_after_only_while_there_is_work(here, plan, made, numbers):
+    looks = []
+    for _ in make_shards(here, plan, numbers, lambda: looks.append(sum(made.values()))):
+        looks.clear()
+    assert looks == []
+
+
 def test_entries_that_die_with_their_worker_are_made_again(plan, made):
     with (
         LocalCluster(n_workers=1, threads_per_worker=1, processes=False, scheduler_kwargs=NO_DASHBOARD) as threads,

@@ -13,10 +13,11 @@ import pytest
 import trimesh
 from onehit.geometries import InputError
 from onehit.simulate import InstrumentConfig, SimulatedSource
+from onehit.simulate.config import BadConfig
 from onehit.simulate.dialects import open_frames
 from onehit.simulate.frames import Frames
 from onehit.simulate.manifest import MANIFEST, open_set, read_manifest, recorded, verify, write_durably
-from onehit.simulate.plan import FORMATS, plan_set, simulated
+from onehit.simulate.plan import FORMATS, packed, plan_set, simulated, unpacked
 from onehit.simulate.shards import missing, write_set, write_shard, write_shards
 
 COUNT, SHARD = 20, 8
@@ -420,6 +421,32 @@ def test_a_file_that_patterns_depend_on_must_not_change(plan, small_simulation, 
     mesh.unlink()
     with pytest.raises(InputError, match=r"particle.stl cannot be read"):
         simulated(dependent, 0)
+
+
+def test_who_makes_a_shard_in_another_folder_finds_the_files_and_records_the_names_that_were_given(
+    small_simulation, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    trimesh.creation.box().export("particle.stl")
+    Path("detector.geom").write_text(
+        "clen = 0.5\nphoton_energy = 1000 eV\nres = 400\np/min_fs = 0\np/max_fs = 31\np/min_ss = 0\np/max_ss = 31\n"
+        "p/corner_x = -16\np/corner_y = -16\np/fs = x\np/ss = y\n"
+    )
+    simulation = replace(
+        small_simulation,
+        instrument=InstrumentConfig(geometry_file="detector.geom"),
+        geometry=("cube", "particle.stl"),
+        bad=BadConfig(debris=1.0),
+    )
+    (tmp_path / "there").mkdir()
+    made = plan_set(Path("there/a.cxi"), simulation, 3, 2 * SHARD, SHARD)
+    made.folder.mkdir()
+    work, entries = packed(made), write_shard(made, 0)
+    monkeypatch.chdir("there")
+    assert write_shard(unpacked(work), 0) == entries
+    trimesh.creation.box((1, 1, 2)).export(tmp_path / "particle.stl")
+    with pytest.raises(InputError, match=r"particle.stl has changed since"):
+        write_shard(unpacked(work), 0)
 
 
 def test_photon_files_are_of_whole_photons(plan, tmp_path):
