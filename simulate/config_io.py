@@ -1,12 +1,14 @@
-"""Configurations to JSON and back, with the versions that produced them."""
+"""Configurations to JSON and back, with the versions that produced them, and how files are written."""
 
 import difflib
 import json
+import os
 import platform
 from dataclasses import asdict, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
+from uuid import uuid4
 
 from ..geometries.errors import InputError
 
@@ -19,11 +21,23 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in names}
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file that is never seen half-written."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text)
-    part.replace(path)
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file that is there whole, even after a power cut, or else what was there before; text as UTF-8."""
+    # A name of its own, since two processes may make the same shard.
+    part = path.with_name(f"{path.name}.{uuid4().hex[:8]}.part")
+    try:
+        with part.open("xb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def to_json(**configs: Any) -> str:

@@ -1,13 +1,11 @@
 """Sets of many files: their manifest, whether they are whole, and reading them as one. Layout: see shards.py."""
 
 import json
-import os
 from collections.abc import Callable
 from functools import lru_cache
 from hashlib import file_digest
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import h5py
 import numpy as np
@@ -155,25 +153,6 @@ def open_set(path: Path, open_file: Callable[[Path], Frames], named_label: bool 
         facts={name: value for name, value in one.facts.items() if np.shape(value)[:1] != (one.count,)},
         oddities=one.oddities,
     )
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Write a file that is there whole, even after a power cut, or not at all."""
-    # A name of its own, since two processes may make the same shard.
-    part = path.with_name(f"{path.name}.{uuid4().hex[:8]}.part")
-    try:
-        with part.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _check(entry: Any) -> None:

@@ -29,10 +29,11 @@ from typing import Any
 import numpy as np
 
 from ..geometries.errors import InputError
+from .config_io import write_whole
 from .dragonfly import detector_bytes
 from .hdf5 import encode_virtual
 from .interrupt import interruptible
-from .manifest import MANIFEST, Entry, UnknownOrigin, fault, folder_of, read_manifest, recorded, write_durably
+from .manifest import MANIFEST, Entry, UnknownOrigin, fault, folder_of, read_manifest, recorded
 from .plan import DETECTOR, Plan, encoded, simulated
 from .source import Patterns
 
@@ -86,9 +87,9 @@ def begin(
     _remove_unfinished(plan, numbers)
     plan.folder.mkdir(exist_ok=True)
     if plan.shards > 1 and not begun:
-        write_durably(plan.folder / MANIFEST, _as_json(plan.manifest()))
+        write_whole(plan.folder / MANIFEST, _as_json(plan.manifest()))
     if plan.detector is not None and not plan.detector.exists():
-        write_durably(plan.detector, detector_bytes(plan.provenance))
+        write_whole(plan.detector, detector_bytes(plan.provenance))
 
 
 def write_set(
@@ -131,14 +132,14 @@ def _write(plan: Plan, number: int, patterns: Patterns) -> list[Entry]:
     label = np.asarray(patterns.label)[: plan.count - first]
     entries = []
     for path, content in encoded(plan, number, patterns):
-        write_durably(path, content)
+        write_whole(path, content)
         digest = sha256(content).hexdigest()
         entries.append(
             {"file": path.name, "first": first, "count": len(label), "bytes": len(content), "sha256": digest}
         )
     entries[-1]["label"] = "".join(map(str, label))
     if plan.shards > 1:
-        write_durably(plan.record(number), json.dumps(entries).encode())
+        write_whole(plan.record(number), json.dumps(entries))
     return entries
 
 
@@ -196,12 +197,12 @@ def _finish(plan: Plan) -> None:
     entries = [entry for number in range(plan.shards) for entry in known[number]]
     counts = [entry for entry in entries if "label" in entry]
     if plan.detector is not None:
-        write_durably(plan.folder / _LIST, "".join(f"{entry['file']}\n" for entry in counts).encode())
-    write_durably(plan.folder / MANIFEST, _as_json(plan.manifest(entries)))
+        write_whole(plan.folder / _LIST, "".join(f"{entry['file']}\n" for entry in counts))
+    write_whole(plan.folder / MANIFEST, _as_json(plan.manifest(entries)))
     if plan.detector is None:
         paths = [f"{plan.folder.name}/{entry['file']}" for entry in counts]
         first = (plan.folder / counts[0]["file"]).read_bytes()
-        write_durably(plan.out, encode_virtual(first, paths, [entry["count"] for entry in counts]))
+        write_whole(plan.out, encode_virtual(first, paths, [entry["count"] for entry in counts]))
     for number in range(plan.shards):
         plan.record(number).unlink(missing_ok=True)
 
@@ -212,5 +213,5 @@ def _kept(plan: Plan) -> str:
     return f"{len(_entries(plan))} of {plan.shards} shards are done and kept: --resume goes on"
 
 
-def _as_json(content: dict[str, Any]) -> bytes:
-    return (json.dumps(content, indent=1) + "\n").encode()
+def _as_json(content: dict[str, Any]) -> str:
+    return json.dumps(content, indent=1) + "\n"

@@ -14,9 +14,10 @@ import trimesh
 from onehit.geometries import InputError
 from onehit.simulate import InstrumentConfig, SimulatedSource
 from onehit.simulate.config import BadConfig
+from onehit.simulate.config_io import write_whole
 from onehit.simulate.dialects import open_frames
 from onehit.simulate.frames import Frames
-from onehit.simulate.manifest import MANIFEST, open_set, read_manifest, recorded, verify, write_durably
+from onehit.simulate.manifest import MANIFEST, open_set, read_manifest, recorded, verify
 from onehit.simulate.plan import FORMATS, packed, plan_set, simulated, unpacked
 from onehit.simulate.shards import missing, write_set, write_shard, write_shards
 
@@ -259,10 +260,10 @@ def test_a_full_disk_loses_nothing_acknowledged_and_the_set_goes_on_when_there_i
     def write(path, content):
         if not next(left, False):
             raise OSError(errno.ENOSPC, "No space left on device")
-        write_durably(path, content)
+        write_whole(path, content)
 
     with monkeypatch.context() as patch:
-        patch.setattr("onehit.simulate.shards.write_durably", write)
+        patch.setattr("onehit.simulate.shards.write_whole", write)
         patch.setattr("onehit.simulate.shards._ENCODERS", 1)
         if writes < 7:
             done = min(max(0, writes - 1) // 2, 2)
@@ -278,17 +279,19 @@ def test_a_full_disk_loses_nothing_acknowledged_and_the_set_goes_on_when_there_i
         np.testing.assert_array_equal(file["truth/index"], np.arange(2 * SHARD))
 
 
-def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
+@pytest.mark.parametrize("owner, step", [(os, "fsync"), (Path, "replace")])
+def test_a_failed_write_leaves_what_was_there_and_nothing_else(owner, step, tmp_path, monkeypatch):
     path = tmp_path / "file"
-    write_durably(path, b"before")
+    write_whole(path, "before µ")
 
-    def full(descriptor):
+    def full(*arguments):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        write_durably(path, b"after")
-    assert contents(tmp_path) == {"file": b"before"}
+    monkeypatch.setattr(owner, step, full)
+    for content in ("after", b"after"):
+        with pytest.raises(OSError, match="No space"):
+            write_whole(path, content)
+    assert contents(tmp_path) == {"file": "before µ".encode()}
 
 
 def test_a_set_is_read_as_one_stack_in_any_order(plan, patterns, tmp_path):
