@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from .config import BAD_KINDS, OrientationConfig, SimulationConfig
 from .deviates import deviates
-from .orientation import given_rotation, preferred_rotation, rotation_about, rotation_matrix, unit_quaternion
+from .orientation import preferred_rotation, rotation_about, rotation_matrix, unit_quaternion
 from .ranges import between, log_between
 
 SINGLE = 0
@@ -54,12 +54,12 @@ def slots_needed(config: SimulationConfig) -> int:
 
 
 def sample_scene(
-    key, index, kind, config: SimulationConfig, circumradius, materials: Materials, focus_m, slots: int
+    key, given, kind, config: SimulationConfig, circumradius, materials: Materials, focus_m, slots: int
 ) -> Scene:
     """A random scene of a kind: SINGLE, or one of the bad ones.
 
-    index: () number of the pattern, for given orientations; kind: () int32; circumradius: (G,) of each geometry of the
-    sample, and then of the debris, at unit diameter.
+    given: (4,) orientation, used where the configuration says so; kind: () int32; circumradius: (G,) of each geometry
+    of the sample, and then of the debris, at unit diameter.
 
     Particles of a multi-hit join the first one by one: at a distance across the beam that is log-uniform from
     `separation`, in a random direction, at a random depth along the beam of the same scale; where that place is
@@ -92,7 +92,7 @@ def sample_scene(
     geometry = jnp.where(droplet_slot | sphere, ELLIPSOID, geometry)
 
     of_sample = ~(droplet_slot | sphere | (kind == DEBRIS))
-    orientation = _orientation(config.orientation, index, of_sample, normal[:, 3:7], uniform[:, 3:6])
+    orientation = _orientation(config.orientation, given, of_sample, normal[:, 3:7], uniform[:, 3:6])
 
     count = jnp.array([1, 0, 1, 2, 1, 0, 0])[kind]
     count = jnp.where(kind == MULTI_HIT, _whole(uniform[0, 6], config.particles), count)
@@ -206,10 +206,10 @@ def body_to_laboratory(scene: Scene) -> jax.Array:
     return rotation_matrix(scene.orientation) * scale[:, None, :]
 
 
-def _orientation(config: OrientationConfig, index, of_sample, normal, uniform):
+def _orientation(config: OrientationConfig, given, of_sample, normal, uniform):
     """Unit quaternions (N, 4): as the configuration says of bodies of the sample, uniform of the others.
 
-    of_sample: (N,) bool; normal: (N, 4), uniform: (N, 3), independent deviates.
+    given: (4,); of_sample: (N,) bool; normal: (N, 4), uniform: (N, 3), independent deviates.
     """
     anyhow = unit_quaternion(normal)
     if config.kind == "axis":
@@ -218,7 +218,7 @@ def _orientation(config: OrientationConfig, index, of_sample, normal, uniform):
         axes = jnp.asarray(config.body_axis), jnp.asarray(config.axis)
         turned = preferred_rotation(uniform, *axes, config.concentration)
     elif config.kind == "given":
-        turned = given_rotation(index, config.quaternions)
+        turned = given
     else:
         return anyhow
     return jnp.where(of_sample[:, None], turned, anyhow)

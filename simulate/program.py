@@ -20,9 +20,11 @@ from .diffraction import Pulse, ellipsoid_amplitudes, intensity, particle_amplit
 from .fluctuations import background, envelope, smooth_field
 from .hit import AGGREGATE, DEBRIS, DROPLET, EMPTY, MULTI_HIT, SINGLE, WET_PARTICLE, Materials, Scene, sample_scene
 from .instrument import PLANCK_TIMES_C_EV_M
+from .orientation import given_rotation
 from .poisson import poisson
 from .ranges import between, log_between
 from .readout import ReadoutMaps, readout
+from .readout_config import ReadoutConfig
 from .reciprocal import DetectorPlane
 
 Array = np.ndarray | jax.Array
@@ -57,15 +59,18 @@ def _register(kind, static: tuple[str, ...] = (), dropped: tuple[str, ...] = ())
 _register(BeamConfig, ("profile",))
 _register(BadConfig, (), ("droplet_material", "debris_material"))
 _register(BackgroundConfig)
-_register(OrientationConfig, ("kind",))
+_register(OrientationConfig, ("kind",), ("quaternions",))  # which `Setup` has as one array
+_register(ReadoutConfig, (), ("detector_seed",))
 _register(SimulationConfig, ("geometry", "noise"), ("instrument", "material", "amplitude"))
 
 
 class Setup(NamedTuple):
-    """The arrays that patterns are computed from. planes: the detector's pixels as they are, then split where bodies
-    are so large that their rings are finer than pixels hold; see `SimulatedSource`."""
+    """The arrays that patterns are computed from. quaternions: (Q, 4), the configuration's; planes: the detector's
+    pixels as they are, then split where bodies are so large that their rings are finer than pixels hold; see
+    `SimulatedSource`."""
 
     config: SimulationConfig
+    quaternions: jax.Array
     planes: tuple[DetectorPlane, ...]
     amplitudes: AmplitudeGrid | Polyhedron
     circumradius: jax.Array
@@ -150,7 +155,7 @@ def compiled(setup: Setup, key, indices, count, size: int, variant: Variant):
         keys = jax.random.split(jax.random.fold_in(key, i), 7)
         scene = sample_scene(
             keys[0],
-            i,
+            given_rotation(i, setup.quaternions) if len(setup.quaternions) else None,
             kinds[number],
             setup.config,
             setup.circumradius,

@@ -4,7 +4,6 @@ An integrating detector delivers a charge: the detected photons times the pixel'
 converter. What is analysed is that charge rounded to whole photons, as if every gain were 1.
 """
 
-from dataclasses import fields
 from typing import NamedTuple
 
 import jax
@@ -16,14 +15,6 @@ from .instrument import Instrument
 from .pixels import hidden_pixels
 from .poisson import MOST, poisson
 from .readout_config import ReadoutConfig
-
-# As a pytree, so that changing a strength compiles nothing anew, and strengths may differ from frame to frame.
-jax.tree_util.register_dataclass(
-    ReadoutConfig,
-    data_fields=[f.name for f in fields(ReadoutConfig) if f.name != "detector_seed"],
-    meta_fields=[],
-    drop_fields=["detector_seed"],
-)
 
 
 class ReadoutMaps(NamedTuple):

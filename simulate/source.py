@@ -119,6 +119,7 @@ class SimulatedSource:
         materials = Materials(*(jnp.complex64(material(name, energy).contrast) for name in names))
         self._setup = Setup(
             config,
+            jnp.asarray(config.orientation.quaternions, jnp.float32).reshape(-1, 4),
             planes,
             amplitude_grid(bodies, q_max) if self.amplitude == "table" else stack(bodies),
             jnp.asarray(circumradius, jnp.float32),

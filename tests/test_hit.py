@@ -35,16 +35,17 @@ OFF_CENTRE = replace(WIDE, beam=BeamConfig(offset=0.5))
 
 
 @jax.jit
-def _sample(config, keys, kind):
+def _sample(config, given, keys, kind):
     def one(key):
-        return sample_scene(key, 0, kind, config, CIRCUMRADIUS, MATERIALS, FOCUS_M, SLOTS)
+        return sample_scene(key, given, kind, config, CIRCUMRADIUS, MATERIALS, FOCUS_M, SLOTS)
 
     return jax.vmap(one)(keys)
 
 
 def scenes(config, kind):
     """N scenes, in float64."""
-    scene = _sample(config, jax.random.split(jax.random.key(11), N), jnp.int32(kind))
+    given = jnp.array(config.orientation.quaternions[:1] or [(1.0, 0.0, 0.0, 0.0)])[0]
+    scene = _sample(config, given, jax.random.split(jax.random.key(11), N), jnp.int32(kind))
     return jax.tree.map(lambda a: np.asarray(a, float) if a.dtype == jnp.float32 else np.asarray(a), scene)
 
 

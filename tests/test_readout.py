@@ -3,6 +3,7 @@ from dataclasses import fields, replace
 import jax
 import jax.numpy as jnp
 import numpy as np
+import onehit.simulate.program  # noqa: F401  (registers the configuration as a pytree)
 import pytest
 from onehit.geometries.errors import InputError
 from onehit.simulate.instrument import InstrumentConfig, binned

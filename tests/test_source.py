@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from onehit.geometries import InputError
 from onehit.simulate import program
-from onehit.simulate.config import BackgroundConfig, BadConfig, BeamConfig, SimulationConfig
+from onehit.simulate.config import BackgroundConfig, BadConfig, BeamConfig, OrientationConfig, SimulationConfig
 from onehit.simulate.hit import scene_of
 from onehit.simulate.instrument import InstrumentConfig
 from onehit.simulate.readout_config import ReadoutConfig
@@ -86,6 +86,20 @@ def test_seeds_that_would_be_cut_to_another_are_refused(noisy):
         for make in (noisy.reseeded, lambda seed: SimulatedSource(CONFIG, seed)):
             with pytest.raises(InputError, match=f"^seed is {seed}; it must lie in 0 to 2"):
                 make(seed)
+
+
+def test_given_orientations_are_one_array_and_taken_in_turn():
+    """Thousands of them as parameters of their own would take longer to pass than patterns to compute."""
+    given = np.random.default_rng(0).normal(size=(5, 4))
+    given /= np.linalg.norm(given, axis=1, keepdims=True) * np.where(given[:, :1] < 0, -1, 1)
+    orientation = OrientationConfig("given", quaternions=tuple(map(tuple, given.tolist())))
+    source = SimulatedSource(replace(CONFIG, good_fraction=1.0, orientation=orientation))
+    np.testing.assert_allclose(
+        source.patterns([3, 4, 5, 11]).truth.scene.orientation[:, 0], given[[3, 4, 0, 1]], atol=1e-6
+    )
+    none = replace(CONFIG, orientation=OrientationConfig("given"))
+    several = replace(CONFIG, orientation=orientation)
+    assert len(jax.tree.leaves(several)) == len(jax.tree.leaves(none))
 
 
 def test_a_droplet_is_around_its_particle():
