@@ -89,7 +89,7 @@ def grid_bytes(bodies: list[Polyhedron], q_max: float) -> int:
 
 def look_up(grid: AmplitudeGrid, geometry, q: jax.Array) -> jax.Array:
     """F(q) of the bodies with those indices, shape q.shape[:-1], complex64, or float32 for bodies with a centre of
-    symmetry in their centroid.
+    symmetry at the origin.
 
     geometry: () or (N,) int; q: (..., 3) or (N, ..., 3), inverse length, |q| <= the table's q_max.
     """
@@ -113,9 +113,7 @@ def look_up(grid: AmplitudeGrid, geometry, q: jax.Array) -> jax.Array:
                 total = total + row * (weight[i][..., 0] * weight[j][..., 1])
         return total
 
-    if parts == 1:
-        return interpolate(0)
-    value = jax.lax.complex(interpolate(0), interpolate(1))
+    value = interpolate(0) if parts == 1 else jax.lax.complex(interpolate(0), interpolate(1))
     if grid.centroid is None:
         return value
     cosine, sine = cos_sin(jnp.sum(q * grid.centroid[geometry], -1))

@@ -76,6 +76,13 @@ def test_bodies_in_one_table_keep_apart_and_off_centre_ones_keep_their_place():
         np.testing.assert_allclose(value, _look_up(grid, index, place), rtol=1e-4, atol=1e-6)
 
 
+def test_a_symmetric_body_off_centre_keeps_its_place():
+    mesh = cube()
+    body = from_mesh(Mesh(mesh.vertices + [0.3, -0.2, 0.5], mesh.faces, "moved"))
+    value, expected = compared(amplitude_grid([body], Q_MAX), 0, body, TURNS[1])
+    assert relative_l2(value, expected) < 0.003
+
+
 def test_only_bodies_without_a_centre_of_symmetry_need_complex_numbers():
     symmetric, lopsided = from_mesh(cube()), from_mesh(tetrahedron())
     assert amplitude_grid([symmetric], 10.0).coefficients.shape[-1] == 1
