@@ -62,7 +62,8 @@ class BadConfig:
     debris_diameter_nm: Range = (30.0, 120.0)
     """Smallest and largest piece of debris, volume-equivalent sphere diameter in nm (log-uniform)."""
     debris_stretch: float = 0.15
-    """Random stretch of each piece: standard deviation of the log of its three axes (0: none; volume kept)."""
+    """Random stretch of each piece: standard deviation of the log of its three axes (0: none), before they are scaled
+    together to keep the volume, which leaves 0.82 of it."""
     debris_material: str = "protein"
     """Material of debris and clumps."""
     aggregate_spheres: tuple[int, int] = (2, 8)
@@ -122,7 +123,8 @@ class SimulationConfig:
     """Smallest and largest particle, volume-equivalent sphere diameter in nm (uniform). The largest decides how large
     the table is and how finely amplitudes are computed: another one may be compiled anew, another number never is."""
     stretch: float = 0.0
-    """Random stretch of each particle: standard deviation of the log of its three axes (0: none; volume kept)."""
+    """Random stretch of each particle: standard deviation of the log of its three axes (0: none), before they are
+    scaled together to keep the volume, which leaves 0.82 of it."""
     material: str = "protein"
     """What particles are made of: a name, a composition:density (C9H10O3:1.3), or delta=1e-4,beta=1e-6."""
     orientation: OrientationConfig = field(default_factory=OrientationConfig)

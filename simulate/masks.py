@@ -17,8 +17,8 @@ from .stack import joined_shape, read_all, read_frames
 MaskPolarity = Literal["auto", "bad", "good", "cxi", "dragonfly"]
 
 # Bits that say something about a usable pixel, in CXI 1.6 or in Condor's and Cheetah's extension of it: outside the
-# resolution limits of a hit finder, artefact corrected (0x800, 0x1000), has signal (CXI's 0x1000), peak for a hit
-# finder, background corrected.
+# resolution limits of a hit finder, artefact corrected (0x800), peak for a hit finder, background corrected. 0x1000 is
+# taken as CXI has it, the pixel has signal; Condor and Cheetah mean that the correction of artefacts failed.
 _INFORMATION = 0x100 | 0x800 | 0x1000 | 0x2000 | 0x4000
 _IN_SUPPORT = 0x10000  # of images only; in a detector's mask the upper half is the user's
 
