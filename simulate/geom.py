@@ -197,47 +197,6 @@ def read_geom(path: str | Path) -> Geom:
     )
 
 
-def write_geom(instrument: Instrument, path: str | Path, adu_per_photon: float = 1.0) -> None:
-    """Write an instrument's panels and bad regions; data files hold frames as slabs. The beamstop is left out."""
-    size, (rows, columns) = instrument.pixel_size_m, instrument.panel_shape
-    lines = [
-        f"photon_energy = {instrument.photon_energy_ev!r} eV",
-        f"clen = {instrument.distance_m!r}",
-        f"res = {1 / size!r}",
-        f"adu_per_photon = {adu_per_photon!r}",
-    ]
-
-    def direction(vector):
-        return " ".join(f"{component / size:+.17g}{axis}" for component, axis in zip(vector, "xyz", strict=True))
-
-    for number, panel in enumerate(instrument.all_panels):
-        x, y, z = panel.corner_m
-        settings = {
-            "min_fs": 0,
-            "max_fs": columns - 1,
-            "min_ss": number * rows,
-            "max_ss": (number + 1) * rows - 1,
-            "corner_x": f"{x / size:.17g}",
-            "corner_y": f"{y / size:.17g}",
-            "coffset": f"{z:.17g}",
-            "fs": direction(panel.fast_m),
-            "ss": direction(panel.slow_m),
-        }
-        lines += ["", *(f"p{number}/{key} = {value}" for key, value in settings.items())]
-    regions = []
-    for first_row, last_row, first_column, last_column in instrument.bad_blocks:
-        for number in range(first_row // rows, last_row // rows + 1):
-            ss = max(first_row, number * rows), min(last_row, (number + 1) * rows - 1)
-            regions.append({"min_fs": first_column, "max_fs": last_column, "min_ss": ss[0], "max_ss": ss[1]})
-            regions[-1]["panel"] = f"p{number}"
-    for box in instrument.bad_boxes_m:
-        edges = zip(("min_x", "max_x", "min_y", "max_y"), box, strict=True)
-        regions.append({key: f"{value / size:.17g}" for key, value in edges})
-    for number, region in enumerate(regions):
-        lines += ["", *(f"bad{number}/{key} = {value}" for key, value in region.items())]
-    Path(path).write_text("\n".join(lines) + "\n")
-
-
 def _settings(path) -> tuple[dict[str, Settings], dict[str, Settings], Settings, list[str]]:
     """Settings of the panels, of the bad regions and of the whole file, and the names of those that are ignored."""
     try:

@@ -97,11 +97,6 @@ def fault(folder: Path, entry: Entry) -> str | None:
     return _size_fault(folder, entry) or _content_fault(folder, entry)
 
 
-def verify(folder: Path) -> list[str]:
-    """What is wrong with the files of a complete set, a line each; reads them all. Raises InputError as `open_set`."""
-    return [found for entry in _complete(folder)["files"] if (found := fault(folder, entry))]
-
-
 def open_set(path: Path, open_file: Callable[[Path], Frames], named_label: bool = False) -> Frames:
     """The patterns of a complete set as one stack.
 

@@ -14,7 +14,6 @@ import h5py
 import numpy as np
 import pytest
 import trimesh
-from onehit.simulate.manifest import verify
 from onehit.workbench.cli import main
 
 SMALL = ["--instrument.shape", "32", "32", "--instrument.pixel-size-m", "2.4e-3", "--particles", "2", "3"]
@@ -252,8 +251,3 @@ def test_ctrl_c_ends_with_exit_code_130_and_the_set_goes_on(here):
     assert kept and "Traceback" not in error
     assert int(kept[1]) == len(list(folder.glob("0*.cxi"))) == len(list(folder.glob("0*.json"))) >= 2
     assert not list(here.rglob("*.part")) and not (here / "a.cxi").exists()
-
-
-def test_a_whole_set_verifies(here):
-    simulate("a.emc", *LONG)
-    assert verify(here / "a.emc.shards") == []
