@@ -213,6 +213,12 @@ def test_a_folder_that_is_no_run_is_refused(small_training, tmp_path):
         train(small_training, tmp_path)
 
 
+def test_what_a_kill_left_of_a_configuration_is_no_obstacle(small_training, tmp_path):
+    (tmp_path / "config.json.1234abcd.part").write_text("{")
+    train(small_training, tmp_path)
+    assert (tmp_path / "classifier.json").is_file()
+
+
 def test_training_from_a_file_sees_the_first_four_fifths_of_the_frames_that_can_be_judged(small_training, tmp_path):
     source = SimulatedSource(small_training.simulation, 7)
     patterns = source.patterns(np.arange(103))

@@ -90,7 +90,7 @@ class Classifier:
         content |= {f"{i:04d}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
         file = io.BytesIO()
         np.savez_compressed(file, **content)
-        path.write_bytes(file.getvalue())
+        write_whole(path, file.getvalue())
 
     @classmethod
     def _unpacked(cls, path: Path) -> "Classifier":

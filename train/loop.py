@@ -216,7 +216,8 @@ def _claim(run: Path, config: TrainConfig) -> None:
                 "choose another directory, or remove it"
             )
         return
-    if run.exists() and (not run.is_dir() or any(run.iterdir())):
+    # A kill while the configuration was written leaves a part of it.
+    if run.exists() and (not run.is_dir() or any(path.suffix != ".part" for path in run.iterdir())):
         raise InputError(f"{run} exists and is not a run directory: choose another one")
     run.mkdir(parents=True, exist_ok=True)
     write_whole(run / "config.json", to_json(train=config))

@@ -43,6 +43,7 @@ def run_comparison(config: CompareConfig, out: Path) -> None:
         system(name, config, track)  # refuses weights and runs that cannot be read
     real = real_frames(config, track)
     _claim(out, config)
+    (out / "systems").mkdir(exist_ok=True)
     found: dict[str, Any] = {"systems": {}}
     if {"accuracy", "robustness", "speed", "activations"} & {*config.parts}:
         for name in config.systems:
@@ -84,9 +85,9 @@ def _claim(out: Path, config: CompareConfig) -> None:
         if other:
             raise InputError(f"{out} holds a comparison with another {other[0]}: choose another --out, or remove it")
         return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.exists() and (not out.is_dir() or any(path.suffix != ".part" for path in out.iterdir())):
         raise InputError(f"{out} exists and holds no comparison: choose another --out")
-    (out / "systems").mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     write_whole(out / "config.json", to_json(compare=config))
 
 
