@@ -10,7 +10,7 @@ import pytest
 from onehit.geometries import InputError
 from onehit.simulate import FileSource, SimulatedSource, SimulationConfig
 from onehit.simulate.file_config import FileConfig
-from onehit.train import train
+from onehit.train import Classifier, train
 from onehit.train.checkpoint import SCORING
 from onehit.train.config import ExpectedConfig
 from onehit.train.selection import VERDICTS, select
@@ -29,8 +29,6 @@ def run(small_training, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def classifier(run):
-    from onehit.train import Classifier
-
     return Classifier.load(run)
 
 
@@ -187,3 +185,15 @@ def test_without_a_run_the_classifier_that_comes_with_onehit_is_used(tmp_path, c
     rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
     kept = np.array([row["verdict"] == "kept" for row in rows])
     np.testing.assert_array_equal(kept, np.asarray(patterns.label) == 1)
+
+
+def test_scores_of_the_classifier_that_comes_with_onehit_are_as_they_were():
+    """Whoever changes what networks see, or how scores are combined, raises `checkpoint.SCORING` and trains anew."""
+    source = SimulatedSource(SimulationConfig(photons=(5e4, 5e5)), 5)
+    counts = source.patterns(np.arange(8)).counts
+    half = source.bad_pixel | (np.arange(source.shape[1]) >= source.shape[1] // 2)
+    classifier = Classifier.load()
+    whole = [21.08, -18.45, 20.22, -8.56, 16.38, 20.06, -22.39, 20.35]
+    np.testing.assert_allclose(classifier.score(counts, source.bad_pixel), whole, atol=0.3)
+    hidden = [20.62, -18.63, 21.44, -8.34, 17.95, 20.43, -22.25, 22.61]
+    np.testing.assert_allclose(classifier.score(counts, half), hidden, atol=0.3)
