@@ -7,8 +7,7 @@ from typing import Literal
 from ..geometries.errors import InputError
 from ..simulate.config import SimulationConfig
 from ..simulate.file_config import FileConfig
-from ..simulate.pixels import picture_shape
-from ..train.config import NetworkConfig, TrainConfig, check_shape, varied_icosahedra
+from ..train.config import NetworkConfig, TrainConfig, varied_icosahedra
 from .config import protocol_particles
 
 SystemName = Literal["resnet", "vgg16", "diffusion-map", "radial-angular", "trained-run"]
@@ -88,9 +87,6 @@ class CompareConfig:
         for name in ("train", "test"):
             if not 0 < (share := getattr(self, name).good_fraction) < 1:
                 raise InputError(f"{name}.good_fraction is {share}; it must lie between 0 and 1, both excluded")
-            shape = picture_shape(getattr(self, name).instrument.instrument())
-            check_shape(f"--{name}", shape, self.resnet.network)
-            check_shape(f"--{name}", shape, self.depth_training.network)
         for n, m in self.depths:
             replace(self.depth_training.network, n=n, m=m).check()
         for name in ("batch_sizes", "growth"):

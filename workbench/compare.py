@@ -21,7 +21,9 @@ from ..evaluate.systems import ResNetClassifier, system
 from ..geometries.errors import InputError
 from ..geometries.shapes import geometry
 from ..simulate.config_io import from_json, to_json, versions, write_whole
+from ..simulate.pixels import picture_shape
 from ..train.classifier import Classifier
+from ..train.config import check_shape
 from ..train.vgg16 import VGG16Classifier
 from . import poster
 from .comparison_tables import sections, terminal_table
@@ -39,6 +41,9 @@ def run_comparison(config: CompareConfig, out: Path) -> None:
     config.check()
     for name in config.geometry:
         geometry(name)
+    for name, simulation in (("--train", config.train), ("--test", config.test)):
+        for training in (config.resnet, config.depth_training):
+            check_shape(name, picture_shape(simulation.instrument.instrument()), training.network)
     for name in config.systems:
         system(name, config, track)  # refuses weights and runs that cannot be read
     real = real_frames(config, track)
