@@ -93,7 +93,7 @@ def robustness_table(metrics: dict[str, Any]):
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("\n\ngeometry", overflow="fold")
     for heading in (
         "\n\ngood",
