@@ -52,8 +52,8 @@ def icosahedra() -> Protocol:
 def procedural() -> Protocol:
     """Training on random polyhedra, spheroids, rods, discs, shells and blobs; never on a soccer ball or a torus."""
     family = ("icosahedron", "sphere", *procedural_family(14))
-    # More than three particles are told with ease. So many shapes bear stronger backgrounds without having seen them,
-    # and rank tori better so. Their tables take 1.4 GB, which `auto` would not do.
+    # More than three particles are told with ease. Strong backgrounds are ranked right without having been seen, and
+    # tori better so. The tables of so many shapes take 1.4 GB, which `auto` would not do.
     simulation = replace(
         varied_icosahedra(),
         geometry=family,
