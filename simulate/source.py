@@ -69,8 +69,8 @@ class SimulatedSource:
     """Patterns simulated on the fly: pattern i is a pure function of (configuration, seed, i).
 
     amplitude: how form factors are computed, "table" or "exact"; geometries: names that `Scene.geometry` counts, the
-    debris after the sample's. Raises InputError for an impossible configuration, an
-    unknown geometry or material, a mesh that is not closed, or a seed below 0 or from 2^32 on.
+    debris after the sample's. Raises InputError for an impossible configuration, an unknown geometry or material, a
+    mesh that is not closed, or a seed below 0 or from 2^32 on.
     """
 
     def __init__(self, config: SimulationConfig, seed: int = 0):

@@ -114,7 +114,7 @@ def _growth(config: CompareConfig, found: dict[str, Any]) -> Section:
 
 
 def _hardware(results: Iterable[dict[str, Any]]) -> str:
-    return " and ".join(dict.fromkeys(result["hardware"] for result in results))
+    return " and ".join(dict.fromkeys(result.get("hardware", "a machine that was not noted") for result in results))
 
 
 def _depth(config: CompareConfig, found: dict[str, Any]) -> Section:
