@@ -31,7 +31,7 @@ def ball_transform(x2: jax.Array) -> jax.Array:
     x = jnp.sqrt(safe)
     cosine, sine = cos_sin(x)
     series = 1 - x2 / 10 * (1 - x2 / 28 * (1 - x2 / 54))
-    return jnp.where(small, series, 3 * (sine / x - cosine) / safe)
+    return jnp.where(small, series, 3 * (sine / x - cosine)) / safe
 
 
 def polynomial(x: jax.Array, coefficients) -> jax.Array:

@@ -70,11 +70,8 @@ def intensity(amplitude: jax.Array, scene: Scene, plane: DetectorPlane, pulse: P
     does not: its value, curvature and slope there come from the neighbouring pixels.
     """
     weight = scene.contrast * scene.present * jnp.sqrt(scene.fluence)
-    brightness = weight.real**2 + weight.imag**2
-    alone: list[jax.Array] = [
-        b * _mean_and_slopes(_times_conjugate(a, a)[0])[0] for a, b in zip(amplitude, brightness, strict=True)
-    ]
-    total = sum(alone[1:], alone[0])
+    brightness = (weight.real**2 + weight.imag**2)[:, None, None, None]
+    total = jnp.sum(brightness * _mean_and_slopes(_times_conjugate(amplitude, amplitude)[0])[0], 0)
     if len(amplitude) > 1:
         total = jnp.maximum(total + _interference(amplitude, weight, scene, plane, pulse), 0.0)
     return total.reshape(plane.solid_angle.shape)
@@ -82,34 +79,27 @@ def intensity(amplitude: jax.Array, scene: Scene, plane: DetectorPlane, pulse: P
 
 def _interference(amplitude, weight, scene, plane, pulse):
     """What the sum over pairs of bodies adds, (P, rows, columns)."""
-    # Components one by one: a contraction would be written to memory and transposed.
-    x, y, z = jnp.moveaxis(plane.framed_scattering[:, 1:-1, 1:-1] - pulse.tilt, -1, 0)
-    # Only differences of place matter.
-    relative = -pulse.wavenumber * (scene.position_m - scene.position_m[0])
-    shift = [x * r[0] + y * r[1] + z * r[2] for r in relative]
-    turn = [w * jax.lax.complex(*cos_sin(s)) for w, s in zip(weight, shift, strict=True)]
+    # All pairs at once: one by one they would take seconds more to compile.
     first, second = np.triu_indices(len(weight), 1)
-    fringes = fringe_averages(plane, pulse, scene.position_m[second] - scene.position_m[first])
-    total = 0.0
-    for i, j, fringe in zip(first, second, fringes, strict=True):
-        cross = _cross_term(amplitude[i], amplitude[j], turn[i], turn[j], fringe)
-        if pulse.bandwidth is not None:
-            # The mean of the fringes over wavenumbers k (1 + bandwidth x), x a standard normal deviate.
-            cross = cross * jnp.exp(-((pulse.bandwidth * (shift[j] - shift[i])) ** 2) / 2)
-        total = total + 2 * cross
-    return total
-
-
-@jax.jit  # to be traced once for all pairs
-def _cross_term(amplitude, other_amplitude, turn, other_turn, fringe):
-    """Real part of a wave times another's conjugate, averaged over each pixel; fringe: see `fringe_averages`."""
-    mean, slope_x, slope_y = fringe
+    separation = scene.position_m[second] - scene.position_m[first]
+    mean, slope_x, slope_y = fringe_averages(plane, pulse, separation)
     (real, real_x, real_y), (imag, imag_x, imag_y) = (
-        _mean_and_slopes(part) for part in _times_conjugate(amplitude, other_amplitude)
+        _mean_and_slopes(part) for part in _times_conjugate(amplitude[first], amplitude[second])
     )
-    turn_real, turn_imag = _times_conjugate(turn, other_turn)
-    cross = turn_real * (mean * real - slope_x * imag_x - slope_y * imag_y)
-    return cross - turn_imag * (mean * imag + slope_x * real_x + slope_y * real_y)
+    even, odd = mean * real - slope_x * imag_x - slope_y * imag_y, mean * imag + slope_x * real_x + slope_y * real_y
+
+    q = pulse.wavenumber * (plane.framed_scattering[:, 1:-1, 1:-1] - pulse.tilt)
+    x, y, z = jnp.moveaxis(separation, -1, 0)[..., None, None, None]
+    # Components one by one: a contraction would be written to memory and transposed.
+    phase = q[..., 0] * x + q[..., 1] * y + q[..., 2] * z
+    cosine, sine = cos_sin(phase)
+    if pulse.bandwidth is not None:
+        # The mean of the fringes over wavenumbers k (1 + bandwidth x), x a standard normal deviate.
+        blur = jnp.exp(-((pulse.bandwidth * phase) ** 2) / 2)
+        cosine, sine = cosine * blur, sine * blur
+    pair = (weight[first] * weight[second].conj())[:, None, None, None]
+    cross = pair.real * (even * cosine - odd * sine) - pair.imag * (even * sine + odd * cosine)
+    return 2 * jnp.sum(cross, 0)
 
 
 def _times_conjugate(a, b):
@@ -120,17 +110,17 @@ def _times_conjugate(a, b):
 
 
 def _mean_and_slopes(framed: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Mean over each pixel, and change across it along its row and along its column, of a function on framed panels:
-    (P, rows + 2, columns + 2) to three (P, rows, columns). Parabolas through neighbours, right to third order."""
-    middle, left, right = framed[:, 1:-1, 1:-1], framed[:, 1:-1, :-2], framed[:, 1:-1, 2:]
-    above, below = framed[:, :-2, 1:-1], framed[:, 2:, 1:-1]
+    """Mean over each pixel, and change across it along its row and along its column, of functions on framed panels:
+    (..., rows + 2, columns + 2) to three (..., rows, columns). Parabolas through neighbours, right to third order."""
+    middle, left, right = framed[..., 1:-1, 1:-1], framed[..., 1:-1, :-2], framed[..., 1:-1, 2:]
+    above, below = framed[..., :-2, 1:-1], framed[..., 2:, 1:-1]
     mean = middle * (5 / 6) + (left + right + above + below) / 24
     return mean, (right - left) / 2, (below - above) / 2
 
 
-def fringe_averages(plane: DetectorPlane, pulse: Pulse, separation) -> jax.Array:
-    """How interference of two points, exp(i phase) at pixel centres, averages over the pixels: (..., 3, P, rows,
-    columns).
+def fringe_averages(plane: DetectorPlane, pulse: Pulse, separation) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """How interference of two points, exp(i phase) at pixel centres, averages over the pixels: three arrays (..., P,
+    rows, columns).
 
     separation: (..., 3) m. Across one pixel the phase is linear, so the mean is exp(i phase) times a product of two
     sinc functions: the first of the three. The others are the means times x and times y, -1/2 to 1/2 across the
@@ -144,9 +134,14 @@ def fringe_averages(plane: DetectorPlane, pulse: Pulse, separation) -> jax.Array
     )
     mean_x, mean_y = (jnp.sinc(half / jnp.pi) for half in (x, y))
     slope_x, slope_y = (half / 6 * ball_transform(half**2) for half in (x, y))  # j1(half) / 2
-    coarse = jnp.stack([mean_x * mean_y, slope_x * mean_y, mean_x * slope_y], -4)
     if pulse.coherence_length_m is not None:
         across2 = jnp.sum((separation[..., :2] / pulse.coherence_length_m) ** 2, -1)
-        coarse = coarse * jnp.exp(-across2 / 2)[..., None, None, None, None]
-    rows = jnp.einsum("ya,...pab->...pyb", plane.coarse_to_rows, coarse)
-    return jnp.einsum("...pyb,xb->...pyx", rows, plane.coarse_to_columns)
+        visibility = jnp.exp(-across2 / 2)[..., None, None, None]
+        mean_x, slope_x = mean_x * visibility, slope_x * visibility
+
+    def on_pixels(coarse):
+        rows = jnp.einsum("ya,...pab->...pyb", plane.coarse_to_rows, coarse)
+        # Term by term: a product of matrices would be written to memory.
+        return sum(rows[..., b, None] * column for b, column in enumerate(plane.coarse_to_columns.T))
+
+    return on_pixels(mean_x * mean_y), on_pixels(slope_x * mean_y), on_pixels(mean_x * slope_y)
