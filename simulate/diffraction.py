@@ -118,9 +118,9 @@ def _mean_and_slopes(framed: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array
     return mean, (right - left) / 2, (below - above) / 2
 
 
-def fringe_averages(plane: DetectorPlane, pulse: Pulse, separation) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """How interference of two points, exp(i phase) at pixel centres, averages over the pixels: three arrays (..., P,
-    rows, columns).
+def fringe_averages(plane: DetectorPlane, pulse: Pulse, separation) -> jax.Array:
+    """How interference of two points, exp(i phase) at pixel centres, averages over the pixels: (3, ..., P, rows,
+    columns).
 
     separation: (..., 3) m. Across one pixel the phase is linear, so the mean is exp(i phase) times a product of two
     sinc functions: the first of the three. The others are the means times x and times y, -1/2 to 1/2 across the
@@ -139,9 +139,7 @@ def fringe_averages(plane: DetectorPlane, pulse: Pulse, separation) -> tuple[jax
         visibility = jnp.exp(-across2 / 2)[..., None, None, None]
         mean_x, slope_x = mean_x * visibility, slope_x * visibility
 
-    def on_pixels(coarse):
-        rows = jnp.einsum("ya,...pab->...pyb", plane.coarse_to_rows, coarse)
-        # Term by term: a product of matrices would be written to memory.
-        return sum(rows[..., b, None] * column for b, column in enumerate(plane.coarse_to_columns.T))
-
-    return on_pixels(mean_x * mean_y), on_pixels(slope_x * mean_y), on_pixels(mean_x * slope_y)
+    coarse = jnp.stack([mean_x * mean_y, slope_x * mean_y, mean_x * slope_y])
+    rows = jnp.einsum("ya,...pab->...pyb", plane.coarse_to_rows, coarse)
+    # Term by term: a product of matrices would be written to memory.
+    return sum(rows[..., b, None] * column for b, column in enumerate(plane.coarse_to_columns.T))
