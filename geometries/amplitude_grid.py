@@ -112,8 +112,12 @@ def look_up(grid: AmplitudeGrid, geometry, q: jax.Array) -> jax.Array:
             start = (corner + np.uint32((i * n + j) * n)) * parts
             row = gather(flat, start[..., None], rows, (_TAPS * parts,), mode="promise_in_bounds")
             side_by_side += row * (weight[i][..., 0] * weight[j][..., 1])[..., None]
-    values = [sum(side_by_side[..., k * parts + p] * weight[k][..., 2] for k in range(_TAPS)) for p in range(parts)]
-    value = values[0] if parts == 1 else jax.lax.complex(*values)
+
+    def interpolate(part):
+        terms: list[jax.Array] = [side_by_side[..., k * parts + part] * weight[k][..., 2] for k in range(_TAPS)]
+        return sum(terms[1:], terms[0])
+
+    value = interpolate(0) if parts == 1 else jax.lax.complex(interpolate(0), interpolate(1))
     if grid.centroid is None:
         return value
     cosine, sine = cos_sin(jnp.sum(q * grid.centroid[geometry], -1))

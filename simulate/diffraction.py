@@ -142,4 +142,5 @@ def fringe_averages(plane: DetectorPlane, pulse: Pulse, separation) -> jax.Array
     coarse = jnp.stack([mean_x * mean_y, slope_x * mean_y, mean_x * slope_y])
     rows = jnp.einsum("ya,...pab->...pyb", plane.coarse_to_rows, coarse)
     # Term by term: a product of matrices would be written to memory.
-    return sum(rows[..., b, None] * column for b, column in enumerate(plane.coarse_to_columns.T))
+    terms: list[jax.Array] = [rows[..., b, None] * column for b, column in enumerate(plane.coarse_to_columns.T)]
+    return sum(terms[1:], terms[0])

@@ -3,8 +3,18 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from onehit.simulate.deviates import deviates, normal_deviate
+import pytest
+from jax.extend.random import threefry_2x32
+from onehit.simulate.deviates import deviates, normal_deviate, random_bits
 from scipy import special, stats
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 88, 1001, 16384])
+@pytest.mark.parametrize("seed", [0, 7, 2**32 - 1])
+def test_bits_are_those_of_jax(seed, size):
+    key = jax.random.key(seed)
+    expected = threefry_2x32(jax.random.key_data(key), jnp.arange(size, dtype=jnp.uint32))
+    np.testing.assert_array_equal(random_bits(key, size), expected)
 
 
 def test_normal_deviates_are_right_in_both_tails():
