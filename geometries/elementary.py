@@ -1,13 +1,18 @@
 """Elementary functions of many numbers at once, where XLA's own are slow or lose digits."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-# Fits at the Chebyshev points of half a turn, in the square of the phase in turns: right to 1e-8.
+# Fits at Chebyshev points of half a turn, in the square of the phase in turns: right to 1e-8.
 _TURNS = np.cos(np.linspace(0, np.pi, 200)) / 2
 _COS = np.polynomial.polynomial.polyfit(_TURNS**2, np.cos(2 * np.pi * _TURNS), 6)
 _SIN = np.polynomial.polynomial.polyfit(_TURNS**2, 2 * np.pi * np.sinc(2 * _TURNS), 6)
+# The same of 2/3 to 4/3: right to 4e-8.
+_CENTRED = np.cos(np.linspace(0, np.pi, 400)) / 3
+_LOG1P = np.polynomial.polynomial.polyfit(_CENTRED, np.log1p(_CENTRED), 8)
 
 
 def cos_sin(phase: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -22,6 +27,15 @@ def cos_sin(phase: jax.Array) -> tuple[jax.Array, jax.Array]:
     turns = turns - jnp.round(turns)
     squared = turns * turns
     return polynomial(squared, _COS), turns * polynomial(squared, _SIN)
+
+
+def log(x: jax.Array) -> jax.Array:
+    """Natural logarithm of normal float32 numbers > 0, to 3e-7 and a last place: XLA's own also minds all others, which
+    makes normal deviates take a third longer."""
+    bits = jax.lax.bitcast_convert_type(x, jnp.int32)
+    exponent = (bits - np.float32(2 / 3).view(np.int32)) >> 23  # leaves a mantissa of 2/3 to 4/3
+    mantissa = jax.lax.bitcast_convert_type(bits - (exponent << 23), jnp.float32)
+    return exponent.astype(jnp.float32) * math.log(2) + polynomial(mantissa - 1, _LOG1P)
 
 
 def ball_transform(x2: jax.Array) -> jax.Array:

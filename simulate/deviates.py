@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..geometries.elementary import polynomial
+from ..geometries.elementary import log, polynomial
 
 _ROTATIONS = np.array([[13, 15, 26, 6], [17, 29, 16, 24]], np.uint32)
 
@@ -49,7 +49,7 @@ def normal_deviate(bits) -> jax.Array:
     The rational function of t = sqrt(-2 ln tail) is our own minimax fit (4e-8 in float64) to scipy's ndtri.
     """
     upper = bits < jnp.uint32(2**31)
-    t = jnp.sqrt(-2 * jnp.log(fraction(jnp.where(upper, bits, ~bits))))
+    t = jnp.sqrt(-2 * log(fraction(jnp.where(upper, bits, ~bits))))
     w = polynomial(t, (-3.20142855, -7.74919591, 3.35645804, 4.11651309, 0.49601451))
     w = w / polynomial(t, (1.0, 5.3973797, 4.13834456, 0.49571514))
     return jnp.where(upper, w, -w)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.extend.random import threefry_2x32
+from onehit.geometries.elementary import log
 from onehit.simulate.deviates import deviates, normal_deviate, random_bits
 from scipy import special, stats
 
@@ -15,6 +16,13 @@ def test_bits_are_those_of_jax(seed, size):
     key = jax.random.key(seed)
     expected = threefry_2x32(jax.random.key_data(key), jnp.arange(size, dtype=jnp.uint32))
     np.testing.assert_array_equal(random_bits(key, size), expected)
+
+
+def test_logarithms_are_right_from_the_smallest_normal_number_to_the_largest():
+    x = np.concatenate([np.geomspace(1.2e-38, 3.4e38, 100_001), np.linspace(0.3, 3, 100_001)]).astype(np.float32)
+    exact = np.log(x.astype(float))
+    error = np.abs(np.asarray(log(jnp.asarray(x)), float) - exact)
+    assert (error <= 3e-7 + np.spacing(np.abs(exact).astype(np.float32))).all()
 
 
 def test_normal_deviates_are_right_in_both_tails():

@@ -4,7 +4,7 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from resource import RUSAGE_SELF, getrusage
@@ -184,9 +184,8 @@ def _poisson(command: Bench) -> list[dict[str, Any]]:
     ):
         host, key, rng = np.asarray(rate, np.float64), jax.random.key(0), np.random.default_rng(0)
         sample, peer = jax.jit(poisson), jax.jit(jax.random.poisson)
-        ours = _seconds(partial(sample, key, rate), command.repeats)
-        theirs = _seconds(partial(peer, key, rate), 3)
-        numpy = _seconds(partial(rng.poisson, host), 3)
+        works = (partial(sample, key, rate), partial(peer, key, rate), partial(rng.poisson, host))
+        ours, theirs, numpy = _seconds_in_turn(works, command.repeats)
         rows.append({"case": name, "ours_s": ours, "times_jax": theirs / ours, "times_numpy": numpy / ours})
         rows[-1] |= {"target_jax": 40, "target_numpy": 2}
     return rows
@@ -229,13 +228,19 @@ def _memory(command: Bench) -> list[dict[str, Any]]:
 
 def _seconds(work: Callable[[], Any], repeats: int) -> float:
     """Median time of a call, compilation aside."""
-    jax.block_until_ready(work())
-    times = []
+    return _seconds_in_turn([work], repeats)[0]
+
+
+def _seconds_in_turn(works: Sequence[Callable[[], Any]], repeats: int) -> list[float]:
+    """The same of several, one after the other so that all meet the same other work of the machine."""
+    times = [[] for _ in works]
     for _ in range(repeats):
-        start = time.perf_counter()
-        jax.block_until_ready(work())
-        times.append(time.perf_counter() - start)
-    return median(times)
+        for work, own in zip(works, times, strict=True):
+            jax.block_until_ready(work())  # the first compiles, the others fill the caches
+            start = time.perf_counter()
+            jax.block_until_ready(work())
+            own.append(time.perf_counter() - start)
+    return [median(own) for own in times]
 
 
 def _table(title: str, rows: list[dict[str, Any]]) -> Table:
