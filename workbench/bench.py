@@ -206,7 +206,8 @@ def _growth(command: Bench) -> list[dict[str, Any]]:
     plain = _config("icosahedron", 128)
     sizes = {n: InstrumentConfig("amo86615", shape=(n, n), pixel_size_m=0.0768 / n) for n in (128, 256, 512)}
     add("pixels", {n * n: replace(plain, instrument=instrument) for n, instrument in sizes.items()})
-    add("particles", {n: replace(plain, good_fraction=0.0, particles=(n, n)) for n in (2, 4, 8)})
+    multi_hits = {n: replace(plain, good_fraction=0.0, particles=(n, n)) for n in (2, 3, 4, 5, 8)}
+    add("particles", {1: plain} | multi_hits)
     tori = {n: replace(plain, geometry=(f"torus:resolution={n}",), amplitude="exact") for n in (8, 16, 32)}
     add("edges, exact", {len(from_mesh(geometry(c.geometry[0])).edge_left): c for c in tori.values()})
     return [{k: v for k, v in row.items() if k != "base"} for row in rows]
