@@ -211,6 +211,17 @@ def test_three_particles_add_coherently(some_pixels):
     assert relative_l2(got, averaged(wave, *some_pixels)) < 6e-4
 
 
+def test_particles_of_different_materials_interfere_with_their_phases(some_pixels):
+    """As absorption turns the wave of one against that of the other."""
+    positions, contrast = np.array([(0, 0, 0), (120, -40, 30)], float), np.array([1, 0.4 - 0.8j])
+
+    def wave(q):
+        return ellipsoid_closed_form(35.0, q) * (np.exp(-1j * q @ positions.T) @ contrast)
+
+    got = pattern(PRESET, scene(positions, contrast=contrast))[some_pixels]
+    assert relative_l2(got, averaged(wave, *some_pixels)) < 6e-4
+
+
 def test_moving_all_particles_together_changes_nothing():
     positions = np.array([(0, 0, 0), (120, -40, 30)], float)
     got, moved = (pattern(SMALL, scene(positions + shift)) for shift in (0, np.array([100, 250, -50])))
