@@ -86,7 +86,8 @@ def _interference(amplitude, weight, scene, plane, pulse):
     (real, real_x, real_y), (imag, imag_x, imag_y) = (
         _mean_and_slopes(part) for part in _times_conjugate(amplitude[first], amplitude[second])
     )
-    even, odd = mean * real - slope_x * imag_x - slope_y * imag_y, mean * imag + slope_x * real_x + slope_y * real_y
+    in_phase = mean * real - slope_x * imag_x - slope_y * imag_y
+    quadrature = mean * imag + slope_x * real_x + slope_y * real_y
 
     q = pulse.wavenumber * (plane.framed_scattering[:, 1:-1, 1:-1] - pulse.tilt)
     x, y, z = jnp.moveaxis(separation, -1, 0)[..., None, None, None]
@@ -98,7 +99,7 @@ def _interference(amplitude, weight, scene, plane, pulse):
         blur = jnp.exp(-((pulse.bandwidth * phase) ** 2) / 2)
         cosine, sine = cosine * blur, sine * blur
     pair = (weight[first] * weight[second].conj())[:, None, None, None]
-    cross = pair.real * (even * cosine - odd * sine) - pair.imag * (even * sine + odd * cosine)
+    cross = pair.real * (in_phase * cosine - quadrature * sine) - pair.imag * (in_phase * sine + quadrature * cosine)
     return 2 * jnp.sum(cross, 0)
 
 
