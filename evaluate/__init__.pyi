@@ -1,7 +1,7 @@
-from .activations import band_shares as band_shares
-from .activations import integrated_gradients as integrated_gradients
+from .comparison.activations import band_shares as band_shares
+from .comparison.activations import integrated_gradients as integrated_gradients
+from .comparison.diffusion_map import DiffusionMapClassifier as DiffusionMapClassifier
 from .config import EvaluateConfig as EvaluateConfig
-from .diffusion_map import DiffusionMapClassifier as DiffusionMapClassifier
 from .metrics import auc as auc
 from .metrics import auc_interval as auc_interval
 from .metrics import rate_interval as rate_interval

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..geometries.shapes import geometry as load_geometry
 from ..simulate.config import BackgroundConfig, SimulationConfig
-from ..simulate.hit import MULTI_HIT
+from ..simulate.scattering.hit import MULTI_HIT
 from ..simulate.source import Patterns, PatternSource, SimulatedSource, Truth, as_pictures
 from ..train.classifier import Classifier
 from ..train.loop import Track, no_track, score_source

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..simulate.files import FileSource
+from ..simulate.reading.file_source import FileSource
 from ..simulate.source import PatternSource, SimulatedSource, as_pictures
 from ..train.calibration import calibration_error
 from ..train.classifier import Classifier

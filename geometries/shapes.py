@@ -15,16 +15,7 @@ import numpy as np
 
 from .errors import InputError
 from .mesh import MESH_SUFFIXES, Mesh, load_mesh
-from .procedural import (
-    blob,
-    capsule,
-    check_range,
-    disc,
-    random_polyhedron,
-    rod,
-    shell,
-    stretched_icosahedron,
-)
+from .procedural import blob, capsule, check_range, disc, random_polyhedron, rod, shell, stretched_icosahedron
 
 
 def icosahedron() -> Mesh:

@@ -1,10 +1,10 @@
+from .beamline.instrument import PRESETS as PRESETS
+from .beamline.instrument import Instrument as Instrument
+from .beamline.instrument import InstrumentConfig as InstrumentConfig
+from .beamline.reciprocal import q_map as q_map
 from .config import SimulationConfig as SimulationConfig
-from .file_config import FileConfig as FileConfig
-from .files import FileSource as FileSource
-from .instrument import PRESETS as PRESETS
-from .instrument import Instrument as Instrument
-from .instrument import InstrumentConfig as InstrumentConfig
-from .reciprocal import q_map as q_map
+from .reading.config import FileConfig as FileConfig
+from .reading.file_source import FileSource as FileSource
 from .source import Patterns as Patterns
 from .source import PatternSource as PatternSource
 from .source import SimulatedSource as SimulatedSource

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ..geometries.errors import InputError
-from .instrument import InstrumentConfig
-from .materials import material
-from .readout_config import ReadoutConfig
+from .beamline.instrument import InstrumentConfig
+from .beamline.materials import material
+from .scattering.readout_config import ReadoutConfig
 
 Range = tuple[float, float]
 

@@ -14,18 +14,29 @@ import numpy as np
 
 from ..geometries.amplitude_grid import AmplitudeGrid, look_up
 from ..geometries.form_factor import Polyhedron, form_factor
+from .beamline.panel import PLANCK_TIMES_C_EV_M
+from .beamline.reciprocal import DetectorPlane
 from .config import BackgroundConfig, BadConfig, BeamConfig, OrientationConfig, SimulationConfig
-from .deviates import deviates
-from .diffraction import Pulse, ellipsoid_amplitudes, intensity, particle_amplitudes
-from .fluctuations import background, envelope, smooth_field
-from .hit import AGGREGATE, DEBRIS, DROPLET, EMPTY, MULTI_HIT, SINGLE, WET_PARTICLE, Materials, Scene, sample_scene
-from .instrument import PLANCK_TIMES_C_EV_M
-from .orientation import given_rotation
-from .poisson import poisson
-from .ranges import between, log_between
-from .readout import ReadoutMaps, readout
-from .readout_config import ReadoutConfig
-from .reciprocal import DetectorPlane
+from .scattering.deviates import deviates
+from .scattering.diffraction import Pulse, ellipsoid_amplitudes, intensity, particle_amplitudes
+from .scattering.fluctuations import background, envelope, smooth_field
+from .scattering.hit import (
+    AGGREGATE,
+    DEBRIS,
+    DROPLET,
+    EMPTY,
+    MULTI_HIT,
+    SINGLE,
+    WET_PARTICLE,
+    Materials,
+    Scene,
+    sample_scene,
+)
+from .scattering.orientation import given_rotation
+from .scattering.poisson import poisson
+from .scattering.ranges import between, log_between
+from .scattering.readout import ReadoutMaps, readout
+from .scattering.readout_config import ReadoutConfig
 
 Array = np.ndarray | jax.Array
 

@@ -13,9 +13,14 @@ from ..geometries.amplitude_grid import AmplitudeGrid, amplitude_grid, grid_byte
 from ..geometries.errors import InputError
 from ..geometries.form_factor import from_mesh, stack
 from ..geometries.shapes import geometry as load_geometry
+from .beamline.instrument import Instrument
+from .beamline.materials import material
+from .beamline.pixels import assemble
+from .beamline.reciprocal import detector_plane
 from .config import SimulationConfig
-from .diffraction import Pulse, particle_amplitudes
-from .hit import (
+from .program import PULSE_LIMIT, Array, Program, Setup, Truth, Variant, photons_per_pixel, simulate, unit_amplitude
+from .scattering.diffraction import Pulse, particle_amplitudes
+from .scattering.hit import (
     AGGREGATE,
     DEBRIS,
     DROPLET,
@@ -26,12 +31,7 @@ from .hit import (
     Scene,
     slots_needed,
 )
-from .instrument import Instrument
-from .materials import material
-from .pixels import assemble
-from .program import PULSE_LIMIT, Array, Program, Setup, Truth, Variant, photons_per_pixel, simulate, unit_amplitude
-from .readout import bad_pixels, readout_maps
-from .reciprocal import detector_plane
+from .scattering.readout import bad_pixels, readout_maps
 
 _LARGEST_TABLE_BYTES = 2**30
 _MOST_CYCLES = 0.28

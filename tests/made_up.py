@@ -1,8 +1,8 @@
 """Patterns that were never simulated: numbers of the right shapes, quick to make."""
 
 import numpy as np
-from onehit.simulate.hit import Scene
-from onehit.simulate.provenance import Provenance
+from onehit.simulate.formats.provenance import Provenance
+from onehit.simulate.scattering.hit import Scene
 from onehit.simulate.source import Patterns, Truth
 
 GEOMETRIES = ("icosahedron", "torus:radius_ratio=3", "random-polyhedron:seed=0,corners=8")

@@ -3,7 +3,7 @@
 import h5py
 import numpy as np
 from onehit.simulate import InstrumentConfig, SimulationConfig
-from onehit.simulate.plan import plan_set
+from onehit.simulate.sets.plan import plan_set
 
 SHARD = 64
 _QUICK = SimulationConfig(

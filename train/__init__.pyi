@@ -3,4 +3,4 @@ from .config import NetworkConfig as NetworkConfig
 from .config import TrainConfig as TrainConfig
 from .loop import score_source as score_source
 from .loop import train as train
-from .vgg16 import VGG16Classifier as VGG16Classifier
+from .networks.vgg16 import VGG16Classifier as VGG16Classifier

@@ -7,7 +7,7 @@ from typing import Literal
 
 from ..geometries.errors import InputError
 from ..simulate.config import BackgroundConfig, SimulationConfig
-from ..simulate.file_config import FileConfig
+from ..simulate.reading.config import FileConfig
 
 View = Literal["log", "patterson", "poster"]
 

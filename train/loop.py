@@ -13,10 +13,10 @@ import numpy as np
 
 from ..geometries.errors import InputError
 from ..simulate.config_io import from_json, to_json, write_whole
-from ..simulate.files import FileSource
-from ..simulate.flags import describe_flags, frame_flags
 from ..simulate.interrupt import interruptible
 from ..simulate.progress import Track, no_track
+from ..simulate.reading.file_source import FileSource
+from ..simulate.reading.invalid_frames import describe_flags, frame_flags
 from ..simulate.source import Patterns, PatternSource, SimulatedSource, Truth, as_pictures
 from .calibration import temperature
 from .checkpoint import Checkpoint, Checkpoints

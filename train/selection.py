@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..geometries.errors import InputError
-from ..simulate.files import FileSource
-from ..simulate.instrument import Instrument
+from ..simulate.beamline.instrument import Instrument
 from ..simulate.progress import Track, no_track
+from ..simulate.reading.file_source import FileSource
 from ..simulate.source import PatternSource
 from .classifier import Classifier
 from .config import ExpectedConfig, TrainConfig

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..simulate.instrument import Instrument
-from ..simulate.pixels import pixel_positions
+from ..simulate.beamline.instrument import Instrument
+from ..simulate.beamline.pixels import pixel_positions
 
 _STEP = 1.01
 _SPREAD = 0.06

@@ -13,8 +13,8 @@ import optax
 from flax import nnx
 
 from .config import NetworkConfig, TrainConfig
+from .networks.resnet import Network
 from .preprocess import Standardisation, network_views, random_flips
-from .resnet import Network
 
 _AGREE = 10.0
 """How far apart the log-odds of two views may be that still count alike: see docs/robustness.md."""

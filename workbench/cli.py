@@ -3,12 +3,90 @@
 import difflib
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import MISSING, fields
 from inspect import cleandoc
 from pathlib import Path
+from typing import Any
 
 from ..geometries.errors import InputError
-from .commands import COMMANDS
+from .options import Bench, Classify, Compare, Evaluate, Gallery, Inspect, Pack, Simulate, Study, Train
+
+
+def _study(command: Study) -> None:
+    from .commands.study import run_study
+
+    run_study(command.train, command.evaluate, command.out)
+
+
+def _simulate(command: Simulate) -> None:
+    from .commands.data_set import run_simulation
+
+    run_simulation(command)
+
+
+def _train(command: Train) -> None:
+    from .commands.study import print_validation, run_training
+
+    print_validation(run_training(command.train, command.run_directory), command.run_directory)
+
+
+def _evaluate(command: Evaluate) -> None:
+    from .commands.study import print_results, run_evaluation
+
+    print_results(run_evaluation(command.evaluate, command.run_directory), command.run_directory)
+
+
+def _compare(command: Compare) -> None:
+    from .commands.compare import run_comparison
+
+    run_comparison(command.compare.quick() if command.quick else command.compare, command.out)
+
+
+def _classify(command: Classify) -> None:
+    from .commands.classify import run_classification
+
+    run_classification(command)
+
+
+def _pack(command: Pack) -> None:
+    from .commands.classify import run_packing
+
+    run_packing(command)
+
+
+def _inspect(command: Inspect) -> None:
+    from .commands.inspect import run_inspection
+
+    run_inspection(command)
+
+
+def _gallery(command: Gallery) -> None:
+    from .commands.gallery import run_gallery
+
+    run_gallery(command)
+
+
+def _bench(command: Bench) -> None:
+    from .benchmarks.simulation import run_bench
+
+    run_bench(command)
+
+
+# What a command does is imported when it is run: help must not wait for JAX.
+COMMANDS: dict[str, tuple[type, Callable[[Any], None]]] = {
+    "study": (Study, _study),
+    "simulate": (Simulate, _simulate),
+    "train": (Train, _train),
+    "evaluate": (Evaluate, _evaluate),
+    "compare": (Compare, _compare),
+    "classify": (Classify, _classify),
+    "pack": (Pack, _pack),
+    "inspect": (Inspect, _inspect),
+    "gallery": (Gallery, _gallery),
+    "bench": (Bench, _bench),
+}
+"""By the name that is typed: the options, and what is done with them."""
 
 _USAGE = "usage: onehit COMMAND [options]\n\n{commands}\n\nonehit COMMAND --help lists the command's options.\n"
 
@@ -64,14 +142,15 @@ def _run(argv: list[str]) -> int:
         near = difflib.get_close_matches(name, COMMANDS, 1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise InputError(f"unknown command {name!r}: {hint}the commands are {', '.join(COMMANDS)}")
-    _parse(name, rest).run()
+    run = COMMANDS[name][1]
+    run(_parse(name, rest))
     return 0
 
 
 def _parse(name: str, argv: list[str]):
     import tyro
 
-    kind = COMMANDS[name]
+    kind, _ = COMMANDS[name]
     taken: dict[str, str] = {}
     for option in _HELP[name]:
         value, argv = _take(option, argv)
@@ -98,7 +177,7 @@ def _parse(name: str, argv: list[str]):
             given["default"] = from_json(value, name, kind, first)
         elif option == "--from":
             from ..simulate.config_io import from_dict
-            from ..simulate.manifest import recorded
+            from ..simulate.formats.manifest import recorded
 
             made_from = recorded(Path(value))
             inputs = made_from["inputs"]
@@ -112,7 +191,7 @@ def _parse(name: str, argv: list[str]):
     description = "\n\n".join([cleandoc(str(kind.__doc__)), *_HELP[name].values()])
     command = tyro.cli(kind, prog=f"onehit {name}", description=description, args=argv, **given)
     if inputs is not None:
-        from ..simulate.plan import check_inputs
+        from ..simulate.sets.plan import check_inputs
 
         check_inputs(inputs, command.simulation)
     return command
@@ -131,7 +210,7 @@ def _take(option: str, argv: list[str]) -> tuple[str | None, list[str]]:
 
 
 def _usage() -> str:
-    lines = [f"  {name:<10} {str(kind.__doc__).splitlines()[0]}" for name, kind in COMMANDS.items()]
+    lines = [f"  {name:<10} {str(kind.__doc__).splitlines()[0]}" for name, (kind, _) in COMMANDS.items()]
     return _USAGE.format(commands="\n".join(lines))
 
 

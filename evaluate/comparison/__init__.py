@@ -1,0 +1,1 @@
+"""Other systems beside onehit's, and what networks look at."""

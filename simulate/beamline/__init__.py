@@ -1,0 +1,1 @@
+"""What the beamline is: instruments, their panels and pixels, materials."""

@@ -1,0 +1,21 @@
+"""What every file of a simulated data set carries beside its patterns."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..beamline.instrument import Instrument
+
+
+class Provenance(NamedTuple):
+    """Enough to understand a file, and to make it again.
+
+    config: JSON text `{"versions": ..., "simulate": the resolved command, "inputs": {path: sha256}}`, where inputs are
+    the mesh and geometry files that the patterns depend on; bad_pixel: (ny, nx) bool, as the source has it;
+    geometries: names that `Scene.geometry` counts, the debris after the sample's.
+    """
+
+    config: str
+    instrument: Instrument
+    bad_pixel: np.ndarray
+    geometries: tuple[str, ...]

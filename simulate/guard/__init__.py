@@ -1,0 +1,1 @@
+"""Opening files that may be damaged or hostile."""

@@ -1,0 +1,93 @@
+"""HDF5 in a process of its own, which damaged files may crash or hang.
+
+HDF5 2.0 loops for ever, and at times crashes, on damage to a file's global heap, which holds text and lists of variable
+length and the sources of virtual data sets. So another process (hdf5_server.py) opens every file first, and reads from
+the heap. It is started by the first file, and stays.
+"""
+
+import atexit
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from ...geometries.errors import InputError
+
+SECONDS_TO_ANSWER = 30.0
+_SERVER = Path(__file__).with_name("hdf5_server.py")
+_lock = threading.Lock()
+_servers: dict[int, subprocess.Popen] = {}  # by the process that started it: a forked child must not share its pipes
+
+
+def look(path: Path) -> None:
+    """Open every object of a file and every index of chunks. Raises InputError where HDF5 does not survive that."""
+    _ask(path, what="look")
+
+
+def read_lists(path: Path, name: str, indices: np.ndarray) -> list[np.ndarray]:
+    """Some elements, (B,) int, of a data set of lists of numbers. Raises InputError where they cannot be read."""
+    reply, elements = _ask(path, what="lists", name=name, indices=indices.tolist())
+    return [np.frombuffer(element, reply["dtype"]) for element in elements]
+
+
+def read_texts(path: Path, name: str, attribute: str | None = None) -> list[str]:
+    """All texts of a data set, or of an attribute of an object. Raises InputError where they cannot be read."""
+    _, elements = _ask(path, what="texts", name=name, attribute=attribute)
+    return [element.decode(errors="replace") for element in elements]
+
+
+def _ask(path: Path, **request) -> tuple[dict, list[bytes]]:
+    with _lock:
+        try:
+            reply, payload = _exchange(_running(), {"path": str(path.resolve()), **request})
+        except (OSError, ValueError, EOFError):
+            _stop()
+            reply, payload = {"error": "HDF5 breaks down on it"}, b""
+    if "error" in reply:
+        name = f": {request['name']}" if "name" in request else ""
+        raise InputError(f"{path}{name} is damaged or incomplete ({reply['error']}): copy or write it again")
+    ends = np.cumsum([0, *reply["bytes"]])
+    return reply, [payload[start:end] for start, end in pairwise(ends)]
+
+
+def _exchange(server: subprocess.Popen, request: dict) -> tuple[dict, bytes]:
+    """Raises OSError, ValueError or EOFError where the server dies, of itself or of taking too long."""
+    assert server.stdin and server.stdout
+    server.stdin.write(json.dumps(request | {"seconds": SECONDS_TO_ANSWER}).encode() + b"\n")
+    server.stdin.flush()
+    reply = json.loads(server.stdout.readline())
+    size = sum(reply.get("bytes", ()))
+    payload = server.stdout.read(size)
+    if len(payload) < size:
+        raise EOFError
+    return reply, payload
+
+
+def _running() -> subprocess.Popen:
+    server = _servers.get(os.getpid())
+    if server is None or server.poll() is not None:
+        _stop()
+        server = subprocess.Popen(
+            [sys.executable, "-P", str(_SERVER)],  # -P: the modules beside it must not hide others of the same names
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for its parent
+        )
+        _servers[os.getpid()] = server
+    return server
+
+
+@atexit.register
+def _stop() -> None:
+    server = _servers.pop(os.getpid(), None)
+    if server is not None:
+        server.kill()
+        with contextlib.suppress(OSError):
+            server.communicate()

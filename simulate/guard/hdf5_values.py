@@ -1,0 +1,78 @@
+"""Reading from HDF5 files of strangers what is small: names, whole data sets, attributes."""
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from ...geometries.errors import InputError
+from .hdf5_process import read_texts
+from .safe_hdf5 import reading
+
+_LARGEST_ATTRIBUTE_BYTES = 2**16
+_MOST_OBJECTS = 10_000
+_MOST_NAMED = 20
+_NUMBERS = (h5py.h5t.INTEGER, h5py.h5t.FLOAT)
+
+
+def data_set_names(file: h5py.File, dimensions: int | None = None) -> list[str]:
+    """Full names of the file's own numeric data sets, of that many axes if stated; links are not followed.
+
+    Of a file with more than 10,000 objects, only those among the first 10,000.
+    """
+    names, seen = [], 0
+
+    def note(name, item):
+        nonlocal seen
+        seen += 1
+        is_data = isinstance(item, h5py.Dataset)
+        if is_data and item.id.get_type().get_class() in _NUMBERS and dimensions in (None, item.ndim):
+            names.append(name)
+        return seen >= _MOST_OBJECTS or None
+
+    with reading(Path(file.filename)):
+        file.visititems(note)
+    return names
+
+
+def listing(file: h5py.File) -> str:
+    """What a message says a file has."""
+    names = data_set_names(file)
+    more = ", ..." if len(names) > _MOST_NAMED else ""
+    return f"it has {', '.join(map(repr, names[:_MOST_NAMED]))}{more}" if names else "it has no numbers at all"
+
+
+def values(data_set: h5py.Dataset) -> np.ndarray:
+    """All of a data set that `find` found, text as str. Raises InputError where it is damaged."""
+    path = Path(data_set.file.filename)
+    if data_set.dtype.kind == "O":
+        return np.array(read_texts(path, str(data_set.name)), str).reshape(data_set.shape)
+    with reading(f"{path}: {data_set.name}"):
+        found = np.asarray(data_set[()])
+        return np.char.decode(found, errors="replace") if found.dtype.kind == "S" else found
+
+
+def attribute(item: h5py.Group | h5py.Dataset, name: str) -> Any:
+    """An attribute's value, text as str or a list of str; None where there is none.
+
+    Raises InputError for one over 64 kB, and for one that is neither plain numbers nor text.
+    """
+    path = Path(item.file.filename)
+    with reading(f"{path}: attribute {name}"):
+        if name not in item.attrs:
+            return None
+        attr = item.attrs.get_id(name)
+        if attr.get_storage_size() > _LARGEST_ATTRIBUTE_BYTES:
+            raise InputError(
+                f"{path}: attribute {name} has {attr.get_storage_size()} bytes; {_LARGEST_ATTRIBUTE_BYTES} are allowed"
+            )
+        if h5py.check_string_dtype(attr.dtype) is None:
+            if attr.dtype.kind not in "uifb":
+                raise InputError(f"{path}: attribute {name} holds {attr.dtype}; plain numbers or text are needed")
+            return item.attrs[name]
+        if attr.dtype.kind == "O":
+            texts = read_texts(path, str(item.name), name)
+        else:
+            texts = [one.decode(errors="replace") for one in np.ravel(np.asarray(item.attrs[name], bytes)).tolist()]
+        return texts if attr.shape else texts[0]

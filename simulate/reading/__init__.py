@@ -1,0 +1,1 @@
+"""A stranger's file to pictures of photons."""

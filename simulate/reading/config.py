@@ -1,0 +1,54 @@
+"""How a file of frames is read: the only place that holds those defaults. Imports no JAX."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ...geometries.errors import InputError
+
+
+@dataclass(frozen=True)
+class FileConfig:
+    """What a file does not say itself, or says wrongly, and how its frames become pictures of photons."""
+
+    data: str | None = None
+    """Data set that holds the frames, where there are several or its name is unusual."""
+    label: str | None = None
+    """Data set, or CXI tag, that holds the labels (1 = single hit, 0 = anything else); "" for none."""
+    mask: str | None = None
+    """Mask to use instead of the file's: a data set's name, or another file (mask.npy, other.h5:/name); "" for none."""
+    mask_polarity: Literal["auto", "bad", "good", "cxi", "dragonfly"] = "auto"
+    """What the mask's values say: non-zero is bad, non-zero is good, CXI's bits, Dragonfly's 0, 1, 2 (2 is bad)."""
+    trusted: bool = False
+    """Read also what is refused of strangers: compression by plugins, and frames that lie in other folders."""
+    detector: Path | None = None
+    """Dragonfly's detector file, for EMC photon files: where their pixels are, and which are bad."""
+    geom: Path | None = None
+    """CrystFEL geometry file (.geom): puts the modules together to a picture; its bad regions are masked."""
+    adu_per_photon: float | None = None
+    """Data numbers for one photon, where the file holds no photons: they are divided by it and rounded to whole
+    photons, negative ones to 0. A geometry file may say it too."""
+    adu_offset: float = 0.0
+    """Data number of a pixel without photons, subtracted first."""
+    centre: tuple[float, float] | None = None
+    """Row and column where the beam meets the picture, in pixels, the first pixel's middle being 0 0: the picture is
+    shifted by whole pixels to have it in the middle. Default: it is there already."""
+    binning: int = 1
+    """Pixels summed along rows and columns, around the middle. A bin is bad where any of its pixels is."""
+    shape: tuple[int, int] | None = None
+    """Rows and columns to crop to, or to pad with bad pixels, around the middle, after binning."""
+
+    def check(self) -> "FileConfig":
+        """Itself, or InputError with the first impossible value."""
+        if self.adu_per_photon is not None and not 0 < self.adu_per_photon < math.inf:
+            raise InputError(f"adu_per_photon is {self.adu_per_photon}; it must be positive and finite")
+        if not math.isfinite(self.adu_offset):
+            raise InputError(f"adu_offset is {self.adu_offset}; it must be finite")
+        if self.centre is not None and not all(map(math.isfinite, self.centre)):
+            raise InputError(f"centre is {self.centre}; give a row and a column in pixels")
+        if self.binning < 1:
+            raise InputError(f"binning is {self.binning}; it must be 1 (none) or more")
+        if self.shape is not None and min(self.shape) < 1:
+            raise InputError(f"shape is {self.shape}; give at least one row and one column")
+        return self

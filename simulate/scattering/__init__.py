@@ -1,0 +1,1 @@
+"""From what a pulse hits to photons that are counted."""

@@ -1,0 +1,1 @@
+"""Sets of many files, and who makes them."""

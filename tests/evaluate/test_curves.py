@@ -1,0 +1,113 @@
+"""Rates against what makes patterns hard: each quantity against its meaning, and the bins against the patterns."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from onehit.evaluate.config import EvaluateConfig
+from onehit.evaluate.curves import CURVES, brightness_ratio, score_curve, score_sweeps, separation
+from onehit.geometries import geometry
+from onehit.simulate import SimulatedSource
+from onehit.simulate.config import BadConfig
+from onehit.simulate.scattering.hit import MULTI_HIT
+
+
+class Photons:
+    """Stands in for a classifier: calls bright frames good."""
+
+    threshold = 0.0
+
+    def __init__(self, photons: float):
+        self.photons = photons
+
+    def score(self, counts, bad_pixel=None):
+        good = ~np.asarray(bad_pixel)
+        return (np.asarray(counts)[:, good].sum(1) - self.photons).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def pairs(small_simulation):
+    config = CURVES["separation"].spread(small_simulation)
+    return SimulatedSource(config, 3).patterns(np.arange(300)).truth
+
+
+def test_pairs_are_apart_as_far_as_the_curve_says(pairs, small_simulation):
+    apart = separation(pairs, small_simulation)
+    single = np.asarray(pairs.label) == 1
+    assert np.isnan(apart[single]).all() and 0 < single.sum() < 100
+    first, last = CURVES["separation"].edges[0], CURVES["separation"].edges[-1]
+    assert apart[~single].min() >= 0 and apart[~single].max() <= 1.2 * last
+    assert np.median(apart[~single]) > first
+    i = int(np.flatnonzero(~single)[0])
+    scene = pairs.scene
+    offset = np.asarray(scene.position_m)[i, 1, :2] - np.asarray(scene.position_m)[i, 0, :2]
+    mean_size = np.asarray(scene.diameter_m)[i, :2].mean() * geometry("icosahedron").longest_extent
+    assert apart[i] == pytest.approx(np.hypot(*offset) / mean_size, rel=1e-5)
+
+
+def test_brightness_ratio_is_that_of_the_forward_scattered_photons(pairs):
+    ratio = brightness_ratio(pairs, None)
+    pair = np.asarray(pairs.label) == 0
+    assert ((ratio[pair] > 0) & (ratio[pair] <= 1)).all() and np.isnan(ratio[~pair]).all()
+    i = int(np.flatnonzero(pair)[0])
+    scene = pairs.scene
+    volume = np.asarray(scene.diameter_m)[i, :2] ** 3
+    forward = np.asarray(scene.fluence)[i, :2] * volume**2
+    assert ratio[i] == pytest.approx(min(forward) / max(forward), rel=1e-5)
+
+
+def test_bins_hold_every_pattern_once_and_their_own_rates(small_simulation):
+    bins = score_curve(Photons(1e4), CURVES["photons"], small_simulation, 300, 5)  # pyright: ignore
+    assert sum(b["n_good"] + b["n_bad"] for b in bins) == 300
+    for b in bins:
+        if b["high"] <= 0.9e4:
+            assert b["false_negative_rate"] == 1 and b["false_positive_rate"] == 0
+        if b["low"] >= 1.1e4:
+            assert b["false_negative_rate"] == 0 and b["false_positive_rate"] == 1
+    assert [b["low"] for b in bins] == sorted(b["low"] for b in bins)
+
+
+@pytest.mark.parametrize("nm", [10.0, 70.0, 300.0])
+def test_the_size_curve_spans_half_to_twice_whatever_size_the_test_has(small_simulation, nm):
+    config = replace(small_simulation, diameter_nm=(0.9 * nm, 1.1 * nm))
+    bins = score_curve(Photons(1e4), CURVES["size"], config, 200, 5)  # pyright: ignore
+    assert sum(b["n_good"] + b["n_bad"] for b in bins) == 200
+    assert bins[0]["low"] == 0.5 and bins[-1]["high"] == 2.0
+
+
+def test_only_multi_hits_are_pairs_and_other_bad_patterns_stand_in_no_bin(small_simulation):
+    mixed = replace(small_simulation, bad=BadConfig(multi_hit=1, wet_particle=1, empty=1))
+    truth = SimulatedSource(CURVES["brightness"].spread(mixed), 3).patterns(np.arange(100)).truth
+    multi_hit = np.asarray(truth.kind) == MULTI_HIT
+    assert 20 < multi_hit.sum() < 40
+    np.testing.assert_array_equal(np.isfinite(brightness_ratio(truth, None)), multi_hit)
+    bins = score_curve(Photons(1e4), CURVES["brightness"], mixed, 100, 3)  # pyright: ignore
+    assert sum(b["n_bad"] for b in bins) <= multi_hit.sum()
+    assert {b["n_good"] for b in bins} == {(np.asarray(truth.label) == 1).sum()}
+
+
+def test_pairs_fill_the_separation_curve_down_to_one_behind_the_other(small_simulation):
+    bins = score_curve(Photons(1e4), CURVES["separation"], small_simulation, 600, 5)  # pyright: ignore
+    assert [b["low"] for b in bins][:3] == [0.05, 0.25, 0.5]
+
+
+def test_sweeps_hold_what_was_asked_for_and_no_more(small_simulation):
+    config = EvaluateConfig(geometry=("icosahedron",), count=40, test=small_simulation, curve_count=40)
+    assert score_sweeps(Photons(1e4), config) == {}  # pyright: ignore
+    config = replace(config, overlapping=40, masked=("half",), curves=("brightness",))
+    found = score_sweeps(Photons(1e4), config)  # pyright: ignore
+    assert set(found) == {"overlapping", "masked", "curves"}
+    assert found["overlapping"]["icosahedron"]["n_good"] + found["overlapping"]["icosahedron"]["n_bad"] == 40
+    assert "recall_at_precision_0.995" in found["masked"]["half"]["icosahedron"]
+    assert found["curves"]["brightness"]["icosahedron"]
+
+
+def test_a_hidden_half_hides_half_of_the_photons(small_simulation):
+    """Frames are called good by their photons, so hiding half of them must lose those within twice the threshold."""
+    bright = replace(small_simulation, photons=(1.5e4, 1.6e4))
+    config = EvaluateConfig(
+        geometry=("icosahedron",), count=40, test=bright, curve_count=40, masked=("half", "quarter")
+    )
+    masked = score_sweeps(Photons(1e4), config)["masked"]  # pyright: ignore
+    assert masked["half"]["icosahedron"]["false_negative_rate"] == 1
+    assert masked["quarter"]["icosahedron"]["false_negative_rate"] == 0

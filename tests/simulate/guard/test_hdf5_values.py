@@ -1,0 +1,43 @@
+"""Names, whole data sets and attributes of HDF5 files."""
+
+import h5py
+import numpy as np
+import pytest
+from onehit.geometries.errors import InputError
+from onehit.simulate.guard.hdf5_values import attribute, data_set_names, listing, values
+from onehit.simulate.guard.safe_hdf5 import open_hdf5
+
+WORDS = ["", "single", "größer"]
+
+
+def test_names_are_of_numbers_in_the_file_each_once(tmp_path):
+    with h5py.File(tmp_path / "file.h5", "w") as file:
+        file["a/stack"], file["a/row"], file["words"] = np.zeros((2, 3, 4)), np.zeros(3), WORDS
+        file["a/records"] = np.zeros(2, [("x", float)])
+        file["again"], file["a/up"] = file["a/stack"], file["/"]
+        file["soft"], file["out"] = h5py.SoftLink("/a/stack"), h5py.ExternalLink("other.h5", "/a/stack")
+    with open_hdf5(tmp_path / "file.h5") as file:
+        assert data_set_names(file) == ["a/row", "a/stack"] and data_set_names(file, dimensions=3) == ["a/stack"]
+        assert listing(file) == "it has 'a/row', 'a/stack'"
+
+
+def test_values_and_attributes_of_all_kinds(tmp_path):
+    with h5py.File(tmp_path / "file.h5", "w", libver="v110") as file:
+        file["words"], file["numbers"], file["fixed"] = WORDS, np.arange(3.0), np.array(["ab", "c"], "S")
+        file["words"].attrs.update(words=WORDS, one="a", number=3, numbers=[1.5, 2], fixed=np.array(["ab", "c"], "S"))
+        file.attrs["config"] = '{"seed": 3}'
+        file.attrs["large"] = np.zeros(10_000)
+        file.attrs["reference"] = file["words"].ref
+    with open_hdf5(tmp_path / "file.h5") as file:
+        assert values(file["words"]).tolist() == WORDS
+        assert values(file["fixed"]).tolist() == ["ab", "c"]
+        np.testing.assert_array_equal(values(file["numbers"]), np.arange(3.0))
+        words = file["words"]
+        assert attribute(words, "words") == WORDS and attribute(words, "one") == "a"
+        assert attribute(words, "fixed") == ["ab", "c"] and attribute(words, "number") == 3
+        np.testing.assert_array_equal(attribute(words, "numbers"), [1.5, 2])
+        assert attribute(words, "nothing") is None and attribute(file, "config") == '{"seed": 3}'
+        with pytest.raises(InputError, match="large has 80000 bytes; 65536 are allowed"):
+            attribute(file, "large")
+        with pytest.raises(InputError, match="plain numbers or text"):
+            attribute(file, "reference")

@@ -1,0 +1,241 @@
+"""What an HDF5 file from a stranger may try, and what honest files look like that must not be refused."""
+
+import math
+import os
+import zlib
+
+import h5py
+import numpy as np
+import pytest
+from onehit.geometries.errors import InputError
+from onehit.simulate.guard.safe_hdf5 import exists, find, open_hdf5, reading, unwritten_chunks
+
+COUNTS = np.random.default_rng(0).poisson(2.0, (4, 8, 8)).astype(np.uint16)
+
+
+@pytest.fixture
+def fill(tmp_path):
+    """A file of the content that the function gives it, and another in the folder above; returns it opened safely."""
+    (tmp_path / "inside").mkdir()
+    with h5py.File(tmp_path / "secret.h5", "w") as file:
+        file["counts"] = COUNTS
+
+    def fill(write, name="file.h5", **options):
+        path = tmp_path / "inside" / name
+        with h5py.File(path, "w", **options) as file:
+            write(file)
+        return open_hdf5(path)
+
+    return fill
+
+
+def refuses(file, name, message):
+    with pytest.raises(InputError, match=message) as caught:
+        find(file, name)
+    assert "\n" not in str(caught.value) and str(file.filename) in str(caught.value)
+
+
+def test_data_sets_of_the_file_are_found_through_groups_and_soft_links(fill):
+    def write(file):
+        file["a/b/counts"] = COUNTS
+        file["link"] = h5py.SoftLink("/a/b")
+        file["a/relative"] = h5py.SoftLink("b/counts")
+        file["a/self"] = file["a"]
+        file["dangling"] = h5py.SoftLink("/nowhere")
+
+    file = fill(write)
+    for name in ("a/b/counts", "/a/b/counts", "link/counts", "a/relative", "a/self/self/b/counts", "a/./b//counts"):
+        np.testing.assert_array_equal(find(file, name)[()], COUNTS)
+        assert exists(file, name)
+    for name in ("nothing", "a/nothing", "dangling", "a/b/counts/deeper", "a/../a"):
+        assert find(file, name) is None and not exists(file, name)
+    refuses(file, "a", "is a group")
+
+
+@pytest.mark.parametrize("name", ["leaf", "group/counts", "soft", "soft_group/counts"])
+def test_external_links_are_not_followed_anywhere_on_the_way(fill, name):
+    def write(file):
+        file["leaf"] = h5py.ExternalLink("../secret.h5", "/counts")
+        file["group"] = h5py.ExternalLink("../secret.h5", "/")
+        file["soft"] = h5py.SoftLink("/leaf")
+        file["soft_group"] = h5py.SoftLink("/group")
+
+    file = fill(write)
+    refuses(file, name, "external link to '../secret.h5'")
+    with pytest.raises(InputError, match="external link"):
+        exists(file, name)
+
+
+def test_soft_links_in_a_circle_are_refused(fill):
+    def write(file):
+        file["a"] = h5py.SoftLink("/b")
+        file["b"] = h5py.SoftLink("/a")
+        file["c"] = h5py.SoftLink("c/c")
+
+    file = fill(write)
+    refuses(file, "a", "circle")
+    refuses(file, "c", "circle")
+
+
+def test_numbers_in_another_file_are_not_read(fill, tmp_path):
+    def write(file):
+        file.create_dataset("counts", (4,), "u1", external=[("/etc/hostname", 0, 4)])
+
+    refuses(fill(write), "counts", "another file, '/etc/hostname'")
+
+
+def virtual(source, name="counts"):
+    """Writes a virtual data set over COUNTS of another file."""
+
+    def write(file):
+        layout = h5py.VirtualLayout(COUNTS.shape, COUNTS.dtype)
+        layout[:] = h5py.VirtualSource(source, name, COUNTS.shape)
+        file.create_virtual_dataset("counts", layout, fillvalue=0)
+
+    return write
+
+
+def test_virtual_sources_beside_the_file_are_read(fill, tmp_path):
+    fill(lambda file: file.create_dataset("counts", data=COUNTS), "source.h5")
+    (tmp_path / "inside" / "deeper").mkdir()
+    fill(lambda file: file.create_dataset("counts", data=COUNTS), "deeper/100%.h5")
+    for source in ("source.h5", "./deeper/../source.h5", "deeper/100%%.h5", str(tmp_path / "inside" / "source.h5")):
+        np.testing.assert_array_equal(find(fill(virtual(source)), "counts")[()], COUNTS)
+
+
+@pytest.mark.parametrize(
+    "source, message",
+    [
+        ("../secret.h5", "another folder, '../secret.h5'"),
+        ("{}/secret.h5", "another folder"),
+        ("link.h5", "another folder, 'link.h5'"),
+        ("missing.h5", "missing: its frames would read as zeros"),
+        ("empty.h5", "'counts' of 'empty.h5', which is missing"),
+        ("virtual.h5", "virtual themselves"),
+        ("linked.h5", "external link"),
+        ("raw.h5", "another file, '/etc/hostname'"),
+        ("text.h5", "is damaged or incomplete"),
+        ("unwritten.h5", "was never written"),
+    ],
+)
+def test_virtual_sources_elsewhere_or_missing_are_refused(fill, tmp_path, source, message):
+    inside = tmp_path / "inside"
+    fill(lambda file: None, "empty.h5")
+    fill(virtual("empty.h5"), "virtual.h5")
+    fill(lambda file: file.update({"counts": h5py.ExternalLink("../secret.h5", "/counts")}), "linked.h5")
+    fill(lambda file: file.create_dataset("counts", (4,), "u1", external=[("/etc/hostname", 0, 4)]), "raw.h5")
+    fill(lambda file: file.create_dataset("counts", COUNTS.shape, "u2"), "unwritten.h5")
+    (inside / "text.h5").write_text("no HDF5")
+    (inside / "link.h5").symlink_to(tmp_path / "secret.h5")
+    with pytest.raises(InputError, match=message):
+        find(fill(virtual(source.format(tmp_path))), "counts")
+
+
+def test_virtual_sources_that_are_counted_by_a_pattern_are_refused(fill):
+    def write(file):
+        properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        there = h5py.h5s.create_simple((0, 8, 8), (h5py.h5s.UNLIMITED, 8, 8))
+        there.select_hyperslab((0, 0, 0), (h5py.h5s.UNLIMITED, 1, 1), (4, 8, 8), (4, 8, 8))
+        properties.set_virtual(there, b"../part%b.h5", b"counts", h5py.h5s.create_simple((4, 8, 8)))
+        h5py.h5d.create(file.id, b"counts", h5py.h5t.NATIVE_UINT16, there, properties)
+
+    refuses(fill(write), "counts", "by a pattern, '../part%b.h5'")
+
+
+def test_who_trusts_a_file_may_have_its_sources_anywhere_but_not_missing(fill):
+    np.testing.assert_array_equal(find(fill(virtual("../secret.h5")), "counts", trusted=True)[()], COUNTS)
+    with pytest.raises(InputError, match="missing"):
+        find(fill(virtual("../none.h5")), "counts", trusted=True)
+
+
+def test_giant_chunks_are_refused(fill):
+    large = fill(lambda file: file.create_dataset("counts", (2**14, 2**14), "u1", chunks=(2**14, 2**13)))
+    refuses(large, "counts", "chunks of 134217728 bytes; 67108864 are allowed")
+
+
+def test_a_small_file_that_declares_terabytes_is_refused(fill):
+    def write(file):
+        counts = file.create_dataset("counts", (2**22, 1024, 1024), "u2", chunks=(1, 1024, 1024), compression="gzip")
+        for i in range(3):
+            counts[i] = np.random.default_rng(i).integers(0, 2, (1024, 1024))
+
+    file = fill(write)
+    assert os.path.getsize(file.filename) < 10**6
+    refuses(file, "counts", "declares 8796093022208 bytes but stores [0-9]+: all but a few")
+    assert unwritten_chunks(find(file, "counts", trusted=True)) == 2**22 - 3
+
+
+def test_what_was_never_written_is_refused(fill):
+    file = fill(lambda file: file.create_dataset("counts", (4, 8, 8), "u2"))
+    refuses(file, "counts", "declares 512 bytes but stores none: it was never written")
+
+
+def test_a_very_dark_set_is_not_refused(fill):
+    """One photon in 80 frames of a million pixels: gzip shrinks them over 1000 times, but all are there."""
+    shape = (80, 1024, 1024)
+    frame = np.zeros(shape[1:], np.uint16)
+    dark, one = zlib.compress(frame.tobytes(), 9), frame.copy()
+    one[5, 6] = 1
+
+    def write(file):
+        counts = file.create_dataset("counts", shape, "u2", chunks=(1, *shape[1:]), compression="gzip")
+        for i in range(shape[0]):
+            counts.id.write_direct_chunk((i, 0, 0), zlib.compress(one.tobytes(), 9) if i == 7 else dark)
+
+    counts = find(fill(write), "counts")
+    assert 2 * math.prod(shape) > 1000 * counts.id.get_storage_size()
+    assert counts[7].sum() == counts[6:9].sum() == 1 and unwritten_chunks(counts) == 0
+
+
+def filtered(*codes):
+    def write(file):
+        properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        properties.set_chunk((1, 8, 8))
+        for code in codes:
+            properties.set_filter(code, h5py.h5z.FLAG_OPTIONAL, (1,) if code == 1 else ())
+        kind, space = h5py.h5t.py_create(COUNTS.dtype), h5py.h5s.create_simple(COUNTS.shape)
+        h5py.Dataset(h5py.h5d.create(file.id, b"counts", kind, space, properties))[:] = COUNTS
+
+    return write
+
+
+def test_compression_that_does_not_survive_damage_is_refused_unless_trusted(fill):
+    lz4, bitshuffle = 32004, 32008
+    for code in (lz4, bitshuffle):
+        file = fill(filtered(code), f"{code}.h5")
+        refuses(file, "counts", f"filter {code}, whose decoder may crash")
+        if not h5py.h5z.filter_avail(code):
+            with pytest.raises(InputError, match="pip install hdf5plugin"):
+                find(file, "counts", trusted=True)
+    refuses(fill(filtered(1, 1)), "counts", "compressed more than once")
+
+
+@pytest.mark.parametrize(
+    "options", [{"compression": "gzip", "shuffle": True, "fletcher32": True}, {"compression": "lzf"}]
+)
+def test_compression_that_survives_damage_is_read(fill, options):
+    file = fill(lambda file: file.create_dataset("counts", data=COUNTS, **options))
+    np.testing.assert_array_equal(find(file, "counts")[()], COUNTS)
+
+
+@pytest.mark.parametrize("dtype", [[("a", int), ("b", float)], h5py.ref_dtype, h5py.vlen_dtype(int), "V8", complex])
+def test_only_plain_numbers_and_text_are_read(fill, dtype):
+    refuses(fill(lambda file: file.create_dataset("x", (3,), dtype)), "x", "plain numbers are needed")
+
+
+def test_files_that_are_not_there_or_not_hdf5_are_refused(tmp_path):
+    with pytest.raises(InputError, match="does not exist or is no file"):
+        open_hdf5(tmp_path)
+    (tmp_path / "text.h5").write_text("no HDF5")
+    with pytest.raises(InputError, match="is damaged or incomplete"):
+        open_hdf5(tmp_path / "text.h5")
+
+
+def test_what_is_wrong_is_told_in_one_line():
+    with pytest.raises(InputError, match=r"^file is damaged or incomplete .a b.: copy or write it again$"):  # noqa: SIM117
+        with reading("file"):
+            raise OSError("a\n  b")
+    with pytest.raises(InputError, match=r"^as it was$"), reading("file"):
+        raise InputError("as it was")
+    with pytest.raises(KeyboardInterrupt), reading("file"):
+        raise KeyboardInterrupt

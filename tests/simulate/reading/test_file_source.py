@@ -1,0 +1,302 @@
+"""Frames of files become pictures of photons: every option against a simple oracle, and what is flagged."""
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from onehit.geometries import InputError
+from onehit.simulate import FileConfig, FileSource, files
+from onehit.simulate.reading.invalid_frames import FLAGS, describe_flags, frame_flags
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    """A labelled file and what was put into it."""
+    content = {
+        "counts": RNG.poisson(1, (10, 8, 9)).astype(np.uint16),
+        "label": np.arange(10) % 2,
+        "bad_pixel": RNG.random((8, 9)) < 0.1,
+    }
+    return write(tmp_path / "labelled.h5", **content), content
+
+
+def write(path, **content):
+    with h5py.File(path, "w") as file:
+        for name, value in content.items():
+            file[name] = value
+    return path
+
+
+def of(tmp_path, counts, **config):
+    np.save(tmp_path / "frames.npy", counts)
+    return FileSource(tmp_path / "frames.npy", FileConfig(**config))
+
+
+def test_frames_come_in_the_order_asked_for_repeats_included(labelled):
+    path, content = labelled
+    source = FileSource(path)
+    assert (len(source), source.shape, source.name) == (10, (8, 9), "labelled")
+    np.testing.assert_array_equal(source.bad_pixel, content["bad_pixel"])
+    patterns = source.patterns([7, 1, 1, 3])
+    np.testing.assert_array_equal(patterns.counts, content["counts"][[7, 1, 1, 3]])
+    np.testing.assert_array_equal(patterns.label, content["label"][[7, 1, 1, 3]])
+    np.testing.assert_array_equal(source.labels(), content["label"])
+
+
+def test_reading_in_blocks_changes_nothing(labelled, monkeypatch):
+    path, content = labelled
+    monkeypatch.setattr(files, "_BLOCK_BYTES", 3 * 8 * 9 * 2)
+    source = FileSource(path)
+    assert source.block == 3
+    indices = [9, 0, 1, 2, 3, 4, 4, 8]
+    np.testing.assert_array_equal(source.patterns(indices).counts, content["counts"][indices])
+    np.testing.assert_array_equal(source.flags().photons, content["counts"][:, ~content["bad_pixel"]].sum(1))
+
+
+def test_data_sets_may_have_other_names_and_masks_other_meanings(tmp_path):
+    good = RNG.random((4, 5)) < 0.5
+    counts, label = RNG.poisson(3, (6, 4, 5)), np.array([0, 1, 1, 0, 0, 1])
+    path = write(tmp_path / "a.h5", frames=counts, other=counts + 1, truth=label, usable=good)
+    source = FileSource(path, FileConfig(data="frames", label="truth", mask="usable", mask_polarity="good"))
+    np.testing.assert_array_equal(source.patterns([0, 5]).counts, counts[[0, 5]])
+    np.testing.assert_array_equal(source.label, label)
+    np.testing.assert_array_equal(source.bad_pixel, ~good)
+
+
+@pytest.mark.parametrize("name", ["mask.npy", "mask.h5:/a/mask"])
+def test_a_mask_may_lie_in_another_file(labelled, name):
+    folder, mask = labelled[0].parent, np.eye(8, 9)
+    np.save(folder / "mask.npy", mask)
+    write(folder / "mask.h5", **{"a/mask": mask})
+    source = FileSource(labelled[0], FileConfig(mask=f"{folder}/{name}", mask_polarity="bad"))
+    np.testing.assert_array_equal(source.bad_pixel, mask == 1)
+
+
+def test_data_numbers_become_whole_photons(tmp_path):
+    photons = RNG.poisson(1.5, (5, 8, 8))
+    noise = RNG.uniform(-0.49, 0.49, photons.shape)
+    source = of(tmp_path, (photons + noise) * 31.7 + 12, adu_per_photon=31.7, adu_offset=12.0)
+    np.testing.assert_array_equal(source.patterns(np.arange(5)).counts, photons)
+
+
+def test_negative_data_numbers_are_no_photons_but_nan_and_inf_stay(tmp_path):
+    values = np.array([[[-400.0, 60.0]], [[np.nan, 100.0]], [[-np.inf, 100.0]]])
+    source = of(tmp_path, values, adu_per_photon=100.0)
+    np.testing.assert_array_equal(source.patterns([0, 1, 2]).counts, [[[0, 1]], [[np.nan, 1]], [[-np.inf, 1]]])
+    assert source.flags().counted() == {
+        "frames": 3, "invalid": 2, "nan": 1, "inf": 1, "negative": 0, "empty": 0
+    }  # fmt: skip
+
+
+def test_the_beam_comes_to_the_middle_and_what_is_beyond_the_frame_is_bad(tmp_path):
+    counts = np.arange(1, 8 * 9 + 1).reshape(1, 8, 9)
+    source = of(tmp_path, counts, centre=(5.5, 2.0))  # the middle is 3.5, 4
+    assert source.shape == (8, 9)
+    picture = source.patterns([0]).counts[0]
+    np.testing.assert_array_equal(picture[:6, 2:], counts[0, 2:, :7])
+    outside = np.ones((8, 9), bool)
+    outside[:6, 2:] = False
+    np.testing.assert_array_equal(source.bad_pixel, outside)
+    assert (picture[outside] == 0).all()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_cropping_padding_and_binning_keep_the_photons_where_they_are(tmp_path, data):
+    """Against a loop over the pixels: each goes to the bin that its distance from the beam says."""
+    rows, columns = data.draw(st.integers(3, 9)), data.draw(st.integers(3, 9))
+    factor = data.draw(st.integers(1, 3))
+    shape = data.draw(st.tuples(st.integers(1, 6), st.integers(1, 6)))
+    # Where neither a pixel nor a pixel's edge is ambiguous: the middle of an odd picture is a pixel's middle.
+    centre = tuple(
+        data.draw(st.integers(0, size - 1)) + (0.0 if n * factor % 2 else 0.5)
+        for size, n in zip((rows, columns), shape, strict=True)
+    )
+    centre = tuple(min(value, size - 1) for value, size in zip(centre, (rows, columns), strict=True))
+    counts = RNG.poisson(2, (2, rows, columns))
+    bad = RNG.random((rows, columns)) < 0.1
+    np.save(tmp_path / "bad.npy", bad)
+    np.save(tmp_path / "frames.npy", counts)
+    config = FileConfig(binning=factor, shape=shape, centre=centre, mask=str(tmp_path / "bad.npy"), mask_polarity="bad")
+    source = FileSource(tmp_path / "frames.npy", config)
+
+    top, left = (int(np.floor(middle - (n * factor - 1) / 2 + 0.5)) for middle, n in zip(centre, shape, strict=True))
+    expected, hidden = np.zeros((2, *shape), int), np.zeros(shape, bool)
+    for y in range(shape[0] * factor):
+        for x in range(shape[1] * factor):
+            at = y // factor, x // factor
+            row, column = top + y, left + x
+            if 0 <= row < rows and 0 <= column < columns:
+                expected[:, *at] += counts[:, row, column]
+                hidden[at] |= bad[row, column]
+            else:
+                hidden[at] = True
+    np.testing.assert_array_equal(source.bad_pixel, hidden)
+    np.testing.assert_array_equal(source.patterns([0, 1]).counts, expected)
+
+
+def test_binning_alone_keeps_the_middle_of_what_it_does_not_divide(tmp_path):
+    counts = RNG.poisson(2, (2, 9, 8)).astype(np.uint16)
+    source = of(tmp_path, counts, binning=4)
+    assert source.shape == (2, 2)
+    np.testing.assert_array_equal(source.patterns([1]).counts[0], counts[1, 1:9].reshape(2, 4, 2, 4).sum((1, 3)))
+
+
+GEOM = """
+adu_per_photon = 10
+clen = /LCLS/detector_1/EncoderValue
+photon_energy = /LCLS/photon_energy_eV
+res = 10000
+rigid_group_q0 = a,b
+{panels}
+badspot/min_x = 1.1
+badspot/max_x = 1.9
+badspot/min_y = 0.1
+badspot/max_y = 0.9
+"""
+# Four panels of 2 x 3 pixels above the beam, in two columns with a gap of one pixel; d is turned by 180 degrees.
+PLACES = {"a": (1, 0, 1), "b": (1, 2, 1), "c": (-3, 0, 1), "d": (0, 4, -1)}
+
+
+def geom(tmp_path, ranges):
+    """A geometry file: `ranges` are the first row and column of the panels in the data."""
+    lines = []
+    for (name, (x, y, sign)), (row, column) in zip(PLACES.items(), ranges, strict=True):
+        lines += [f"{name}/min_ss = {row}", f"{name}/max_ss = {row + 1}"]
+        lines += [f"{name}/min_fs = {column}", f"{name}/max_fs = {column + 2}"]
+        lines += [f"{name}/fs = {sign}x", f"{name}/ss = {sign}y", f"{name}/corner_x = {x}", f"{name}/corner_y = {y}"]
+    path = tmp_path / "detector.geom"
+    path.write_text(GEOM.format(panels="\n".join(lines)))
+    return path
+
+
+def pictured(panels):
+    """(N, 4, 2, 3) as (N, 8, 8), and where there are panels, by hand: rows run up, the beam meets the middle."""
+    picture = np.zeros((len(panels), 8, 8), panels.dtype)
+    picture[:, 4:6, 5:8], picture[:, 6:8, 5:8] = panels[:, 0], panels[:, 1]
+    picture[:, 4:6, 1:4], picture[:, 6:8, 1:4] = panels[:, 2], panels[:, 3, ::-1, ::-1]
+    return picture
+
+
+LAYOUTS = {
+    "slab": (((0, 0), (2, 0), (4, 0), (6, 0)), lambda p: p.reshape(-1, 8, 3)),
+    "two by two": (((0, 3), (2, 3), (0, 0), (2, 0)), lambda p: np.block([[p[:, 2], p[:, 0]], [p[:, 3], p[:, 1]]])),
+    "modules of two panels": (((0, 0), (2, 0), (0, 0), (2, 0)), lambda p: p.reshape(-1, 2, 4, 3)),
+    "modules of one panel": (((0, 0),) * 4, lambda p: p),
+    "modules, ranges of a slab": (((0, 0), (2, 0), (4, 0), (6, 0)), lambda p: p.reshape(-1, 2, 4, 3)),
+    "slab of panels that lie side by side elsewhere": (((0, 3), (2, 3), (0, 0), (2, 0)), lambda p: p.reshape(-1, 8, 3)),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_modules_become_a_picture_wherever_the_file_keeps_them(tmp_path, layout):
+    ranges, stored = LAYOUTS[layout]
+    panels = RNG.poisson(5, (3, 4, 2, 3))
+    np.save(tmp_path / "frames.npy", stored(panels) * 10)
+    path = geom(tmp_path, ranges)
+    source = FileSource(tmp_path / "frames.npy", FileConfig(geom=path))
+    np.testing.assert_array_equal(source.patterns([0, 1, 2]).counts, pictured(panels))
+    good = np.ones((1, 4, 2, 3), bool)
+    good[0, 0, 0, 0] = False  # in the bad region
+    np.testing.assert_array_equal(source.bad_pixel, ~pictured(good)[0])
+    assert any("data numbers a photon: 10" in note for note in source.notes)
+    assert any("rigid_group_q0" in note for note in source.notes)
+
+
+def test_the_users_data_numbers_come_before_the_geometry_files(tmp_path):
+    panels = RNG.poisson(5, (3, 8, 3)) * 20
+    np.save(tmp_path / "frames.npy", panels)
+    config = FileConfig(geom=geom(tmp_path, LAYOUTS["slab"][0]), adu_per_photon=20.0)
+    assert FileSource(tmp_path / "frames.npy", config).patterns([0]).counts.sum() == panels[0].sum() / 20
+
+
+def test_modules_need_a_geometry_file_and_the_right_one(tmp_path):
+    np.save(tmp_path / "frames.npy", np.ones((3, 2, 4, 3)))
+    with pytest.raises(InputError, match=r"modules, \(2, 4, 3\).*--read-data\.geom"):
+        FileSource(tmp_path / "frames.npy", option="--read-data")
+    path = geom(tmp_path, LAYOUTS["slab"][0])
+    for shape in ((3, 8, 2), (3, 7, 3), (3, 2, 4, 2), (3, 3, 2, 3)):
+        np.save(tmp_path / "frames.npy", np.ones(shape))
+        with pytest.raises(InputError, match=r"do not hold the 4 panels.*detector\.geom"):
+            FileSource(tmp_path / "frames.npy", FileConfig(geom=path))
+
+
+def test_modules_whose_panels_do_not_repeat_are_refused(tmp_path):
+    np.save(tmp_path / "frames.npy", np.ones((3, 2, 4, 3)))
+    path = geom(tmp_path, ((0, 0), (2, 0), (2, 0), (0, 0)))
+    with pytest.raises(InputError, match="do not hold"):
+        FileSource(tmp_path / "frames.npy", FileConfig(geom=path))
+
+
+@pytest.mark.parametrize(
+    "config, message",
+    [
+        ({"adu_per_photon": 0.0}, "adu_per_photon is 0"),
+        ({"adu_offset": 3.0}, r"without --read\.adu-per-photon"),
+        ({"adu_offset": np.nan}, "adu_offset is nan"),
+        ({"binning": 0}, "binning is 0"),
+        ({"binning": 9}, "leaves no pixel of 8 x 8"),
+        ({"centre": (8.0, 3.0)}, "8 3, outside pictures of 8 x 8"),
+        ({"centre": (np.nan, 3.0)}, "centre is"),
+        ({"shape": (0, 8)}, "shape is"),
+    ],
+)
+def test_impossible_options_are_refused(tmp_path, config, message):
+    with pytest.raises(InputError, match=message):
+        of(tmp_path, np.ones((2, 8, 8)), **config)
+
+
+def test_frames_that_cannot_be_judged_are_flagged_and_none_is_lost(tmp_path):
+    counts = RNG.poisson(2, (8, 6, 6)).astype(float)
+    bad = np.zeros((6, 6), bool)
+    bad[0] = True
+    counts[1, 3, 3], counts[2, 3, 3], counts[3, 3, 3], counts[4, 1:] = np.nan, np.inf, -1, 0
+    counts[5, 3, :3] = np.nan, np.inf, -1
+    counts[6, 0, 0], counts[7, 0, 1] = np.nan, -5  # hidden
+    source = FileSource(write(tmp_path / "a.h5", counts=counts, bad_pixel=bad))
+    flags = source.flags()
+    named = [{name for bit, name in enumerate(FLAGS) if bits >> bit & 1} for bits in flags.bits]
+    assert named == [set(), {"nan"}, {"inf"}, {"negative"}, {"empty"}, {"nan", "inf", "negative"}, set(), set()]
+    assert flags.bits.dtype == np.int8
+    assert flags.counted() == {"frames": 8, "invalid": 5, "nan": 2, "inf": 2, "negative": 2, "empty": 1}
+    assert describe_flags(flags.counted()) == "5 of 8 frames cannot be judged (2 nan, 2 inf, 2 negative, 1 empty)"
+    visible = counts[:, ~bad]
+    np.testing.assert_allclose(flags.photons, np.where(np.isfinite(visible), visible, 0).sum(1))
+    np.testing.assert_array_equal(source.patterns(np.arange(8)).counts, counts)
+
+
+def test_flags_of_whole_numbers():
+    counts = np.array([[[0, 3]], [[0, 0]], [[0, -1]]], np.int16)
+    assert frame_flags(counts, np.zeros((1, 2), bool)).bits.tolist() == [0, 8, 4]
+    assert frame_flags(counts, np.array([[False, True]])).bits.tolist() == [8, 8, 8]
+
+
+def test_every_frame_may_have_a_mask_of_its_own(tmp_path):
+    counts = RNG.poisson(2, (6, 4, 4)).astype(float)
+    mask = RNG.random((6, 4, 4)) < 0.2
+    counts[mask] = np.nan
+    path = write(tmp_path / "a.h5", counts=counts, bad_pixel=mask)
+    source = FileSource(path)
+    assert not source.bad_pixel.any() and not source.flags().bits.any()
+    np.testing.assert_array_equal(source.masks([5, 0, 0]), mask[[5, 0, 0]])
+    np.testing.assert_allclose(source.flags().photons, np.where(mask, 0, counts).sum((1, 2)))
+    binned = FileSource(path, FileConfig(binning=2))
+    np.testing.assert_array_equal(binned.masks(np.arange(6)), mask.reshape(6, 2, 2, 2, 2).any((2, 4)))
+
+
+def test_a_file_without_labels_serves_all_but_who_needs_them(tmp_path):
+    source = FileSource(write(tmp_path / "a.h5", counts=np.ones((3, 4, 4))), option="--read-experiment")
+    assert source.label is None and source.patterns([0, 2]).label.tolist() == [-1, -1]
+    with pytest.raises(InputError, match=r"a\.h5 has no labels.*--read-experiment\.label"):
+        source.labels()
+
+
+def test_missing_and_broken_files_are_refused(tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        FileSource(tmp_path / "none.h5")
+    (tmp_path / "text.h5").write_text("not HDF5")
+    with pytest.raises(InputError, match=r"text\.h5"):
+        FileSource(tmp_path / "text.h5")

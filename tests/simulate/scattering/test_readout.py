@@ -1,0 +1,215 @@
+from dataclasses import fields, replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import onehit.simulate.program  # noqa: F401  (registers the configuration as a pytree)
+import pytest
+from onehit.geometries.errors import InputError
+from onehit.simulate.beamline.instrument import InstrumentConfig, binned
+from onehit.simulate.scattering.poisson import poisson
+from onehit.simulate.scattering.readout import bad_pixels, readout, readout_maps
+from onehit.simulate.scattering.readout_config import ReadoutConfig
+from scipy import stats
+
+PLAIN = InstrumentConfig(shape=(24, 32), pixel_size_m=2.4e-3, beamstop_radius_m=5e-3, gap_m=0.0).instrument()
+AGIPD = binned(InstrumentConfig("agipd-1m", binning=16).instrument(), 2)  # 16 panels of 16 x 4
+FRAMES = 1000
+
+
+@jax.jit
+def _frames(expected, config, maps):
+    keys = jax.random.split(jax.random.key(7), FRAMES)
+    return jax.vmap(lambda key: readout(key, expected, config, maps))(keys)
+
+
+def frames(expected, config, instrument=PLAIN):
+    expected = jnp.broadcast_to(jnp.asarray(expected, jnp.float32), instrument.shape)
+    return np.asarray(_frames(expected, config, readout_maps(instrument, config)))
+
+
+def good(instrument=PLAIN, config=None):
+    return ~bad_pixels(instrument, config or ReadoutConfig())
+
+
+@pytest.mark.parametrize("instrument", [PLAIN, AGIPD], ids=["plain", "panels"])
+def test_off_is_the_poisson_sampler_bit_for_bit(instrument):
+    assert not ReadoutConfig().changes_counts
+    ramp = jnp.logspace(-3, 8.5, np.prod(instrument.shape), dtype=jnp.float32).reshape(instrument.shape)
+    counts = frames(ramp, ReadoutConfig(), instrument)
+    keys = jax.random.split(jax.random.key(7), FRAMES)
+    expected = jax.jit(jax.vmap(lambda key: poisson(key, ramp * good(instrument))))(keys)
+    assert counts.dtype == np.int32 and counts.max() > 2**27
+    np.testing.assert_array_equal(counts, expected)
+    mean = readout(None, ramp, ReadoutConfig(), readout_maps(instrument, ReadoutConfig()))
+    np.testing.assert_array_equal(mean, ramp * good(instrument))
+
+
+def test_changing_a_strength_compiles_nothing_and_strengths_may_be_traced():
+    maps, traces = readout_maps(PLAIN, ReadoutConfig()), []
+
+    @jax.jit
+    def run(config, key):
+        traces.append(0)
+        return readout(key, jnp.full(PLAIN.shape, 5.0), config, maps)
+
+    for noise in (0.0, 0.5, 1.0):
+        run(ReadoutConfig(read_noise_photons=noise, saturation_photons=100.0), jax.random.key(0))
+    run(ReadoutConfig(), jax.random.key(1))
+    assert len(traces) == 1
+    many = jax.vmap(lambda sigma, key: run(ReadoutConfig(read_noise_photons=sigma), key))
+    counts = many(jnp.array([0.0, 3.0]), jnp.stack([jax.random.key(0)] * 2))
+    assert (counts[0] != counts[1]).any()
+
+
+def test_quantum_efficiency_thins_poisson_counts():
+    counts = frames(12.0, ReadoutConfig(quantum_efficiency=0.3))[:, good()]
+    assert counts.mean() == pytest.approx(3.6, abs=5 * np.sqrt(3.6 / counts.size))
+    observed = np.bincount(counts.ravel(), minlength=13)[:13]
+    probability = stats.poisson.pmf(np.arange(12), 3.6)
+    probability = np.append(probability, 1 - probability.sum())
+    observed[12] = counts.size - observed[:12].sum()
+    assert stats.chisquare(observed, probability * counts.size).pvalue > 1e-4
+
+
+def test_masked_and_dead_pixels_count_nothing_and_dead_ones_are_fixed():
+    config = ReadoutConfig(
+        dead_pixels=0.2, hot_pixels=0.1, read_noise_photons=5.0, row_noise_photons=5.0, panel_noise_photons=5.0
+    )
+    bad = bad_pixels(PLAIN, config)
+    hidden = bad_pixels(PLAIN, ReadoutConfig())
+    assert 0 < hidden.sum() < 40 and (bad & hidden == hidden).all()
+    assert (bad & ~hidden).mean() == pytest.approx(0.2, abs=0.05)
+    assert (frames(10.0, config)[:, bad] == 0).all()
+    np.testing.assert_array_equal(bad, bad_pixels(PLAIN, replace(config, read_noise_photons=0.0)))
+    assert (bad != bad_pixels(PLAIN, replace(config, detector_seed=1))).any()
+    fewer = bad_pixels(PLAIN, replace(config, dead_pixels=0.1))
+    assert (fewer & ~bad).sum() == 0
+
+
+def test_hot_pixels_glow_in_every_frame_and_are_not_in_the_mask():
+    config = ReadoutConfig(hot_pixels=0.05, hot_photons=40.0)
+    np.testing.assert_array_equal(bad_pixels(PLAIN, config), bad_pixels(PLAIN, ReadoutConfig()))
+    mean = frames(2.0, config).mean(0)[good()]
+    hot = mean > 20
+    assert hot.mean() == pytest.approx(0.05, abs=0.03)
+    np.testing.assert_allclose(mean[hot], 42, rtol=0.02)
+    np.testing.assert_allclose(mean[~hot], 2, rtol=0.15)
+
+
+def test_pixel_gains_are_a_fixed_normal_pattern():
+    config = ReadoutConfig(pixel_gain_spread=0.1)
+    mean = frames(400.0, config).mean(0)[good()] / 400
+    assert mean.mean() == pytest.approx(1, abs=0.02)
+    assert mean.std() == pytest.approx(0.1, rel=0.1)
+    assert stats.kstest((mean - 1) / 0.1, "norm").pvalue > 1e-3
+    again = frames(400.0, replace(config, saturation_photons=1e6)).mean(0)[good()] / 400
+    np.testing.assert_allclose(again, mean, atol=0.02)
+    maps = readout_maps(PLAIN, config)
+    response = readout(None, jnp.full(PLAIN.shape, 400.0), config, maps)[good()]
+    np.testing.assert_allclose(mean, response / 400, atol=0.008)
+
+
+def test_panel_gains_are_alike_all_over_a_panel():
+    config = ReadoutConfig(panel_gain_spread=0.2)
+    mean = frames(400.0, config, AGIPD).mean(0).reshape(16, -1) / 400
+    np.testing.assert_allclose(mean, np.broadcast_to(mean[:, :1], mean.shape), atol=0.03)
+    assert mean.mean(1).std() == pytest.approx(0.2, rel=0.5)
+    maps = readout_maps(AGIPD, config)
+    np.testing.assert_allclose(mean.mean(1), 1 + 0.2 * maps.panel_gain, atol=0.002)
+
+
+def test_read_noise_adds_its_variance_and_nothing_to_the_mean():
+    counts = frames(1000.0, ReadoutConfig(read_noise_photons=40.0))[:, good()].astype(float)
+    assert counts.mean() == pytest.approx(1000, abs=0.3)
+    assert counts.var() == pytest.approx(1000 + 40**2 + 1 / 12, rel=0.01)
+    noise = counts[:, :40] - counts[:, :40].mean(0)
+    assert np.abs(np.corrcoef(noise.T) - np.eye(40)).max() < 0.15
+
+
+def test_small_noise_is_rounded_away_and_never_counts_below_zero():
+    dark = frames(0.0, ReadoutConfig(read_noise_photons=0.2))[:, good()]
+    assert (dark >= 0).all()
+    # Half a photon is 2.5 standard deviations away.
+    assert (dark > 0).mean() == pytest.approx(stats.norm.sf(2.5), rel=0.1)
+    assert frames(0.0, ReadoutConfig(read_noise_photons=0.05)).max() == 0
+
+
+@pytest.mark.parametrize(("name", "block"), [("row_noise_photons", (1, 4)), ("panel_noise_photons", (16, 4))])
+def test_common_mode_moves_rows_or_panels_together(name, block):
+    counts = frames(1000.0, ReadoutConfig(**{name: 100.0}), AGIPD).astype(float)
+    rows, _ = AGIPD.shape
+    blocks = counts.reshape(FRAMES, rows // block[0], block[0] * block[1]).mean(2)
+    size = block[0] * block[1]
+    assert blocks.std(0).mean() == pytest.approx(np.sqrt(100**2 + 1000 / size), rel=0.03)
+    correlation = np.corrcoef(blocks.T)
+    np.fill_diagonal(correlation, 0)
+    assert np.abs(correlation).max() < 0.15
+    within = counts.reshape(FRAMES, rows // block[0], size)
+    assert within.std(2, ddof=1).mean() == pytest.approx(np.sqrt(1000), rel=0.1)
+
+
+def test_the_converter_moves_counts_by_no_more_than_its_step():
+    for adu in (1.0, 2.0, 7.4, 100.0):
+        counts = frames(30.0, ReadoutConfig(adu_per_photon=adu))
+        np.testing.assert_array_equal(counts, frames(30.0, ReadoutConfig()))
+    coarse = frames(1000.0, ReadoutConfig(adu_per_photon=0.1))
+    assert (coarse % 10 == 0).all()
+    assert np.abs(coarse - frames(1000.0, ReadoutConfig())).max() <= 5
+
+
+def test_saturation_clips_and_touches_nothing_below():
+    ramp = np.linspace(0, 200, np.prod(PLAIN.shape)).reshape(PLAIN.shape)
+    free = frames(ramp, ReadoutConfig())
+    np.testing.assert_array_equal(frames(ramp, ReadoutConfig(saturation_photons=100.0)), np.minimum(free, 100))
+    noisy = frames(ramp, ReadoutConfig(saturation_photons=100.7, read_noise_photons=9.0))
+    assert noisy.max() == 100
+    mean = readout(
+        None, jnp.asarray(ramp), ReadoutConfig(saturation_photons=50.0), readout_maps(PLAIN, ReadoutConfig())
+    )
+    assert mean.max() == 50
+
+
+@pytest.mark.parametrize("changes", [{}, {"pixel_gain_spread": 0.5}, {"adu_per_photon": 10.0}])
+def test_a_blinding_pixel_saturates_whatever_the_gain(changes):
+    bright = jnp.logspace(8, 38, np.prod(PLAIN.shape), dtype=jnp.float32).reshape(PLAIN.shape)
+    maps = readout_maps(PLAIN, ReadoutConfig())
+    sees = good() & np.asarray(1 + 0.5 * maps.pixel_gain > 0.01)
+    counts = frames(bright, ReadoutConfig(**changes))
+    assert (counts[:, sees] > 1e6).all() and counts.max() > 1.9e9
+    assert (frames(bright, ReadoutConfig(saturation_photons=1e4, **changes))[:, sees] == 1e4).all()
+
+
+def test_seeds_and_keys():
+    config = ReadoutConfig(pixel_gain_spread=0.1, read_noise_photons=1.0)
+    one, other = (readout_maps(PLAIN, replace(config, detector_seed=seed)) for seed in (0, 1))
+    assert all((a != b).any() for a, b in zip(one[1:], other[1:], strict=True))
+    counts = frames(50.0, config)
+    assert (counts[0] != counts[1]).any()
+    np.testing.assert_array_equal(counts, frames(50.0, config))
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(ReadoutConfig)])
+def test_whatever_changes_counts_says_so(name):
+    value = {"quantum_efficiency": 0.5}.get(name, 0.3)
+    changed = replace(ReadoutConfig(), **{name: value})
+    assert changed.changes_counts is (name not in ("dead_pixels", "hot_photons", "detector_seed"))
+    changed.check()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"quantum_efficiency": 0.0}, "quantum_efficiency is 0.0; it must lie above 0, up to 1"),
+        ({"quantum_efficiency": 1.1}, "quantum_efficiency is 1.1"),
+        ({"read_noise_photons": -1.0}, "read_noise_photons is -1.0; it must be a finite number, 0 or more"),
+        ({"saturation_photons": float("nan")}, "saturation_photons is nan"),
+        ({"hot_photons": float("inf")}, "hot_photons is inf"),
+        ({"dead_pixels": 0.95}, "dead_pixels is 0.95; it must lie in 0 to 0.9"),
+        ({"panel_gain_spread": 1.5}, "panel_gain_spread is 1.5; it must lie in 0 to 1"),
+    ],
+)
+def test_a_mistake_is_named_in_one_line(changes, message):
+    with pytest.raises(InputError, match=message) as caught:
+        ReadoutConfig(**changes).check()
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,52 @@
+from dataclasses import fields, replace
+
+import numpy as np
+from onehit.simulate import SimulationConfig
+from onehit.simulate.beamline.instrument import InstrumentConfig
+from onehit.simulate.config import BAD_KINDS, BackgroundConfig, BeamConfig
+from onehit.simulate.scattering.readout_config import ReadoutConfig
+from onehit.workbench.commands.gallery import _effects, _enlarged, _kinds
+
+
+def test_every_kind_of_hit_has_a_picture_of_its_own():
+    pictures = _kinds(SimulationConfig())
+    assert len(pictures) == 1 + len(BAD_KINDS)
+    for name, (_, config) in pictures.items():
+        config.check()
+        if name != "single hit":
+            assert config.good_fraction == 0
+            assert [kind for kind, share in config.bad.shares().items() if share] == [name.replace(" ", "_")]
+
+
+def test_every_effect_is_shown_off_and_on():
+    pictures = _effects(SimulationConfig())
+    shown = set()
+    for off, on in pictures.values():
+        on.check()
+        if off is None:  # nothing to be without
+            continue
+        off.check()
+        assert off != on
+        for part in ("background", "beam", "readout", "instrument"):
+            before, after = getattr(off, part), getattr(on, part)
+            shown |= {f.name for f in fields(before) if getattr(before, f.name) != getattr(after, f.name)}
+    sizes_of_what_is_shown = {"hot_photons", "detector_seed", "halo_length", "streak_width", "stalk_angle_deg"}
+    which_detector = {"preset", "geometry_file", "photon_energy_ev", "distance_m", "pixel_size_m", "shape", "focus_m"}
+    too_weak_to_see = {"polarisation"}  # 0.4 % at the edge of the default detector
+    beside = sizes_of_what_is_shown | which_detector | too_weak_to_see
+    for kind in (BackgroundConfig, BeamConfig, ReadoutConfig, InstrumentConfig):
+        assert {f.name for f in fields(kind)} - shown <= beside
+
+
+def test_binned_frames_are_drawn_as_large_as_the_others():
+    frames = np.arange(8).reshape(2, 2, 2)
+    np.testing.assert_array_equal(_enlarged(frames, 4)[:, ::2, 1::2], frames)
+    off, on = _effects(replace(SimulationConfig(), instrument=InstrumentConfig("agipd-1m")))["binning"]
+    assert off.instrument.instrument().shape == tuple(2 * n for n in on.instrument.instrument().shape)
+
+
+def test_pictures_follow_the_given_configuration():
+    base = replace(SimulationConfig(), diameter_nm=(30.0, 31.0))
+    assert all(
+        on.diameter_nm == (30.0, 31.0) for pictures in (_kinds(base), _effects(base)) for _, on in pictures.values()
+    )

@@ -1,0 +1,126 @@
+"""The report carries every number it was given, stands alone, and trusts no name."""
+
+import json
+import re
+from base64 import b64decode
+from html import unescape
+from io import StringIO
+
+import numpy as np
+import pytest
+from onehit.evaluate.metrics import format_auc, format_rate, summarise
+from onehit.geometries.errors import InputError
+from onehit.workbench.reports.page import RATES, report_content, robustness_table, write_page
+from rich.console import Console
+
+HOSTILE = '<script>alert("x")</script> [bold]& co'
+
+
+def scored(seed: int, n: int, shift: float) -> dict:
+    rng = np.random.default_rng(seed)
+    label = np.repeat([1, 0], n)
+    return summarise(label, rng.normal(size=2 * n) + shift * label, 1.0)
+
+
+METRICS = {
+    "robustness": {
+        "icosahedron": scored(0, 1234, 9) | {"calibration_error": 0.01234, "photons_auc": 0.4987},
+        "soccer-ball": scored(1, 500, 2),
+        HOSTILE: scored(2, 77, 1),
+    },
+    "experiment": {
+        "all frames": scored(3, 60, 1),
+        "frames of at least 13,000 photons": summarise([1], [2], 1),
+    },
+    "validation": scored(4, 300, 3),
+    "masked": {"half": {"torus": scored(5, 40, 1) | {"recall_at_precision_0.995": 0.8421}}},
+    "threshold": 1.0625,
+    "temperature": 1.375,
+    "training": {"steps": 3000, "patterns": 192000, "seconds": 1234.5, "patterns_per_second": 155.5},
+    "poster": {"soccer-ball": 0.587, "torus": 0.848},
+}
+SUMMARIES = [METRICS["masked"]["half"]["torus"], METRICS["validation"]]
+SUMMARIES += [*METRICS["robustness"].values(), *METRICS["experiment"].values()]
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    (folder / "roc.png").write_bytes(b"\x89PNG picture")
+    return write_page(
+        "report.html",
+        folder / "new" / "report.html",
+        f"Title {HOSTILE}",
+        report_content(METRICS),
+        {"seed": 7, "train": {"geometry": [HOSTILE]}},
+        [("ROC curves", f"caption of {HOSTILE}", folder / "roc.png")],
+        {"jax": "0.10.1"},
+        ["It keeps 57 % of single tori.", HOSTILE],
+        f"onehit study --geometry '{HOSTILE}'",
+    ).read_text(encoding="utf-8")
+
+
+def test_every_number_is_there(report):
+    text = re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", report)))
+    for summary in SUMMARIES:
+        assert f" {summary['n_good']:,} {summary['n_bad']:,} {format_auc(summary['auc'])} " in text
+        values = [(summary["auc_interval"], format_auc)]
+        values += [(summary[f"{rate}_interval"], format_rate) for rate in RATES]
+        for interval, form in values:
+            assert not interval or f"{form(interval[0])} – {form(interval[1])}" in text
+        for rate in RATES:
+            assert f" {format_rate(summary[rate])} " in text
+    for number in ("1.062", "3,000", "192,000", "1,234.5", "155.5", "58.7", "1.38", "0.10.1", '"seed": 7', "57 %"):
+        assert number in text
+    assert "84.8" not in text  # no torus was scored here
+    assert f"icosahedron Simulated, by geometry {format_rate(0.01234)} {format_auc(0.4987)} –" in text
+    assert f"torus With one half of the detector hidden – – {format_rate(0.8421)}" in text
+
+
+def test_it_stands_alone(report):
+    assert not re.search(r"https?:|//|@import|<script|<link|url\(", re.sub(r"base64,[^\"]+", "", report))
+    pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', report)
+    assert [b64decode(picture) for picture in pictures] == [b"\x89PNG picture"]
+    assert report.count("src=") == 1
+
+
+def test_names_are_text_not_markup(report):
+    assert "<script" not in report
+    assert "&lt;script&gt;" in report
+    shown = unescape(re.search(r"<pre>(\{.*?\})</pre>", report, re.S)[1])
+    assert json.loads(shown) == {"seed": 7, "train": {"geometry": [HOSTILE]}}
+
+
+def test_geometries_alone_are_enough(tmp_path):
+    content = report_content({"robustness": {"torus": scored(0, 9, 1)}})
+    html = write_page("report.html", tmp_path / "r.html", "Small", content, {}).read_text()
+    assert "torus" in html
+    assert "poster" not in html
+    assert "Training" not in html
+
+
+def test_a_missing_picture_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"roc\.png"):
+        figures = [("ROC", "", tmp_path / "roc.png")]
+        write_page("report.html", tmp_path / "r.html", "t", report_content(METRICS), {}, figures)
+
+
+def printed(metrics: dict) -> str:
+    console = Console(width=110, file=StringIO(), color_system=None)
+    console.print(robustness_table(metrics))
+    return console.file.getvalue()
+
+
+def test_table_names_are_text_not_markup():
+    assert "[red]x[/]" in printed({"robustness": {"[red]x[/]": scored(0, 9, 1)}})
+
+
+def test_table_fits_a_terminal_and_holds_every_number():
+    text = printed(METRICS)
+    assert max(map(len, text.splitlines())) <= 110
+    assert "…" not in text
+    for summary in SUMMARIES:
+        for name, form in [("auc", format_auc), *((rate, format_rate) for rate in RATES)]:
+            interval = summary[f"{name}_interval"]
+            shown = form(summary[name]) + (f" [{form(interval[0])}, {form(interval[1])}]" if interval else "")
+            assert shown in text

@@ -1,0 +1,115 @@
+"""The commands as a person types them."""
+
+import json
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+from onehit.workbench.cli import COMMANDS, main
+
+BAD_INPUT = [
+    (["simulate", "OUT.h5", "--geometry", "icosaeder"], ["icosahedron", "soccer-ball", "torus"]),
+    (["simulate", "OUT.h5", "--geometry", "open.stl"], ["mesh 'open' is open", "hole"]),
+    (["simulate", "OUT.h5", "--diameter-nm", "80", "70"], ["diameter_nm", "80"]),
+    (["simulate", "OUT.h5", "--instrument.preset", "amo"], ["amo86615"]),
+    (["simulate", "OUT.h5", "--config", "typo.json"], ["phtons", "photons"]),
+    (["simulate", "OUT.h5", "--count", "0"], ["count is 0"]),
+    (["simulate", "OUT.txt"], [".cxi", ".h5", ".emc"]),
+    (["simulate", "OUT.cxi", "--format", "emc"], ["OUT.cxi", "emc"]),
+    (["simulate", "nowhere/OUT.h5"], ["nowhere"]),
+    (["study", "--out", "RUN", "--experiment", "no_label.h5"], ["no labels", "--read-experiment.label"]),
+    (["study", "--out", "RUN", "--experiment", "nan.h5"], ["4 of 4 frames cannot be judged (4 nan)"]),
+    (["study", "--out", "RUN", "--experiment", "flat.h5"], ["1 frames", "(4,)"]),
+    (["train", "RUN", "--data", "nan.h5"], ["4 of 4 frames cannot be judged (4 nan)", "at least 10"]),
+    (["train", "RUN", "--data", "modules.h5"], ["modules", "--read-data.geom"]),
+    (["inspect", "modules.h5"], ["modules", "--read.geom"]),
+    (["inspect", "small.h5", "--read.binning", "0"], ["binning is 0"]),
+    (["inspect", "small.h5", "--frames", "0"], ["frames is 0"]),
+    (["study", "--out", "RUN", "--geometry", "donut"], ["donut", "torus"]),
+    (["study", "--out", "RUN", "--experiment", "small.h5"], ["small.h5", "at least 128"]),
+    (["study", "--out", "RUN", "--test.material", "adamantium"], ["adamantium", "protein"]),
+    (["study", "--out", "RUN", "--test-seed", "0"], ["test_seed 0"]),
+    (["study", "--out", "RUN", "--simulation.good-fraction", "1"], ["good_fraction"]),
+    (["train", "open.stl/RUN"], ["open.stl"]),
+    (["gallery", "--config", "typo.json"], ["give OUT first"]),
+    (["simulate", "OUT.h5", "--orientation.kind", "axis", "--orientation.axis", "0", "0", "0"], ["no length"]),
+    (["simulate", "OUT.h5", "--bad.droplet", "nan"], ["shares", "'droplet': nan"]),
+    (["simulate", "OUT.h5", "--beam.pointing-jitter-px", "500"], ["pointing_jitter_px is 500", "0 to 98"]),
+    (["simulate", "OUT.h5", "--beam.coherence-length-m", "nan"], ["coherence_length_m is nan"]),
+    (["classify", "small.h5", "--minimum-photons", "nan"], ["minimum_photons is nan"]),
+    (["evaluate", "RUN"], ["no trained classifier"]),
+    (["evaluat", "RUN"], ["evaluate"]),
+]
+
+
+@pytest.mark.parametrize("command, says", BAD_INPUT, ids=[" ".join(command) for command, _ in BAD_INPUT])
+def test_bad_input_is_one_line_exit_code_2_and_nothing_written(command, says, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    import trimesh
+
+    box = trimesh.creation.box()
+    box.update_faces(np.arange(len(box.faces)) > 0)
+    box.export("open.stl")
+    (tmp_path / "typo.json").write_text(json.dumps({"simulation": {"phtons": [1, 2]}}))
+    contents = {
+        "no_label": {"frames": np.ones((4, 64, 64))},
+        "nan": {"counts": np.full((4, 128, 128), np.nan), "label": [0, 1, 0, 1]},
+        "modules": {"counts": np.ones((4, 2, 64, 64)), "label": [0, 1, 0, 1]},
+        "small": {"counts": np.ones((4, 64, 64)), "label": [0, 1, 0, 1]},
+        "flat": {"counts": np.ones((4, 64)), "label": [0, 1, 0, 1]},
+    }
+    for name, content in contents.items():
+        with h5py.File(f"{name}.h5", "w") as file:
+            for key, value in content.items():
+                file[key] = value
+    before = set(tmp_path.iterdir())
+    assert main(command) == 2
+    *progress, error = capsys.readouterr().err.splitlines()
+    assert all(line.startswith("checking") for line in progress) and all(word in error for word in says), error
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_a_missing_value_ends_with_exit_code_2():
+    with pytest.raises(SystemExit) as exit:
+        main(["simulate", "out.h5", "--count", "many"])
+    assert exit.value.code == 2
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=["", *COMMANDS])
+def test_help_waits_for_nothing_heavy(command):
+    """JAX, SciPy and trimesh take longer to import than help may take to answer."""
+    code = (
+        "import sys\n"
+        "from onehit.workbench.cli import main\n"
+        "try:\n    main(sys.argv[1:])\n"
+        "except SystemExit as e:\n    assert not e.code\n"
+        "heavy = {'jax', 'flax', 'scipy', 'trimesh', 'matplotlib', 'h5py', 'numpy'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *command, "--help"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "--" in done.stdout
+
+
+def test_every_option_says_what_it_does(capsys):
+    for name in COMMANDS.keys() - {"pack"}:  # which takes arguments alone
+        with pytest.raises(SystemExit):
+            main([name, "--help"])
+        text = capsys.readouterr().out
+        lines = [line.strip("│ ") for line in text.splitlines()]
+        options = [
+            i
+            for i, line in enumerate(lines)
+            if line.startswith("--") and line[2].isalpha() and not line.startswith("--config")
+        ]
+        assert len(options) >= 3
+        for start, end in zip(options, [*options[1:], len(lines)], strict=True):
+            said = " ".join(lines[start:end]).split("(default")[0].split()
+            assert sum(word.strip(",.:;").isalpha() and not word.isupper() for word in said) >= 2, lines[start]
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("onehit ")

@@ -1,0 +1,1 @@
+"""How fast and how right onehit is on this machine."""

@@ -1,0 +1,139 @@
+"""`onehit simulate`: patterns to files."""
+
+import os
+import re
+import shlex
+import shutil
+import sys
+import time
+from dataclasses import replace
+
+import jax
+
+from ...geometries.errors import InputError
+from ...simulate.formats.manifest import read_manifest
+from ...simulate.sets.plan import Plan, encoded, plan_set, simulated
+from ...simulate.sets.shards import Engine, begin, write_set, write_shards
+from ..options import Simulate
+from ..progress import track_shards
+
+_SAMPLE = 256
+
+
+def run_simulation(command: Simulate) -> None:
+    """Write the set that the command asks for, or a part of it, or say what it would take."""
+    plan = plan_set(
+        command.out, command.simulation, command.seed, command.count, shard=command.shard, format=command.format
+    )
+    if command.dry_run:
+        print(f"{command.out}: {_estimate(plan)}")
+        return
+    if command.sbatch is not None:
+        _check_parts(plan, command.sbatch)
+        begin(plan, resume=True, say=_warn)
+        print(_script(plan, command.sbatch))
+        return
+    numbers = None if command.part is None else _part(plan, command.part)
+    write_set(plan, _engine(command), numbers, command.resume, track_shards, _warn)
+    if numbers is not None:
+        print(f"{plan.folder}: part {command.part} is done; when all are, the command with --resume completes the set")
+        return
+    print(f"{command.out}: {_contents(plan)}, {_gigabytes(_size(plan))}")
+
+
+def _engine(command: Simulate) -> Engine:
+    asked = [name for name in ("workers", "scheduler", "slurm") if getattr(command, name)]
+    if len(asked) > 1:
+        raise InputError(f"both --{asked[0]} and --{asked[1]} are given: choose one")
+    if command.workers:
+        from ...simulate.sets.cluster import local_workers
+
+        return local_workers(command.workers)
+    if command.scheduler:
+        from ...simulate.sets.cluster import on_scheduler
+
+        return on_scheduler(command.scheduler)
+    if command.slurm:
+        from ...simulate.sets.slurm import on_slurm
+
+        return on_slurm(command.jobs)
+    return write_shards
+
+
+def _part(plan: Plan, part: str) -> range:
+    """The shards of part K of N."""
+    numbers = re.fullmatch(r"(\d+)/(\d+)", part)
+    if numbers is None or not int(numbers[1]) < int(numbers[2]):
+        raise InputError(f"part is {part}; write K/N, such as 0/4 for the first of four parts, K below N")
+    _check_parts(plan, int(numbers[2]))
+    return range(int(numbers[1]), plan.shards, int(numbers[2]))
+
+
+def _check_parts(plan: Plan, parts: int) -> None:
+    if not 2 <= parts <= plan.shards:
+        raise InputError(
+            f"{parts} parts of {plan.shards} shards of {plan.shard} patterns: ask for 2 or more parts, "
+            "but no more than there are shards; --shard makes them smaller"
+        )
+
+
+def _script(plan: Plan, parts: int) -> str:
+    """A shell script that submits an array of jobs that make the shards, and one that completes the set."""
+    # All that decides the set stands in its manifest by now: later changes of files of options do not matter.
+    words = (sys.executable, "-m", "onehit.workbench.cli", "simulate", str(plan.out), "--from", str(plan.folder))
+    command = shlex.join(words)
+    array = shlex.quote(f"{command} --part $SLURM_ARRAY_TASK_ID/{parts}")
+    return f"""#!/bin/sh
+# {_contents(plan)}, made by {parts} array tasks and checked and completed by a last job.
+# Run this where sbatch is. What the site needs (partition, account, time, ...) may be added to both lines.
+set -eu
+cd {shlex.quote(os.getcwd())}
+array=$(sbatch --parsable --job-name=onehit --array=0-{parts - 1} --wrap={array})
+# afterany: shards that a failed task left are made by the last job.
+sbatch --job-name=onehit --dependency="afterany:${{array%%;*}}" --wrap={shlex.quote(f"{command} --resume")}"""
+
+
+def _estimate(plan: Plan) -> str:
+    """How large the set is and how long one process takes, from a sample."""
+    count = min(plan.count, plan.shard, _SAMPLE)
+    sample = replace(plan, count=count, shard=count)
+    jax.block_until_ready(simulated(sample, 0))
+    start = time.perf_counter()
+    patterns = jax.block_until_ready(simulated(sample, 0))
+    ready = time.perf_counter()
+    size = sum(len(content) for _, content in encoded(sample, 0, patterns))
+    seconds = max(ready - start, time.perf_counter() - ready)
+    free = shutil.disk_usage(plan.out.parent).free
+    return (
+        f"{_contents(plan)}, about {_gigabytes(size * plan.count / count)} ({_gigabytes(free)} are free) and "
+        f"{_duration(seconds * plan.count / count)} in one process here; nothing was written"
+    )
+
+
+def _contents(plan: Plan) -> str:
+    rows, columns = plan.provenance.bad_pixel.shape
+    shards = f" in {plan.shards} shards" if plan.shards > 1 else ""
+    amplitudes = {"table": "amplitudes from a table", "exact": "exact amplitudes"}[plan.amplitude]
+    geometries = " + ".join(plan.simulation.geometry)
+    return f"{plan.count:,} patterns of {rows} x {columns} pixels of {geometries}{shards}, {amplitudes}"
+
+
+def _size(plan: Plan) -> int:
+    if plan.shards > 1:
+        return sum(entry["bytes"] for entry in read_manifest(plan.folder)["files"])
+    return sum(path.stat().st_size for path in plan.files(0))
+
+
+def _gigabytes(size: float) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+
+
+def _duration(seconds: float) -> str:
+    for unit, length in (("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} seconds"
+
+
+def _warn(line: str) -> None:
+    print(f"onehit: {line}", file=sys.stderr)

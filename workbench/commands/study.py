@@ -1,0 +1,254 @@
+"""The main job: train, score across geometries and on real patterns, draw, report."""
+
+import json
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from rich.console import Console
+
+from ...evaluate import figures
+from ...evaluate.config import EvaluateConfig
+from ...evaluate.curves import CURVES, SWEEPS, score_sweeps
+from ...evaluate.metrics import format_auc, format_rate, summarise
+from ...evaluate.protocols import check_protocol
+from ...evaluate.robustness import Scored, score_experiment, score_geometries
+from ...geometries.errors import InputError
+from ...geometries.shapes import geometry
+from ...simulate.beamline.pixels import picture_shape
+from ...simulate.config_io import to_json, versions, write_whole
+from ...simulate.reading.file_source import FileSource
+from ...simulate.reading.invalid_frames import describe_flags
+from ...train.calibration import calibration_error
+from ...train.classifier import Classifier
+from ...train.config import TrainConfig, check_shape
+from ...train.loop import VALIDATION_SEED, train
+from ...train.selection import check_scale, size_estimator
+from ..progress import track
+from ..reports import poster
+from ..reports.page import report_content, robustness_table, write_page
+
+
+def run_training(config: TrainConfig, run: Path) -> dict[str, Any]:
+    """Train in a run directory; writes and returns what metrics.json says of it."""
+    trained = train(config, run, track)
+    threshold = trained.classifier.threshold
+    # Of a run that was finished before, everything that was found out since still holds.
+    metrics = _metrics(run) | {
+        "training": {k: v for k, v in trained.record.items() if k != "history"},
+        "threshold": threshold,
+        "validation": summarise(trained.label, trained.score, threshold)
+        | {"calibration_error": calibration_error(trained.label, trained.score / trained.classifier.temperature)},
+        "temperature": trained.classifier.temperature,
+    }
+    _write_metrics(run, metrics)
+    return metrics
+
+
+def run_evaluation(config: EvaluateConfig, run: Path) -> dict[str, Any]:
+    """Score a trained run; writes metrics.json, figures/ and report.html."""
+    classifier = Classifier.load(run)
+    if not (run / "metrics.json").is_file():
+        raise InputError(f"{run} is no run directory with a finished training: give one that `onehit train` made")
+    experiment = check_evaluation(config, classifier.config)
+    scored = score_geometries(classifier, config, track)
+    metrics = _metrics(run) | {"robustness": {name: s.summary for name, s in scored.items()}}
+    metrics = {name: found for name, found in metrics.items() if name not in SWEEPS}
+    metrics |= score_sweeps(classifier, config, track)
+    metrics["poster"] = {k: v for k, v in poster.FALSE_NEGATIVES.items() if k in scored}
+    for old in ("experiment", "experiment_frames"):
+        metrics.pop(old, None)
+    real = None
+    if experiment is not None:
+        real, metrics["experiment"] = score_experiment(classifier, experiment, config.expected, track)
+        metrics["experiment_frames"] = experiment.flags().counted()
+    write_whole(run / "config.json", to_json(train=classifier.config, evaluate=config))
+    _write_metrics(run, metrics)
+    drawn = _draw(run, scored, real, metrics)
+    write_page(
+        "report.html",
+        run / "report.html",
+        title=f"onehit: single hits of {', '.join(scored)}",
+        content=report_content(metrics),
+        config={"train": asdict(classifier.config), "evaluate": asdict(config)},
+        figures=drawn,
+        versions=versions(),
+        summary=_sentences(metrics, classifier.config),
+        command=f"onehit study --config {shlex.quote(str(run / 'config.json'))} --out ANOTHER_DIRECTORY",
+    )
+    return metrics
+
+
+def check_evaluation(config: EvaluateConfig, training: TrainConfig) -> FileSource | None:
+    """Refuse what cannot be scored before hours of work go into it; returns the real patterns, if there are any."""
+    config.check()
+    if config.protocol is not None:
+        check_protocol(config.protocol, training)
+    if config.test_seed in (training.seed, training.seed + VALIDATION_SEED):
+        raise InputError(f"test_seed {config.test_seed} is that of the training or validation patterns: choose another")
+    for name in config.geometry:
+        geometry(name)
+    measured, tested = training.simulation.instrument.instrument(), config.test.instrument.instrument()
+    if config.unwanted and (measured.panels or tested.panels or measured.shape != tested.shape):
+        raise InputError("--unwanted measures sizes: it needs one panel, the same in training and test; leave it out")
+    if config.unwanted:
+        scale = tested.photon_energy_ev, tested.pixel_size_m, tested.distance_m
+        check_scale("the test's instrument", scale, measured)
+    source = None
+    shapes = {"the simulated patterns": picture_shape(config.test.instrument.instrument())}
+    if config.experiment is not None:
+        source = FileSource(config.experiment, config.read_experiment, "--read-experiment")
+        source.labels()
+        shapes[str(config.experiment)] = source.shape
+    for name, shape in shapes.items():
+        check_shape(name, shape, training.network)
+    if source is not None:
+        size_estimator(training, source, config.expected)
+        if source.flags(track).bits.all():
+            raise InputError(f"{config.experiment}: {describe_flags(source.flags().counted())}: see onehit inspect")
+    return source
+
+
+def run_study(training: TrainConfig, evaluation: EvaluateConfig, run: Path) -> None:
+    """Train and evaluate in one run directory, then print the table."""
+    check_evaluation(evaluation, training)
+    run_training(training, run)
+    print_results(run_evaluation(evaluation, run), run)
+
+
+def print_validation(metrics: dict[str, Any], run: Path) -> None:
+    """How the training ended."""
+    validation = metrics["validation"]
+    print(
+        f"{run}: validation AUC {format_auc(validation['auc'])}; at the frozen threshold {metrics['threshold']:.2f}, "
+        f"{format_rate(validation['false_negative_rate'])} % false negatives and "
+        f"{format_rate(validation['false_positive_rate'])} % false positives"
+    )
+    if "data_frames" in metrics["training"]:
+        print(f"data: {describe_flags(metrics['training']['data_frames'])}; trained and validated without them")
+
+
+def print_results(metrics: dict[str, Any], run: Path) -> None:
+    """The table on standard output, and where the report is."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=110)
+    console.print(robustness_table(metrics))
+    errors, photons = (
+        [s[key] for s in metrics["robustness"].values() if s[key] is not None]
+        for key in ("calibration_error", "photons_auc")
+    )
+    if photons:
+        console.print(
+            f"photons alone: AUC {format_auc(min(photons))} to {format_auc(max(photons))}; calibration error "
+            f"{format_rate(min(errors))} to {format_rate(max(errors))} % at temperature {metrics['temperature']:.3g}"
+        )
+    if "experiment_frames" in metrics:
+        console.print(f"experiment: {describe_flags(metrics['experiment_frames'])}", "and count as discarded")
+    console.print(f"report: {run / 'report.html'}", soft_wrap=True)
+
+
+def _draw(run: Path, scored: dict[str, Scored], real: Scored | None, metrics) -> list[tuple[str, str, Path]]:
+    folder = run / "figures"
+    folder.mkdir(exist_ok=True)
+    threshold = metrics["threshold"]
+    everything = scored | ({"experiment": real} if real is not None else {})
+    scores = {name: (s.label, s.score) for name, s in everything.items()}
+    both = {name: pair for name, pair in scores.items() if 0 < np.mean(pair[0]) < 1}
+    drawn: list[tuple[str, str, Path]] = []
+
+    def keep(name: str, heading: str, caption: str, figure: Figure) -> None:
+        path = folder / f"{name}.png"
+        figure.savefig(path)
+        drawn.append((heading, caption, path))
+
+    if both:
+        keep(
+            "roc",
+            "Errors at every threshold",
+            "Left, the ROC curve; right, the single hits lost for the bad patterns let through.",
+            figures.roc_figure(both),
+        )
+    keep(
+        "scores",
+        "Scores",
+        "Log-odds of a single hit. The threshold was frozen on the validation patterns.",
+        figures.score_histogram_figure(scores, threshold),
+    )
+    keep(
+        "confusion",
+        "Kept and discarded",
+        "At the frozen threshold.",
+        figures.confusion_figure({name: s.summary for name, s in everything.items()}, threshold),
+    )
+    history = run / "history.json"
+    if history.is_file() and json.loads(history.read_text()):
+        validation = [{"step": metrics["training"]["steps"], "auc": metrics["validation"]["auc"]}]
+        keep(
+            "training",
+            "Training",
+            "Simulated patterns are seen once, so their training loss is that of unseen patterns.",
+            figures.training_figure(json.loads(history.read_text()), validation),
+        )
+    for quantity, curves in metrics.get("curves", {}).items():
+        keep(
+            f"curve-{quantity}",
+            f"Errors by {quantity}",
+            "At the frozen threshold, with 95 % intervals.",
+            figures.curve_figure(CURVES[quantity].quantity, curves),
+        )
+    for name, s in everything.items():
+        titles = ["single"] * len(s.good) + ["not single"] * len(s.bad)
+        file_name = "".join(c if c.isalnum() else "-" for c in name)
+        keep(
+            f"patterns-{file_name}",
+            f"Patterns: {name}",
+            "Single hits above, others below. Photons on a logarithmic scale; unused pixels in grey.",
+            figures.gallery_figure(np.concatenate([s.good, s.bad]), titles, s.bad_pixel),
+        )
+        keep(
+            f"hardest-{file_name}",
+            f"Hardest patterns: {name}",
+            f"The single hits scored lowest and the others scored highest; the threshold is {threshold:.1f}.",
+            figures.gallery_figure(s.worst, s.worst_titles, s.bad_pixel),
+        )
+    return drawn
+
+
+def _sentences(metrics: dict[str, Any], config: TrainConfig) -> list[str]:
+    training = metrics["training"]
+    seen = f"{training['patterns']:,} patterns"
+    if config.data:
+        sentences = [f"Trained on {seen} drawn from {config.data}, which holds {training['data_frames']['frames']:,}."]
+    else:
+        sentences = [f"Trained on {seen} of simulated {', '.join(config.simulation.geometry)}."]
+    if config.confidence:
+        sentences.append(
+            f"The threshold lets through at most {100 * config.false_positive_rate:g} % of bad patterns drawn like the "
+            f"{metrics['validation']['n_bad']:,} that it was frozen on, with {100 * config.confidence:g} % confidence "
+            "(Neyman-Pearson umbrella algorithm: Tong, Feng & Li 2018, Sci. Adv. 4, eaao1659)."
+        )
+    for name, summary in metrics["robustness"].items():
+        sentences.append(
+            f"{name}: AUC {format_auc(summary['auc'])}; to let none of {summary['n_bad']:,} bad patterns through, "
+            f"{format_rate(summary['false_negative_rate_at_zero_fp'])} % of the single hits are lost."
+        )
+    for name, summary in metrics.get("experiment", {}).items():
+        sentences.append(
+            f"Real patterns, {name}: AUC {format_auc(summary['auc'])} "
+            f"({summary['n_good']} single, {summary['n_bad']} other)."
+        )
+    if "experiment_frames" in metrics:
+        sentences.append(f"Real patterns: {describe_flags(metrics['experiment_frames'])}, and count as discarded.")
+    return sentences
+
+
+def _metrics(run: Path) -> dict[str, Any]:
+    return json.loads((run / "metrics.json").read_text()) if (run / "metrics.json").is_file() else {}
+
+
+def _write_metrics(run: Path, metrics: dict[str, Any]) -> None:
+    write_whole(run / "metrics.json", json.dumps(metrics, indent=2) + "\n")

@@ -1,0 +1,164 @@
+"""The commands, as dataclasses that the command line is generated from. Imports no JAX: help must be quick."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+from ..evaluate.comparison.config import CompareConfig
+from ..evaluate.config import EvaluateConfig
+from ..simulate.config import SimulationConfig
+from ..simulate.reading.config import FileConfig
+from ..simulate.sets.slurm import SlurmConfig
+from ..train.config import ExpectedConfig, TrainConfig
+
+
+@dataclass(frozen=True)
+class Study:
+    """The main job: train a classifier on simulated patterns, score it, and write a report.
+
+    Scores it on each geometry and, where a file is given, on real patterns.
+    """
+
+    out: Path = Path("runs/study")
+    """Run directory: config.json, checkpoints/, metrics.json, figures/, report.html. An interrupted one goes on."""
+    train: Annotated[TrainConfig, arg(name="")] = field(default_factory=TrainConfig)
+    evaluate: Annotated[EvaluateConfig, arg(name="")] = field(default_factory=EvaluateConfig)
+
+
+@dataclass(frozen=True)
+class Simulate:
+    """Write labelled simulated patterns, with their whole truth, to a file or to a set of many."""
+
+    out: Positional[Path]
+    """File to write; its name says the format: .cxi, .h5 or .hdf5 (plain), .emc (Dragonfly's photons). More patterns
+    than --shard go to many files in the folder OUT.shards, which OUT shows as one."""
+    count: int = 1000
+    """Number of patterns. The first ones do not depend on it."""
+    seed: int = 0
+    """Seed. Pattern i is a function of the options, the seed and i alone."""
+    format: Literal["cxi", "hdf5", "emc", "emc-h5"] | None = None
+    """Format, where the name does not say it: emc-h5 is Dragonfly's photon file as HDF5 (.h5)."""
+    shard: int | None = None
+    """Most patterns in a file; memory holds about five times their counts at once, 20 bytes a pixel. Default: as many
+    patterns as have 67 million pixels, at most 4096."""
+    resume: bool = False
+    """Go on with a set that was begun, after any stop: shards that are there are checked, damaged ones made again."""
+    dry_run: bool = False
+    """Only say how large the set would be and how long it would take."""
+    part: str | None = None
+    """Make only part K of N, as K/N with K from 0: every Nth shard. When all parts are done, --resume completes the
+    set."""
+    sbatch: int | None = None
+    """Begin the set and print a script that has SLURM make it by so many array tasks."""
+    workers: int = 0
+    """Processes on this machine that share the work (0: this one does it). Needs onehit[cluster]."""
+    scheduler: str | None = None
+    """Address of a running dask scheduler whose workers share the work, such as tcp://host:8786. Needs
+    onehit[cluster]."""
+    slurm: bool = False
+    """Have workers in SLURM jobs share the work; the options under --slurm say what jobs. Needs onehit[cluster]."""
+    jobs: Annotated[SlurmConfig, arg(name="slurm")] = field(default_factory=SlurmConfig)
+    simulation: Annotated[SimulationConfig, arg(name="")] = field(default_factory=SimulationConfig)
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a classifier, or go on with an interrupted training."""
+
+    run_directory: Positional[Path]
+    """Run directory: new, or one of the same configuration to go on with."""
+    train: Annotated[TrainConfig, arg(name="")] = field(default_factory=TrainConfig)
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Score a trained classifier across geometries and on real patterns; writes metrics, figures and a report."""
+
+    run_directory: Positional[Path]
+    """Run directory of a trained classifier."""
+    evaluate: Annotated[EvaluateConfig, arg(name="")] = field(default_factory=EvaluateConfig)
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Compare systems that find single hits: accuracy, robustness, speed, depth, what they look at; writes a report."""
+
+    out: Path = Path("runs/compare")
+    """Directory: config.json, comparison.json, figures/, report.html. An interrupted comparison goes on."""
+    quick: bool = False
+    """At most so many frames and steps that two cores need about ten minutes."""
+    compare: Annotated[CompareConfig, arg(name="")] = field(default_factory=CompareConfig)
+
+
+@dataclass(frozen=True)
+class Inspect:
+    """Show what a file of frames holds, how it is understood, and what is odd about it."""
+
+    file: Positional[Path]
+    """File of frames: CXI and its dialects, EMC, HDF5 or NPY."""
+    out: Path | None = None
+    """Folder for inspect.json and inspect.png (mean frame, mask, radial profile, photons, a few frames)."""
+    frames: int = 2000
+    """Most frames to look at; of a larger file, so many at random."""
+    read: FileConfig = field(default_factory=FileConfig)
+
+
+@dataclass(frozen=True)
+class Classify:
+    """Say which frames of a file are single hits: verdict, score and photons of each, as a CSV table."""
+
+    file: Positional[Path]
+    """File of frames: CXI and its dialects, EMC, HDF5 or NPY; labels are not needed."""
+    run_directory: Annotated[Path | None, arg(name="run")] = None
+    """Run directory of a trained classifier, or a file that `onehit pack` wrote. Default: the one that comes with
+    onehit, which has learned from simulated icosahedra of 38 to 140 nm."""
+    out: Path | None = None
+    """CSV file to write instead of standard output."""
+    expected: Annotated[ExpectedConfig, arg(name="")] = field(default_factory=ExpectedConfig)
+    read: FileConfig = field(default_factory=FileConfig)
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Write a trained classifier as one small file, for others to classify with."""
+
+    run_directory: Positional[Path]
+    """Run directory of a trained classifier."""
+    out: Positional[Path]
+    """File to write, .npz."""
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Draw every kind of hit and every effect, off and on, as PNG files in a folder."""
+
+    out: Positional[Path]
+    """Folder to draw into."""
+    seed: int = 0
+    """Seed of the patterns."""
+    simulation: Annotated[SimulationConfig, arg(name="")] = field(default_factory=SimulationConfig)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Measure how fast and how right the simulation, the network, or a diffusion map is on this machine."""
+
+    what: Positional[Literal["simulate", "write", "network", "diffusion-map"]]
+    """What to measure: simulate, for patterns, photon counting, growth with pixels, particles and edges, and memory;
+    write, for how much of that speed is left when the patterns go to files; network, for training and scoring beside
+    PyTorch's and ONNX Runtime's, if installed; diffusion-map, for one beside scikit-learn's and, if installed,
+    pydiffmap's, and its growth with the number of snapshots."""
+    out: Path | None = None
+    """JSON file to write the numbers to."""
+    batch: int = 256
+    """Patterns a batch."""
+    repeats: int = 7
+    """Batches of which the median is taken."""
+    stream: int = 100_000
+    """Patterns streamed to see whether memory grows with their number."""
+    count: int = 7214
+    """Snapshots of the largest diffusion map."""
+    peers: bool = True
+    """Whether the networks and diffusion maps of others, which take minutes, are measured too."""
