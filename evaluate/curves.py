@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..geometries.shapes import geometry as load_geometry
-from ..simulate.config import BackgroundConfig, SimulationConfig
-from ..simulate.scattering.hit import MULTI_HIT
+from ..simulate.config import BAD_KINDS, BackgroundConfig, SimulationConfig
 from ..simulate.source import Patterns, PatternSource, SimulatedSource, Truth, as_pictures
 from ..train.classifier import Classifier
 from ..train.loop import Track, no_track, score_source
@@ -60,7 +59,7 @@ def brightness_ratio(truth: Truth, config) -> np.ndarray:
 
 
 def _is_pair(truth: Truth) -> np.ndarray:
-    return (np.asarray(truth.kind) == MULTI_HIT) & (np.asarray(truth.particles) == 2)
+    return (np.asarray(truth.kind) == BAD_KINDS.index("multi_hit") + 1) & (np.asarray(truth.particles) == 2)
 
 
 def _pairs(config: SimulationConfig, **changes: Any) -> SimulationConfig:

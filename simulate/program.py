@@ -4,9 +4,10 @@ Everything here is a pure function of arrays; `SimulatedSource` prepares them an
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import fields
-from functools import partial
-from typing import NamedTuple
+from functools import lru_cache, partial
+from typing import Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 import jax
 import jax.numpy as jnp
@@ -16,32 +17,29 @@ from ..geometries.amplitude_grid import AmplitudeGrid, look_up
 from ..geometries.form_factor import Polyhedron, form_factor
 from .beamline.panel import PLANCK_TIMES_C_EV_M
 from .beamline.reciprocal import DetectorPlane
-from .config import BackgroundConfig, BadConfig, BeamConfig, OrientationConfig, SimulationConfig
-from .scattering.deviates import deviates
-from .scattering.diffraction import Pulse, ellipsoid_amplitudes, intensity, particle_amplitudes
-from .scattering.fluctuations import background, envelope, smooth_field
-from .scattering.hit import (
-    AGGREGATE,
-    DEBRIS,
-    DROPLET,
-    EMPTY,
-    MULTI_HIT,
-    SINGLE,
-    WET_PARTICLE,
-    Materials,
-    Scene,
-    sample_scene,
+from .config import BeamConfig
+from .scattering.diffraction import ellipsoid_amplitudes, intensity, particle_amplitudes
+from .scattering.keys import NamedKeys, named_keys
+from .scattering.orientation import given_rotation, unit_quaternion
+from .scattering.ranges import Range, log_between
+from .scattering.readout import readout
+from .scattering.sample import OrientationConfig, SampleConfig, bodies_of_sample
+from .scattering.scene import Scene, beam_profile
+from .scattering.seam import (
+    Background,
+    Detector,
+    Deviates,
+    Effect,
+    Kind,
+    Modulation,
+    Pulse,
+    PulseEffect,
+    ReadoutStep,
+    Setting,
+    Slots,
 )
-from .scattering.orientation import given_rotation
-from .scattering.poisson import poisson
-from .scattering.ranges import between, log_between
-from .scattering.readout import ReadoutMaps, readout
-from .scattering.readout_config import ReadoutConfig
 
 Array = np.ndarray | jax.Array
-
-PULSE_LIMIT = 4.0
-"""Standard deviations of the photon energy and the pointing that pulses, and so tables and nodes, reach."""
 
 
 class Truth(NamedTuple):
@@ -49,7 +47,8 @@ class Truth(NamedTuple):
 
     label: (B,) int32, 1 = good; kind: (B,) int32, 0 for a single hit, from 1 on as in `BAD_KINDS`; particles: (B,)
     int32, bodies in the scene; photons: (B,) float32, expected on good pixels, background aside; background: (B,)
-    float32, the same of the background; photon_energy_ev: (B,) float32; scene: see `Scene`, with a leading axis.
+    float32, the same of the background; photon_energy_ev: (B,) float32; scene: see `Scene`, with a leading axis; drawn:
+    what effects drew, by the names that they give it, (B, ...) each.
     """
 
     label: Array
@@ -59,34 +58,52 @@ class Truth(NamedTuple):
     background: Array
     photon_energy_ev: Array
     scene: Scene
+    drawn: Mapping[str, Array] = {}
 
 
-def _register(kind, static: tuple[str, ...] = (), dropped: tuple[str, ...] = ()):
-    """A configuration as a pytree, so that changing a number in it compiles nothing anew."""
-    data = [f.name for f in fields(kind) if f.name not in static + dropped]
-    jax.tree_util.register_dataclass(kind, data, list(static), list(dropped))
+@lru_cache
+def register(kind: type) -> None:
+    """Makes a configuration a pytree, so that changing a number in it compiles nothing anew.
+
+    Choices and switches compile a program of their own. Text, such as a material's name, is for the host: compiled code
+    sees the default.
+    """
+    traced, static = [], []
+    for name, hint in get_type_hints(kind).items():
+        if name not in {field.name for field in fields(kind)}:
+            continue
+        if hint is bool or get_origin(hint) is Literal:
+            static.append(name)
+        elif hint is not str and str not in get_args(hint):
+            traced.append(name)
+    text = [field.name for field in fields(kind) if field.name not in traced + static]
+    jax.tree_util.register_dataclass(kind, traced, static, text)
 
 
-_register(BeamConfig, ("profile",))
-_register(BadConfig, (), ("droplet_material", "debris_material"))
-_register(BackgroundConfig)
-_register(OrientationConfig, ("kind",), ("quaternions",))  # which `Setup` has as one array
-_register(ReadoutConfig, (), ("detector_seed",))
-_register(SimulationConfig, ("geometry", "noise"), ("instrument", "material", "amplitude"))
+for _kind in (SampleConfig, OrientationConfig, BeamConfig):
+    register(_kind)
 
 
 class Setup(NamedTuple):
-    """The arrays that patterns are computed from. quaternions: (Q, 4), the configuration's; planes: the detector's
-    pixels as they are, then split where bodies are so large that their rings are finer than pixels hold; see
-    `SimulatedSource`."""
+    """The arrays that patterns are computed from.
 
-    config: SimulationConfig
+    kinds: that occur, effects: that are on, by the rooms' options; contrast: of every kind, by the options that name
+    its materials and by "material", the sample's; quaternions: (Q, 4), the configuration's; planes: the detector's
+    pixels as they are, then split where bodies are so large that their rings are finer than pixels hold; kind_limits:
+    (kinds,), cumulative shares; see `SimulatedSource`.
+    """
+
+    sample: SampleConfig
+    beam: BeamConfig
+    photons: Range
+    kinds: tuple[Kind, ...]
+    effects: tuple[Effect, ...]
+    contrast: dict[str, jax.Array]
     quaternions: jax.Array
     planes: tuple[DetectorPlane, ...]
     amplitudes: AmplitudeGrid | Polyhedron
     circumradius: jax.Array
-    materials: Materials
-    maps: ReadoutMaps
+    detector: Detector
     kind_limits: jax.Array
     wavenumber: float
     focus_m: float
@@ -100,31 +117,45 @@ class Setup(NamedTuple):
 
 
 class Program(NamedTuple):
-    """What one kind of pattern is made of: slots of a scene that hold meshes, slots that hold ellipsoids, and which of
-    the planes their waves are summed on."""
+    """What one kind of pattern is made of: which slots of a scene hold what, and which of the planes their waves are
+    summed on."""
 
-    meshes: slice
-    ellipsoids: slice
+    slots: Slots
     plane: int
 
 
 class Variant(NamedTuple):
-    """What the compiled program depends on, besides the shapes of the arrays.
+    """What the compiled program depends on, besides the shapes of arrays.
 
-    slots: of a scene; kinds: of patterns that occur; multi_hit, aggregate: fewest and most bodies of one; effects:
-    those that are on; particle_plane, droplet_plane: which of the planes.
+    rooms: types of the setup's kinds and effects, which JAX 0.10.1 does not tell apart where their fields look alike;
+    slots: of a scene; kinds: numbers of those that occur; geometries: how many are the sample's; meshes: which
+    geometries each kind brought; programs, and which of them is that of each kind and number of bodies; noise: whether
+    photons are counted.
     """
 
+    rooms: tuple[type, ...]
     slots: int
     kinds: tuple[int, ...]
-    multi_hit: tuple[int, int]
-    aggregate: tuple[int, int]
-    effects: tuple[str, ...]
-    particle_plane: int
-    droplet_plane: int
+    geometries: int
+    meshes: tuple[range, ...]
+    programs: tuple[Program, ...]
+    program_of: tuple[tuple[int, ...], ...]
+    noise: bool
 
 
-def simulate(setup: Setup, key, indices: np.ndarray, variant: Variant) -> tuple[jax.Array, Truth]:
+def programs_of(
+    kinds: tuple[Kind, ...], slots: int, particles: tuple[int, int], planes: tuple[int, ...]
+) -> tuple[tuple[Program, ...], tuple[tuple[int, ...], ...]]:
+    """The programs, and which is that of each kind of pattern and number of bodies; planes: of each kind."""
+    table = [
+        [Program(kind.slots(count, particles), plane) for count in range(slots + 1)]
+        for kind, plane in zip(kinds, planes, strict=True)
+    ]
+    programs = list(dict.fromkeys(program for row in table for program in row))
+    return tuple(programs), tuple(tuple(map(programs.index, row)) for row in table)
+
+
+def run_program(setup: Setup, key, indices: np.ndarray, variant: Variant) -> tuple[jax.Array, Truth]:
     """Counts and truth of the patterns of these indices, (B,) int >= 0, in their order."""
     # To a power of two, so that batches of other lengths meet a compiled program.
     batch, size = len(indices), _chunk_size(setup, variant.slots)
@@ -156,42 +187,32 @@ def compiled(setup: Setup, key, indices, count, size: int, variant: Variant):
     Every pattern runs through the same compiled code in chunks of the same size, whatever the batch: so its photons do
     not depend on the batch. Scenes come first, since patterns of many bodies and of few have programs of their own.
     """
-    kinds = jnp.array(variant.kinds)
-    programs, program_of = _programs(variant)
+    numbers, program_of = jnp.array(variant.kinds), jnp.array(variant.program_of)
 
     def sample(i):
         # A Weyl sequence: any run of indices holds the stated share of every kind to within a pattern or two.
         place = (i * jnp.uint32(2654435769) >> 8).astype(jnp.float32) * 2.0**-24
-        number = jnp.searchsorted(setup.kind_limits[:-1], place, side="right").astype(jnp.int32)
-        keys = jax.random.split(jax.random.fold_in(key, i), 7)
-        scene = sample_scene(
-            keys[0],
-            given_rotation(i, setup.quaternions) if len(setup.quaternions) else None,
-            kinds[number],
-            setup.config,
-            setup.circumradius,
-            setup.materials,
-            setup.focus_m,
-            variant.slots,
-        )
-        program = jnp.asarray(program_of)[number, scene.present.sum()]
-        return program, (kinds[number], keys, scene, _pulse(setup, variant.effects, keys[1]))
+        kind = jnp.searchsorted(setup.kind_limits[:-1], place, side="right").astype(jnp.int32)
+        keys = named_keys(jax.random.fold_in(key, i))
+        given = given_rotation(i, setup.quaternions) if len(setup.quaternions) else None
+        scene = sample_scene(setup, variant, keys, given, kind)
+        return program_of[kind, scene.present.sum()], (numbers[kind], keys, scene, draw_pulse(setup, keys))
 
     @jax.jit  # to be traced once
     def measure(number, drawn):
         kind, keys, scene, pulse = drawn
-        branches = [jax.vmap(partial(photons_per_pixel, setup, program)) for program in programs]
+        branches = [jax.vmap(partial(photons_per_pixel, setup, program)) for program in variant.programs]
         scattered = jax.lax.switch(number, branches, scene, pulse)
-        counts, photons, behind = jax.vmap(partial(_counts, setup, variant.effects))(scattered, keys)
+        counts, photons, behind, found = jax.vmap(partial(_counts, setup, variant.noise))(scattered, keys)
         energy = jnp.asarray(pulse.wavenumber) * (PLANCK_TIMES_C_EV_M / (2 * math.pi))
-        label = (kind == SINGLE).astype(jnp.int32)
-        return counts, Truth(label, kind, scene.present.sum(1), photons, behind, energy, scene)
+        label = (kind == 0).astype(jnp.int32)
+        return counts, Truth(label, kind, scene.present.sum(1), photons, behind, energy, scene, found)
 
     batch = len(indices)
     drawn = jax.lax.map(jax.vmap(sample), indices.reshape(-1, size))
     program, drawn = jax.tree.map(lambda a: a.reshape(batch, *a.shape[2:]), drawn)
-    group = jnp.where(jnp.arange(batch) < count, program, len(programs))
-    return _grouped(measure, group, len(programs), drawn, size)
+    group = jnp.where(jnp.arange(batch) < count, program, len(variant.programs))
+    return _grouped(measure, group, len(variant.programs), drawn, size)
 
 
 def _grouped(work, group, groups: int, arguments, size: int):
@@ -220,49 +241,55 @@ def _grouped(work, group, groups: int, arguments, size: int):
     return jax.lax.fori_loop(0, last_chunk[-1], run, results)
 
 
-def _programs(variant: Variant) -> tuple[list[Program], np.ndarray]:
-    """The programs, and which is that of each kind of pattern and number of bodies, (kinds, slots + 1)."""
-    none, one = slice(0, 0), slice(0, 1)
-    plane, droplet_plane = variant.particle_plane, variant.droplet_plane
-    programs, program_of = [], np.zeros((len(variant.kinds), variant.slots + 1), int)
-    for row, kind in zip(program_of, variant.kinds, strict=True):
-        for count in range(variant.slots + 1):
-            program = {
-                SINGLE: Program(one, none, plane),
-                MULTI_HIT: Program(slice(0, _rounded_up(count, *variant.multi_hit)), none, plane),
-                DROPLET: Program(none, one, droplet_plane),
-                WET_PARTICLE: Program(slice(1, 2), one, droplet_plane),
-                DEBRIS: Program(one, none, plane),
-                AGGREGATE: Program(none, slice(0, _rounded_up(count, *variant.aggregate)), plane),
-                EMPTY: Program(none, none, 0),
-            }[kind]
-            if program not in programs:
-                programs.append(program)
-            row[count] = programs.index(program)
-    return programs, program_of
+def sample_scene(setup: Setup, variant: Variant, keys: NamedKeys, given: jax.Array | None, kind: jax.Array) -> Scene:
+    """A random scene. kind: () int32, which of the setup's; given: (4,) orientation, where the configuration says so.
+
+    Every kind that occurs makes one, from the same deviates and the same particles of the sample, and one is chosen.
+    """
+    normal, uniform = keys.draw("scene", variant.slots * 8, variant.slots * 11)
+    normal, uniform = normal.reshape(variant.slots, 8), uniform.reshape(variant.slots, 11)
+    draw = Deviates(normal, uniform, unit_quaternion(normal[:, 3:7]))
+    sample, beam = setup.sample, setup.beam
+    bodies, diameter_nm = bodies_of_sample(sample, variant.geometries, given, setup.contrast["material"], draw)
+    # On the absolute scale, the place in the beam says it all.
+    spread = sample.brightness_spread if beam.pulse_photons is None else None
+    scenes = [
+        one.scene(
+            bodies,
+            draw,
+            Setting(
+                diameter_nm,
+                setup.circumradius,
+                meshes,
+                setup.contrast,
+                setup.focus_m,
+                sample.separation,
+                sample.particles,
+                spread,
+            ),
+        )
+        for one, meshes in zip(setup.kinds, variant.meshes, strict=True)
+    ]
+    scene = scenes[0] if len(scenes) == 1 else jax.tree.map(lambda *made: jax.lax.select_n(kind, *made), *scenes)
+    offset = beam.offset * setup.focus_m / 2 * jnp.sqrt(uniform[0, 10])
+    angle = 2 * jnp.pi * uniform[0, 7]
+    in_focus = scene.position_m[:, :2] + offset * jnp.stack([jnp.cos(angle), jnp.sin(angle)])
+    return scene._replace(fluence=beam_profile(beam.profile, in_focus, setup.focus_m) * jnp.exp(scene.fluence))
 
 
-def _rounded_up(count: int, fewest: int, most: int) -> int:
-    """To the middle of the range or to its end: a program for every number would take seconds more to compile."""
-    middle = (fewest + most) // 2
-    return middle if count <= middle else most
-
-
-def _pulse(setup: Setup, effects, key) -> Pulse:
-    """One pulse's photon energy and direction."""
-    beam = setup.config.beam
-    normal = jnp.clip(deviates(key, 3, 0)[0], -PULSE_LIMIT, PULSE_LIMIT)
-    wavenumber = setup.wavenumber * (1 + beam.photon_energy_jitter * normal[0])
-    across = beam.pointing_jitter_px * setup.pixel_angle * normal[1:]
-    tilt = jnp.append(across, jnp.sqrt(1 - jnp.sum(across**2)) - 1)
-    coherence_length_m = beam.coherence_length_m if "coherence" in effects else None
-    return Pulse(wavenumber, tilt, coherence_length_m, beam.bandwidth if "bandwidth" in effects else None)
+def draw_pulse(setup: Setup, keys: NamedKeys, random: bool = True) -> Pulse:
+    """One pulse, with or without what differs from pulse to pulse."""
+    pulse = Pulse(setup.wavenumber)
+    for effect in setup.effects:
+        if isinstance(effect, PulseEffect) and (random or not effect.random):
+            pulse = effect.pulse(pulse, keys, setup.pixel_angle)
+    return pulse
 
 
 def photons_per_pixel(setup: Setup, program: Program, scene: Scene, pulse: Pulse):
     """Squared amplitude of a scene times solid angle and polarisation, summed over each pixel's parts, (ny, nx)."""
     plane, (ny, nx) = setup.planes[program.plane], setup.plane.solid_angle.shape
-    meshes, ellipsoids = (jax.tree.map(lambda a, part=part: a[part], scene) for part in program[:2])
+    meshes, ellipsoids = (jax.tree.map(lambda a, part=part: a[slice(*part)], scene) for part in program.slots)
     amplitudes = []
     if len(meshes.present):
         unit = partial(unit_amplitude, setup.amplitudes)
@@ -284,38 +311,27 @@ def unit_amplitude(amplitudes: AmplitudeGrid | Polyhedron, geometry, q):
     return jax.vmap(form_factor)(jax.tree.map(lambda a: a[geometry], amplitudes), q)
 
 
-def _counts(setup: Setup, effects, scattered, keys):
-    """Counts (ny, nx) of a pattern, and its photons and those of its background on good pixels."""
-    config, good_pixel = setup.config, setup.maps.good_pixel
-    _, _, k_levels, k_field, k_envelope, k_background, k_noise = keys
-    _, uniform = deviates(k_levels, 0, 4)
+def _counts(setup: Setup, noise: bool, scattered: jax.Array, keys: NamedKeys):
+    """Counts (ny, nx) of a pattern, its photons and those of its background on good pixels, and what effects drew."""
+    detector, good_pixel = setup.detector, setup.detector.good_pixel
+    _, uniform = keys.draw("levels", 0, 4)
 
     expected = scattered
-    if "fluctuations" in effects:
-        strength, length = (
-            between(uniform[1], config.fluctuation_strength),
-            log_between(uniform[2], config.fluctuation_length),
-        )
-        panels = len(setup.maps.panel_gain)
-        expected = expected * smooth_field(k_field, setup.plane.scattering, panels, strength, length)
-    if "envelope" in effects:
-        expected = expected * envelope(
-            k_envelope, setup.plane.scattering, between(uniform[3], config.envelope_strength)
-        )
+    for effect in setup.effects:
+        if isinstance(effect, Modulation):
+            expected = expected * effect.factor(keys, detector)
     total = jnp.sum(expected * good_pixel)
-    if "pulse_photons" in effects:
-        factor = log_between(uniform[0], config.beam.pulse_photons) * setup.photons_per_unit
+    if setup.beam.pulse_photons is not None:
+        factor = log_between(uniform[0], setup.beam.pulse_photons) * setup.photons_per_unit
     else:
-        factor = log_between(uniform[0], config.photons) / jnp.where(total > 0, total, 1.0)
+        factor = log_between(uniform[0], setup.photons) / jnp.where(total > 0, total, 1.0)
     expected = expected * factor * good_pixel
     photons, behind = total * factor, jnp.float32(0)
-    if "background" in effects:
-        extra = background(k_background, setup.plane.scattering, config.background) * good_pixel
+    backgrounds = [effect.photons(keys, detector) for effect in setup.effects if isinstance(effect, Background)]
+    if backgrounds:
+        extra = sum(backgrounds[1:], backgrounds[0]) * good_pixel
         expected, behind = expected + extra, extra.sum()
-    if not config.noise:
-        counts = readout(None, expected, config.readout, setup.maps) if "readout" in effects else expected
-    elif "readout" in effects:
-        counts = readout(k_noise, expected, config.readout, setup.maps)
-    else:
-        counts = poisson(k_noise, expected)
-    return counts, photons, behind
+    steps = [effect for effect in setup.effects if isinstance(effect, ReadoutStep)]
+    counts = readout(steps, keys if noise else None, expected, detector)
+    drawn = {name: value for effect in setup.effects for name, value in effect.truth(keys).items()}
+    return counts, photons, behind, drawn

@@ -2,6 +2,7 @@
 
 import math
 from copy import copy
+from dataclasses import fields, replace
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -18,20 +19,26 @@ from .beamline.materials import material
 from .beamline.pixels import assemble
 from .beamline.reciprocal import detector_plane
 from .config import SimulationConfig
-from .program import PULSE_LIMIT, Array, Program, Setup, Truth, Variant, photons_per_pixel, simulate, unit_amplitude
-from .scattering.diffraction import Pulse, particle_amplitudes
-from .scattering.hit import (
-    AGGREGATE,
-    DEBRIS,
-    DROPLET,
-    LARGEST_STRETCH,
-    SINGLE,
-    WET_PARTICLE,
-    Materials,
-    Scene,
-    slots_needed,
+from .program import (
+    Array,
+    Program,
+    Setup,
+    Truth,
+    Variant,
+    draw_pulse,
+    photons_per_pixel,
+    programs_of,
+    register,
+    run_program,
+    unit_amplitude,
 )
-from .scattering.readout import bad_pixels, readout_maps
+from .scattering.diffraction import particle_amplitudes
+from .scattering.effects.pulse import PULSE_LIMIT
+from .scattering.keys import named_keys
+from .scattering.readout import bad_pixels, detector_of
+from .scattering.sample import SampleConfig
+from .scattering.scene import LARGEST_STRETCH, Scene
+from .scattering.seam import NONE, Kind, Pulse, Slots
 
 _LARGEST_TABLE_BYTES = 2**30
 _MOST_CYCLES = 0.28
@@ -62,15 +69,13 @@ class PatternSource(Protocol):
         ...
 
 
-_DEBRIS = tuple(f"random-polyhedron:seed={seed},corners={8 + 4 * seed}" for seed in range(4))
-
-
 class SimulatedSource:
     """Patterns simulated on the fly: pattern i is a pure function of (configuration, seed, i).
 
-    amplitude: how form factors are computed, "table" or "exact"; geometries: names that `Scene.geometry` counts, the
-    debris after the sample's. Raises InputError for an impossible configuration, an unknown geometry or material, a
-    mesh that is not closed, or a seed below 0 or from 2^32 on.
+    amplitude: how form factors are computed, "table" or "exact"; geometries: names that `Scene.geometry` counts, those
+    that kinds of hit brought after the sample's; kinds: names that `Truth.kind` counts. Raises InputError for an
+    impossible configuration, an unknown geometry or material, a mesh that is not closed, or a seed below 0 or from
+    2^32 on.
     """
 
     def __init__(self, config: SimulationConfig, seed: int = 0):
@@ -79,26 +84,30 @@ class SimulatedSource:
         self.instrument = config.instrument.instrument()
         self.shape = self.instrument.shape
         self.name = " + ".join(config.geometry)
-        self.bad_pixel = bad_pixels(self.instrument, config.readout.check())
+        seen_by = config.readout.detector_seed
+        self.bad_pixel = bad_pixels(self.instrument, seen_by, config.readout.dead_pixels)
         self._key = _key(seed)
 
-        shares = {SINGLE: config.good_fraction}
-        total = sum(config.bad.shares().values())
-        for kind, share in enumerate(config.bad.shares().values(), 1):
-            shares[kind] = (1 - config.good_fraction) * share / total if config.good_fraction < 1 else 0.0
-        kinds = tuple(kind for kind, share in shares.items() if share > 0)
+        every_kind = config.kinds()
+        self.kinds = tuple(kind.name for kind in every_kind)
+        bad_shares = list(config.bad.shares().values())
+        bad = 1 - config.good_fraction if config.good_fraction < 1 else 0.0
+        shares = [config.good_fraction, *(bad * share / sum(bad_shares) if bad else 0.0 for share in bad_shares)]
+        numbers = tuple(number for number, share in enumerate(shares) if share > 0)
+        kinds = tuple(every_kind[number] for number in numbers)
 
-        self.geometries = config.geometry + (_DEBRIS if DEBRIS in kinds else ())
+        self.geometries, brought = config.geometry, []
+        for kind in kinds:
+            brought.append(range(len(self.geometries), len(self.geometries) + len(kind.meshes)))
+            self.geometries += kind.meshes
         meshes = [load_geometry(spec) for spec in self.geometries]
         bodies = [from_mesh(mesh) for mesh in meshes]
         circumradius = np.array([mesh.circumradius for mesh in meshes])
-        largest = config.diameter_nm[1] * 1e-9 * np.exp(LARGEST_STRETCH * config.stretch)
-        if DEBRIS in kinds:
-            debris = config.bad.debris_diameter_nm[1] * 1e-9 * np.exp(LARGEST_STRETCH * config.bad.debris_stretch)
-            largest = max(largest, debris)
+        largest_nm = config.diameter_nm[1] * np.exp(LARGEST_STRETCH * config.stretch)
+        largest = 1e-9 * max(largest_nm, *(kind.largest_mesh_nm() for kind in kinds))
         wavenumber = self.instrument.wavenumber
         reach = 1 + PULSE_LIMIT * config.beam.photon_energy_jitter
-        splits = [_pixel_split(self.instrument, nm) for nm in self._extents_nm(2 * circumradius, kinds)]
+        splits = self._pixel_splits(2 * circumradius, kinds, brought)
         distinct = sorted({1, *splits})
         planes = tuple(
             detector_plane(self.instrument, largest * circumradius.max() * reach, split) for split in distinct
@@ -114,47 +123,56 @@ class SimulatedSource:
             fits = grid_bytes(bodies, q_max) <= _LARGEST_TABLE_BYTES
             self.amplitude = "table" if fits else "exact"
 
-        names = (config.material, config.bad.droplet_material, config.bad.debris_material)
         energy = self.instrument.photon_energy_ev
-        materials = Materials(*(jnp.complex64(material(name, energy).contrast) for name in names))
+        named = {name: getattr(config.bad, name) for kind in kinds for name in kind.materials}
+        contrast = {
+            name: jnp.complex64(material(text, energy).contrast)
+            for name, text in ({"material": config.material} | named).items()
+        }
+        effects = tuple(effect for _, effect in config.effects() if effect.is_on())
+        for part in (*kinds, *effects):
+            register(type(part))
+        slots = max(kind.most_bodies(config.particles) for kind in kinds)
+        # An empty shot has no waves, so any plane does.
+        where = [distinct.index(split) for split in splits]
+        plane_of = tuple(where[kind.in_droplet] for kind in kinds)
+        programs, program_of = programs_of(kinds, slots, config.particles, plane_of)
+        sample = SampleConfig(**{field.name: getattr(config, field.name) for field in fields(SampleConfig)})
         self._setup = Setup(
-            config,
+            replace(sample, orientation=replace(config.orientation, quaternions=())),
+            config.beam,
+            config.photons,
+            kinds,
+            effects,
+            contrast,
             jnp.asarray(config.orientation.quaternions, jnp.float32).reshape(-1, 4),
             planes,
             amplitude_grid(bodies, q_max) if self.amplitude == "table" else stack(bodies),
             jnp.asarray(circumradius, jnp.float32),
-            materials,
-            readout_maps(self.instrument, config.readout),
-            jnp.asarray(np.cumsum([shares[kind] for kind in kinds]), jnp.float32),
+            detector_of(self.instrument, seen_by, self.bad_pixel, planes[0].scattering),
+            jnp.asarray(np.cumsum([shares[number] for number in numbers]), jnp.float32),
             wavenumber,
             self.instrument.focus_m,
             self._pixel_angle,
             _photons_per_unit(self.instrument, config.beam.profile),
         )
+        meshes_of = tuple(brought)
+        self._planes = where
+        rooms = tuple(type(part) for part in (*kinds, *effects))
         self._variant = Variant(
-            slots_needed(config),
-            kinds,
-            config.particles,
-            config.bad.aggregate_spheres,
-            _effects(config),
-            *(distinct.index(split) for split in splits),
+            rooms, slots, numbers, len(config.geometry), meshes_of, programs, program_of, config.noise
         )
 
-    def _extents_nm(self, unit_extent, kinds) -> tuple[float, float]:
-        """Of the largest particle, piece of debris or sphere of a clump, and of the largest droplet; stretch aside."""
-        bad, sample = self.config.bad, len(self.config.geometry)
-        particle = unit_extent[:sample].max() * self.config.diameter_nm[1]
-        sizes = {
-            DEBRIS: unit_extent[sample:].max(initial=0) * bad.debris_diameter_nm[1],
-            AGGREGATE: bad.aggregate_diameter_nm[1],
-            DROPLET: bad.droplet_diameter_nm[1],
-            WET_PARTICLE: bad.shell[1] * particle,
-        }
-
-        def largest(*among):
-            return max([particle, *(sizes[kind] for kind in among if kind in kinds)])
-
-        return largest(DEBRIS, AGGREGATE), largest(DROPLET, WET_PARTICLE)
+    def _pixel_splits(self, unit_extent: np.ndarray, kinds: tuple[Kind, ...], brought: list[range]) -> tuple[int, int]:
+        """Into how many parts pixels are split for scenes without and with droplets; unit_extent: of every geometry."""
+        particle_nm = float(unit_extent[: len(self.config.geometry)].max() * self.config.diameter_nm[1])
+        largest_nm = [particle_nm, particle_nm]
+        for kind, meshes in zip(kinds, brought, strict=True):
+            mesh_extent = float(unit_extent[meshes].max(initial=0))
+            extent_nm = kind.largest_nm(particle_nm, mesh_extent)
+            largest_nm[kind.in_droplet] = max(largest_nm[kind.in_droplet], extent_nm)
+        without, within = (_pixel_split(self.instrument, extent_nm) for extent_nm in largest_nm)
+        return without, within
 
     @property
     def _pixel_angle(self) -> float:
@@ -174,7 +192,7 @@ class SimulatedSource:
     @property
     def contrast(self) -> jax.Array:
         """Refractive index of the sample's material minus 1, () complex64."""
-        return self._setup.materials.sample
+        return self._setup.contrast["material"]
 
     def reseeded(self, seed: int) -> "SimulatedSource":
         """The same simulation from another seed, its tables shared."""
@@ -184,7 +202,7 @@ class SimulatedSource:
 
     def patterns(self, indices) -> Patterns:
         """The patterns of these indices, (B,) int >= 0, in their order; counts int32 (float32 without noise)."""
-        counts, truth = simulate(self._setup, self._key, np.asarray(indices), self._variant)
+        counts, truth = run_program(self._setup, self._key, np.asarray(indices), self._variant)
         return Patterns(counts, truth.label, truth)
 
     def expected_photons(self, scene: Scene, pulse_photons, ellipsoids: bool = False) -> jax.Array:
@@ -196,17 +214,12 @@ class SimulatedSource:
         are beyond its tables: their pattern is wrong. ellipsoids: whether all bodies are ellipsoids rather than
         geometries of the configuration.
         """
-        beam = self.config.beam
-        pulse = Pulse(
-            self._setup.wavenumber,
-            coherence_length_m=beam.coherence_length_m or None,
-            bandwidth=beam.bandwidth or None,
-        )
-        everything, nothing = slice(0, None), slice(0, 0)
+        everything = (0, len(scene.present))
         if ellipsoids:
-            program = Program(nothing, everything, max(self._variant.particle_plane, self._variant.droplet_plane))
+            program = Program(Slots(NONE, everything), max(self._planes))
         else:
-            program = Program(everything, nothing, self._variant.particle_plane)
+            program = Program(Slots(everything, NONE), self._planes[0])
+        pulse = draw_pulse(self._setup, named_keys(self._key), random=False)
         return photons_per_pixel(self._setup, program, scene, pulse) * (self._setup.photons_per_unit * pulse_photons)
 
     def amplitudes(self, scene: Scene) -> jax.Array:
@@ -260,17 +273,3 @@ def _photons_per_unit(instrument: Instrument, profile: str) -> float:
     area = math.pi * (instrument.focus_m / 2) ** 2
     peak_fluence = math.log(2) / area if profile == "gaussian" else 1 / (area * math.gamma(1.1) / math.log(2) ** 0.1)
     return peak_fluence * (instrument.wavenumber**2 / (2 * math.pi)) ** 2 * 1e-54
-
-
-def _effects(config: SimulationConfig) -> tuple[str, ...]:
-    """The effects that are on, by name; the others are not compiled."""
-    on = {
-        "pulse_photons": config.beam.pulse_photons is not None,
-        "coherence": config.beam.coherence_length_m > 0,
-        "bandwidth": config.beam.bandwidth > 0,
-        "background": any(getattr(config.background, name)[1] > 0 for name in ("uniform", "halo", "streak")),
-        "fluctuations": config.fluctuation_strength[1] > 0,
-        "envelope": config.envelope_strength[1] > 0,
-        "readout": config.readout.changes_counts,
-    }
-    return tuple(name for name, is_on in on.items() if is_on)

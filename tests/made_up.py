@@ -1,10 +1,13 @@
 """Patterns that were never simulated: numbers of the right shapes, quick to make."""
 
+import jax
 import numpy as np
+from onehit.simulate.config import BAD_KINDS
 from onehit.simulate.formats.provenance import Provenance
-from onehit.simulate.scattering.hit import Scene
+from onehit.simulate.scattering.scene import Scene
 from onehit.simulate.source import Patterns, Truth
 
+KINDS = ("single_hit", *BAD_KINDS)
 GEOMETRIES = ("icosahedron", "torus:radius_ratio=3", "random-polyhedron:seed=0,corners=8")
 
 
@@ -27,17 +30,17 @@ def made_up_patterns(counts, seed=0, slots=3) -> Patterns:
     )
     photons, background = rng.uniform(1e3, 1e6, (2, n)).astype(np.float32)
     energy = rng.normal(1600, 10, n).astype(np.float32)
-    return Patterns(counts, label, Truth(label, kind, np.int32(kind + 1), photons, background, energy, scene))
+    drawn = {"tint": rng.random((n, 2), np.float32)}
+    return Patterns(counts, label, Truth(label, kind, np.int32(kind + 1), photons, background, energy, scene, drawn))
 
 
 def part(patterns: Patterns, chosen: slice) -> Patterns:
     """Some of the patterns."""
     truth = patterns.truth
-    scene = Scene(*(values[chosen] for values in truth.scene))
-    truth = Truth(*(scene if name == "scene" else value[chosen] for name, value in truth._asdict().items()))
+    truth = jax.tree.map(lambda values: values[chosen], patterns.truth)
     return Patterns(patterns.counts[chosen], patterns.label[chosen], truth)
 
 
 def made_up_provenance(instrument, bad_pixel=None, config='{"simulate": {}}') -> Provenance:
     bad_pixel = np.zeros(instrument.shape, bool) if bad_pixel is None else bad_pixel
-    return Provenance(config, instrument, bad_pixel, GEOMETRIES)
+    return Provenance(config, instrument, bad_pixel, GEOMETRIES, KINDS)

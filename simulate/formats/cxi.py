@@ -10,7 +10,7 @@ from scipy.constants import electron_volt
 from ..beamline.instrument import Instrument
 from ..beamline.pixels import hidden_pixels, panel_vectors
 from ..source import Patterns
-from .hdf5 import KINDS, hdf5_bytes, write_frames, write_mask, write_per_frame, write_provenance, write_truth
+from .hdf5 import hdf5_bytes, write_frames, write_mask, write_per_frame, write_provenance, write_truth
 from .provenance import Provenance
 
 DEAD, SHADOWED, BAD, MISSING = 0x8, 0x10, 0x80, 0x200
@@ -50,8 +50,8 @@ def encode_cxi(patterns: Patterns, first: int, provenance: Provenance) -> bytes:
         detector[_FRAME] = h5py.SoftLink(f"/entry_1/{_FRAME}")
         _write_detector(detector, patterns.counts, provenance)
         label, kind = np.asarray(patterns.label), np.asarray(truth["kind"])
-        tags = [label == 1, *(kind == number for number in range(1, len(KINDS)))]
-        write_per_frame(detector, "tags", np.array(tags, np.uint8), axis=1).attrs["headings"] = KINDS
+        tags = [label == 1, *(kind == number for number in range(1, len(provenance.kinds)))]
+        write_per_frame(detector, "tags", np.array(tags, np.uint8), axis=1).attrs["headings"] = provenance.kinds
         entry["data_1"] = h5py.SoftLink(detector.name)
 
     return hdf5_bytes(fill)

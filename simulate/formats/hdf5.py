@@ -11,12 +11,8 @@ from collections.abc import Callable, Sequence
 import h5py
 import numpy as np
 
-from ..config import BAD_KINDS
 from ..source import Patterns
 from .provenance import Provenance
-
-KINDS = ("single_hit", *BAD_KINDS)
-"""Names of `Truth.kind`."""
 
 _TRUTH = {
     "index": (None, "number of the pattern: configuration, seed and index decide it"),
@@ -138,7 +134,9 @@ def write_truth(group: h5py.Group, patterns: Patterns, first: int, provenance: P
         data_set.attrs["description"] = description
         if units:
             data_set.attrs["units"] = units
-    truth["kind"].attrs["names"] = KINDS
+    for name, value in patterns.truth.drawn.items():
+        write_per_frame(truth, name, np.asarray(value)).attrs["description"] = "drawn by the effect of that name"
+    truth["kind"].attrs["names"] = provenance.kinds
     truth["geometry"].attrs["names"] = provenance.geometries
     return truth
 

@@ -12,10 +12,11 @@ class Provenance(NamedTuple):
 
     config: JSON text `{"versions": ..., "simulate": the resolved command, "inputs": {path: sha256}}`, where inputs are
     the mesh and geometry files that the patterns depend on; bad_pixel: (ny, nx) bool, as the source has it;
-    geometries: names that `Scene.geometry` counts, the debris after the sample's.
+    geometries: names that `Scene.geometry` counts; kinds: names that `Truth.kind` counts.
     """
 
     config: str
     instrument: Instrument
     bad_pixel: np.ndarray
     geometries: tuple[str, ...]
+    kinds: tuple[str, ...]

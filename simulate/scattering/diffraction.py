@@ -1,7 +1,6 @@
 """Scene to expected photons: amplitudes added coherently, then the intensity each pixel receives."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,22 +9,19 @@ import numpy as np
 from ...geometries.elementary import ball_transform, cos_sin
 from ...geometries.form_factor import ellipsoid_form_factor
 from ..beamline.reciprocal import DetectorPlane
-from .hit import Scene, body_to_laboratory
+from .orientation import rotation_matrix
+from .scene import Scene
+from .seam import Pulse
 
 FormFactor = Callable[[jax.Array, jax.Array], jax.Array]
 """(geometry indices (N,), q (N, P, rows, columns, 3) in inverse unit diameters) -> real or complex amplitudes of unit
 bodies, (N, P, rows, columns)."""
 
 
-class Pulse(NamedTuple):
-    """One pulse. wavenumber: (), 1/m; tilt: (3,), unit vector along the beam minus that along z; coherence_length_m:
-    (), transverse, None for full coherence; bandwidth: (), standard deviation of the wavenumber, relative, None for a
-    monochromatic pulse."""
-
-    wavenumber: jax.Array | float
-    tilt: jax.Array | float = 0.0
-    coherence_length_m: jax.Array | float | None = None
-    bandwidth: jax.Array | float | None = None
+def body_to_laboratory(scene: Scene) -> jax.Array:
+    """(N, 3, 3) linear maps from the unit body to the body in the scene, in m: rotation x stretch x diameter."""
+    scale = scene.stretch * scene.diameter_m[:, None]
+    return rotation_matrix(scene.orientation) * scale[:, None, :]
 
 
 def particle_amplitudes(scene: Scene, plane: DetectorPlane, pulse: Pulse, form_factor: FormFactor) -> jax.Array:

@@ -33,12 +33,10 @@ import numpy as np
 
 from ...geometries.elementary import polynomial
 from .deviates import fraction, normal_deviate, random_bits
+from .effects.converter import MOST
 
 SWITCH = 6.0
 """Photons per pixel from which the expansion is used."""
-
-MOST = 2e9
-"""Most photons per pixel: rates above count as this one, whose counts int32 still holds."""
 
 LAST = 18
 """Largest count that is looked for by summation. Larger ones are rare below the switch, P(X > 18) < 2e-5, and the

@@ -119,7 +119,7 @@ def plan_set(
     text = json.dumps(config, indent=2, default=str) + "\n"
     if shard is None:
         shard = min(max(_SHARD_PIXELS // int(np.prod(source.shape)), 1), _MOST_PATTERNS_A_SHARD)
-    provenance = Provenance(text, source.instrument, source.bad_pixel, source.geometries)
+    provenance = Provenance(text, source.instrument, source.bad_pixel, source.geometries, source.kinds)
     format = format or possible[0]
     return Plan(out.absolute(), format, simulation, seed, count, shard, provenance, inputs, source.amplitude)
 

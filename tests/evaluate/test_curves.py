@@ -8,8 +8,7 @@ from onehit.evaluate.config import EvaluateConfig
 from onehit.evaluate.curves import CURVES, brightness_ratio, score_curve, score_sweeps, separation
 from onehit.geometries import geometry
 from onehit.simulate import SimulatedSource
-from onehit.simulate.config import BadConfig
-from onehit.simulate.scattering.hit import MULTI_HIT
+from onehit.simulate.config import BAD_KINDS, BadConfig
 
 
 class Photons:
@@ -78,7 +77,7 @@ def test_the_size_curve_spans_half_to_twice_whatever_size_the_test_has(small_sim
 def test_only_multi_hits_are_pairs_and_other_bad_patterns_stand_in_no_bin(small_simulation):
     mixed = replace(small_simulation, bad=BadConfig(multi_hit=1, wet_particle=1, empty=1))
     truth = SimulatedSource(CURVES["brightness"].spread(mixed), 3).patterns(np.arange(100)).truth
-    multi_hit = np.asarray(truth.kind) == MULTI_HIT
+    multi_hit = np.asarray(truth.kind) == BAD_KINDS.index("multi_hit") + 1
     assert 20 < multi_hit.sum() < 40
     np.testing.assert_array_equal(np.isfinite(brightness_ratio(truth, None)), multi_hit)
     bins = score_curve(Photons(1e4), CURVES["brightness"], mixed, 100, 3)  # pyright: ignore

@@ -5,10 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from onehit.simulate import SimulatedSource, SimulationConfig
-from onehit.simulate.config import BackgroundConfig
-from onehit.simulate.scattering.fluctuations import background, envelope, smooth_field
-from onehit.simulate.scattering.hit import scene_of
+from onehit.simulate.scattering.effects.background import FlatBackground, Halo
+from onehit.simulate.scattering.effects.envelope import Envelope
+from onehit.simulate.scattering.effects.fluctuations import Fluctuations
+from onehit.simulate.scattering.keys import named_keys
 from onehit.simulate.scattering.poisson import poisson
+from onehit.simulate.scattering.scene import scene_of
 from scipy.optimize import minimize
 
 TURN = jnp.array([[0.5, 0.5, -0.5, 0.5]])
@@ -47,8 +49,7 @@ def test_diameter_and_pulse_of_a_noisy_sphere_are_found_to_one_per_cent(source):
 
 def test_gradients_of_an_expected_pattern_are_finite_and_right(source):
     """With respect to everything physical at once, against central differences in float32."""
-    plane = source._setup.plane
-    key = jax.random.key(1)
+    detector, keys = source._setup.detector, named_keys(jax.random.key(1))
     weight = jnp.asarray(np.random.default_rng(0).random(source.shape), jnp.float32) * jnp.asarray(~source.bad_pixel)
 
     def scene(x):
@@ -66,10 +67,11 @@ def test_gradients_of_an_expected_pattern_are_finite_and_right(source):
     @jax.jit
     def loss(x):
         image = source.expected_photons(scene(x), pulse_photons)
-        image = image * smooth_field(key, plane.scattering, 1, 0.3 + x["strength"], 0.2 * (1 + x["length"]))
-        image = image * envelope(key, plane.scattering, 0.2 + x["envelope"])
-        brighter = BackgroundConfig(uniform=(1 + x["level"],) * 2, slope=(0.3, 0.3), halo=(5 + x["level"],) * 2)
-        image = image + background(key, plane.scattering, brighter)
+        fluctuations = Fluctuations((0.3 + x["strength"],) * 2, (0.2 * (1 + x["length"]),) * 2)
+        for effect in (fluctuations, Envelope((0.2 + x["envelope"],) * 2)):
+            image = image * effect.factor(keys, detector)
+        for effect in (FlatBackground((1 + x["level"],) * 2, (0.3, 0.3)), Halo((5 + x["level"],) * 2)):
+            image = image + effect.photons(keys, detector)
         return jnp.mean(weight * jnp.sqrt(image))
 
     gradient = jax.jit(jax.grad(loss))(zero)

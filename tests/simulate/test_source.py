@@ -9,9 +9,15 @@ import pytest
 from onehit.geometries import InputError
 from onehit.simulate import program
 from onehit.simulate.beamline.instrument import InstrumentConfig
-from onehit.simulate.config import BackgroundConfig, BadConfig, BeamConfig, OrientationConfig, SimulationConfig
-from onehit.simulate.scattering.hit import scene_of
-from onehit.simulate.scattering.readout_config import ReadoutConfig
+from onehit.simulate.config import (
+    BackgroundConfig,
+    BadConfig,
+    BeamConfig,
+    OrientationConfig,
+    ReadoutConfig,
+    SimulationConfig,
+)
+from onehit.simulate.scattering.scene import scene_of
 from onehit.simulate.source import SimulatedSource
 from oracles import relative_l2
 from scipy import stats

@@ -10,7 +10,7 @@ from onehit.simulate import SimulatedSource, SimulationConfig
 from onehit.simulate.beamline.instrument import InstrumentConfig
 from onehit.simulate.beamline.reciprocal import detector_plane
 from onehit.simulate.config import BadConfig, BeamConfig
-from onehit.simulate.scattering.hit import beam_profile, scene_of
+from onehit.simulate.scattering.scene import beam_profile, scene_of
 from oracles import ellipsoid_form_factor, ewald_q, relative_l2
 
 OPEN = InstrumentConfig(beamstop_radius_m=0.0, gap_m=0.0)

@@ -22,12 +22,11 @@ from ...geometries.form_factor import form_factor, from_mesh
 from ...geometries.shapes import geometry
 from ...simulate.beamline.instrument import InstrumentConfig
 from ...simulate.beamline.reciprocal import q_map
-from ...simulate.config import BackgroundConfig, BadConfig, BeamConfig, SimulationConfig
+from ...simulate.config import BackgroundConfig, BadConfig, BeamConfig, ReadoutConfig, SimulationConfig
 from ...simulate.config_io import versions
-from ...simulate.scattering.hit import scene_of
 from ...simulate.scattering.orientation import rotation_matrix, uniform_rotation
 from ...simulate.scattering.poisson import poisson
-from ...simulate.scattering.readout_config import ReadoutConfig
+from ...simulate.scattering.scene import scene_of
 from ...simulate.source import SimulatedSource
 from ..options import Bench
 from .diffusion_map import measure_diffusion_map

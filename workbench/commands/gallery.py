@@ -7,8 +7,8 @@ import numpy as np
 from ...evaluate.figures import gallery_figure
 from ...simulate.beamline.instrument import InstrumentConfig
 from ...simulate.beamline.pixels import assemble
-from ...simulate.config import BAD_KINDS, BackgroundConfig, BadConfig, BeamConfig, OrientationConfig, SimulationConfig
-from ...simulate.scattering.readout_config import ReadoutConfig
+from ...simulate.config import OrientationConfig, SimulationConfig
+from ...simulate.scattering.seam import Example
 from ...simulate.source import SimulatedSource
 from ..options import Gallery
 from ..progress import track
@@ -50,59 +50,41 @@ def _enlarged(frames: np.ndarray, rows: int) -> np.ndarray:
 
 def _kinds(base: SimulationConfig):
     """One picture a kind of hit."""
-    nothing = {kind: 0.0 for kind in BAD_KINDS}
     pictures = {"single hit": (None, replace(base, good_fraction=1.0))}
-    for kind in BAD_KINDS:
-        bad = replace(base.bad, **(nothing | {kind: 1.0}))
+    for kind in base.bad.shares():
+        bad = replace(base.bad, **{name: float(name == kind) for name in base.bad.shares()})
         pictures[kind.replace("_", " ")] = (None, replace(base, good_fraction=0.0, bad=bad))
     return pictures
 
 
 def _effects(base: SimulationConfig):
     """Two configurations for each effect: without and with it."""
+    only_multi_hits = replace(base.bad, **{name: float(name == "multi_hit") for name in base.bad.shares()})
     single = replace(base, good_fraction=1.0, photons=(1e5, 1e5))
-    pair = replace(base, good_fraction=0.0, bad=BadConfig(), particles=(2, 2), photons=(1e5, 1e5))
+    pair = replace(base, good_fraction=0.0, bad=only_multi_hits, particles=(2, 2), photons=(1e5, 1e5))
     close = replace(pair, separation=(1.0, 1.5))
     panels = replace(single, instrument=InstrumentConfig("agipd-1m", binning=8, distance_m=2.0))
+    shown_on = {"single": single, "pair": pair, "close pair": close, "panels": panels}
+    changes = {}
+    for path, effect in base.effects():
+        off = shown_on[effect.shown_on]
+        for title, options in effect.examples.items():
+            changes[title] = off, _with(off, path, options)
     bare = replace(base.instrument, beamstop_radius_m=0.0, gap_m=0.0, stalk_width_m=0.0)
-    pulses = replace(single, beam=BeamConfig(pulse_photons=(3e11, 3e11), offset=1.0))
-    readouts = {
-        "quantum efficiency": ReadoutConfig(quantum_efficiency=0.2),
-        "dead pixels": ReadoutConfig(dead_pixels=0.05),
-        "hot pixels": ReadoutConfig(hot_pixels=0.01),
-        "pixel gain": ReadoutConfig(pixel_gain_spread=0.3),
-        "read-out noise": ReadoutConfig(read_noise_photons=0.6),
-        "common mode of rows": ReadoutConfig(row_noise_photons=1.0),
-        "saturation": ReadoutConfig(saturation_photons=30.0),
-        "steps of the converter": ReadoutConfig(adu_per_photon=0.3),
-    }
-    backgrounds = {
-        "background": BackgroundConfig(uniform=(0.3, 0.3)),
-        "sloped background": BackgroundConfig(uniform=(0.5, 0.5), slope=(0.9, 0.9)),
-        "halo": BackgroundConfig(halo=(30.0, 30.0), halo_length=(0.15, 0.15)),
-        "streak": BackgroundConfig(streak=(20.0, 20.0), streak_width=(0.01, 0.01)),
-    }
-    beams = {
-        "photon energy jitter": BeamConfig(photon_energy_jitter=0.05),
-        "pointing jitter": BeamConfig(pointing_jitter_px=6.0),
-        "pulse energy and place in the focus": BeamConfig(pulse_photons=(1e9, 1e12), offset=1.0),
-    }
+    pulses = replace(single, beam=replace(base.beam, pulse_photons=(3e11, 3e11), offset=1.0))
     instruments = {
         "beamstop": {"beamstop_radius_m": 6e-3},
         "stalk": {"beamstop_radius_m": 6e-3, "stalk_width_m": 3e-3},
         "gap": {"gap_m": 5e-3},
     }
-    changes = {name: (single, replace(single, readout=value)) for name, value in readouts.items()}
-    changes |= {name: (single, replace(single, background=value)) for name, value in backgrounds.items()}
-    changes |= {name: (single, replace(single, beam=value)) for name, value in beams.items()}
     off = replace(single, instrument=bare)
     changes |= {name: (off, replace(off, instrument=replace(bare, **on))) for name, on in instruments.items()}
     changes |= {
-        "smooth fluctuations": (
+        "pulse energy and place in the focus": (
             single,
-            replace(single, fluctuation_strength=(0.7, 0.7), fluctuation_length=(0.1, 0.1)),
+            _with(single, ("beam",), {"pulse_photons": (1e9, 1e12), "offset": 1.0}),
         ),
-        "envelope": (single, replace(single, envelope_strength=(0.7, 0.7))),
+        "dead pixels": (single, _with(single, ("readout",), {"dead_pixels": 0.05})),
         "stretch": (single, replace(single, stretch=0.3)),
         "orientation about an axis": (single, replace(single, orientation=OrientationConfig("axis"))),
         "preferred orientation": (
@@ -115,10 +97,13 @@ def _effects(base: SimulationConfig):
         "flat-top focus": (pulses, replace(pulses, beam=replace(pulses.beam, profile="flat-top"))),
         "mixed geometries": (pair, replace(pair, geometry=("icosahedron", "torus", "cube"))),
         "panels": (None, panels),
-        "panel gain": (panels, replace(panels, readout=ReadoutConfig(panel_gain_spread=0.5))),
-        "common mode of panels": (panels, replace(panels, readout=ReadoutConfig(panel_noise_photons=1.0))),
-        "coherence": (close, replace(close, beam=BeamConfig(coherence_length_m=60e-9))),
-        "bandwidth": (pair, replace(pair, beam=BeamConfig(bandwidth=0.05))),
         "separation": (close, replace(pair, separation=(4.0, 8.0))),
     }
     return changes
+
+
+def _with(config: SimulationConfig, path: tuple[str, ...], options: Example) -> SimulationConfig:
+    """The configuration with some options, of itself or of its part at `path`."""
+    if not path:
+        return replace(config, **options)
+    return replace(config, **{path[0]: replace(getattr(config, path[0]), **options)})

@@ -12,7 +12,7 @@ from onehit.simulate.beamline.instrument import PRESETS, Instrument, InstrumentC
 from onehit.simulate.beamline.pixels import assemble, hidden_pixels, pixel_positions
 from onehit.simulate.beamline.reciprocal import detector_plane, q_map
 from onehit.simulate.scattering.diffraction import Pulse, fringe_averages, particle_amplitudes
-from onehit.simulate.scattering.hit import Scene
+from onehit.simulate.scattering.scene import Scene
 from oracles import mesh_form_factor, orientation_matrix, relative_l2
 
 AGIPD, JUNGFRAU = PRESETS["agipd-1m"], PRESETS["jungfrau-4m"]

@@ -14,7 +14,7 @@ from onehit.simulate.beamline.instrument import PRESETS, InstrumentConfig
 from onehit.simulate.config import BAD_KINDS
 from onehit.simulate.formats.cxi import encode_cxi
 from onehit.simulate.formats.hdf5 import encode_hdf5, encode_truth, encode_virtual, fill_value, hdf5_bytes
-from onehit.simulate.scattering.hit import Scene
+from onehit.simulate.scattering.scene import Scene
 from onehit.simulate.source import Truth
 
 AMO = replace(PRESETS["amo86615-128"], shape=(8, 6))
@@ -71,10 +71,10 @@ def test_everything_known_of_a_pattern_is_in_the_file():
         assert file.attrs["config"] == '{"versions": "é"}' and file.attrs["first_index"] == 4_000_000_000
         written = file["truth"]
         # A field that Truth or Scene gains must not be forgotten here.
-        assert set(written) == {"index", *Truth._fields, *Scene._fields} - {"label", "scene"}
+        assert set(written) == {"index", *truth.drawn, *Truth._fields, *Scene._fields} - {"label", "scene", "drawn"}
         np.testing.assert_array_equal(written["index"], 4_000_000_000 + np.arange(20))
-        for name, value in (truth._asdict() | scene._asdict()).items():
-            if name not in ("label", "scene"):
+        for name, value in (truth._asdict() | scene._asdict() | truth.drawn).items():
+            if name not in ("label", "scene", "drawn"):
                 np.testing.assert_array_equal(written[name][:], value, err_msg=name)
         names = written["kind"].attrs["names"]
         assert {names[number] for number in truth.kind[truth.label == 1]} == {"single_hit"}

@@ -16,7 +16,7 @@ from onehit.simulate.scattering.diffraction import (
     intensity,
     particle_amplitudes,
 )
-from onehit.simulate.scattering.hit import Scene
+from onehit.simulate.scattering.scene import Scene
 from oracles import ellipsoid_form_factor as ellipsoid_closed_form
 from oracles import ewald_q, mesh_form_factor, orientation_matrix, relative_l2
 

@@ -1,51 +1,52 @@
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import onehit.simulate.source  # noqa: F401  (registers the configuration as a pytree)
 import pytest
-from onehit.simulate.config import BadConfig, BeamConfig, OrientationConfig, SimulationConfig
-from onehit.simulate.scattering.hit import (
-    AGGREGATE,
-    DEBRIS,
-    DROPLET,
-    ELLIPSOID,
-    EMPTY,
-    LARGEST_STRETCH,
-    MULTI_HIT,
-    SINGLE,
-    WET_PARTICLE,
-    Materials,
-    beam_profile,
-    body_to_laboratory,
-    sample_scene,
-)
+from onehit.simulate.config import BAD_KINDS, BadConfig, BeamConfig, OrientationConfig, SimulationConfig
+from onehit.simulate.program import Setup, Variant, register, sample_scene
+from onehit.simulate.scattering.diffraction import body_to_laboratory
+from onehit.simulate.scattering.keys import named_keys
 from onehit.simulate.scattering.orientation import rotation_matrix
+from onehit.simulate.scattering.sample import SampleConfig
+from onehit.simulate.scattering.scene import ELLIPSOID, LARGEST_STRETCH, beam_profile
 from scipy import stats
 
 N, SLOTS = 4000, 5
+SINGLE = 0
+MULTI_HIT, DROPLET, WET_PARTICLE, DEBRIS, AGGREGATE, EMPTY = range(1, len(BAD_KINDS) + 1)
 CIRCUMRADIUS = jnp.array([0.591, 0.888, 0.7])  # two geometries of the sample, one of debris
 FOCUS_M = 1.5e-6
-MATERIALS = Materials(*(jnp.complex64(n) for n in (1.0, 2.0, 3.0)))
+CONTRAST = {name: jnp.complex64(n) for n, name in enumerate(("material", "droplet_material", "debris_material"), 1)}
 BASE = SimulationConfig(geometry=("icosahedron", "torus"), beam=BeamConfig(offset=0.0), particles=(2, 5))
 WIDE = replace(BASE, diameter_nm=(38.0, 120.0), stretch=0.2, separation=(1.0, 4.0))
 CLOSE = replace(WIDE, separation=(0.2, 2.0))
 OFF_CENTRE = replace(WIDE, beam=BeamConfig(offset=0.5))
 
 
-@jax.jit
-def _sample(config, given, keys, kind):
-    def one(key):
-        return sample_scene(key, given, kind, config, CIRCUMRADIUS, MATERIALS, FOCUS_M, SLOTS)
-
-    return jax.vmap(one)(keys)
+@partial(jax.jit, static_argnums=3)
+def _sample(setup, given, keys, variant):
+    return jax.vmap(lambda key: sample_scene(setup, variant, named_keys(key), given, jnp.int32(0)))(keys)
 
 
-def scenes(config, kind):
+def scenes(config, number):
     """N scenes, in float64."""
+    kind = config.kinds()[number]
+    register(type(kind))
     given = jnp.array(config.orientation.quaternions[:1] or [(1.0, 0.0, 0.0, 0.0)])[0]
-    scene = _sample(config, given, jax.random.split(jax.random.key(11), N), jnp.int32(kind))
+    sample = SampleConfig(**{f.name: getattr(config, f.name) for f in fields(SampleConfig)})
+    setup = Setup(*[None] * len(Setup._fields))._replace(
+        sample=replace(sample, orientation=replace(config.orientation, quaternions=())),
+        beam=config.beam,
+        kinds=(kind,),
+        contrast=CONTRAST,
+        circumradius=CIRCUMRADIUS,
+        focus_m=FOCUS_M,
+    )
+    variant = Variant((type(kind),), SLOTS, (number,), 2, (range(2, 3),), (), (), True)
+    scene = _sample(setup, given, jax.random.split(jax.random.key(11), N), variant)
     return jax.tree.map(lambda a: np.asarray(a, float) if a.dtype == jnp.float32 else np.asarray(a), scene)
 
 
@@ -115,7 +116,7 @@ def test_sizes_geometries_and_brightness(multi):
     low, high = np.array(config.diameter_nm) * 1e-9
     assert stats.kstest(scene.diameter_m.ravel(), stats.uniform(low, high - low).cdf).pvalue > 1e-3
     assert stats.chisquare(np.bincount(scene.geometry.ravel())).pvalue > 1e-3
-    flat = scenes(replace(config, beam=BeamConfig("flat-top", offset=0.0), separation=(1.0, 1.0)), MULTI_HIT)
+    flat = scenes(replace(config, beam=BeamConfig(profile="flat-top", offset=0.0), separation=(1.0, 1.0)), MULTI_HIT)
     spread = np.log(flat.fluence[:, 1]).ravel()
     assert stats.kstest(spread, stats.norm(0, config.brightness_spread).cdf).pvalue > 1e-3
 

@@ -1,15 +1,20 @@
 from dataclasses import fields, replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import onehit.simulate.program  # noqa: F401  (registers the configuration as a pytree)
 import pytest
 from onehit.geometries.errors import InputError
 from onehit.simulate.beamline.instrument import InstrumentConfig, binned
+from onehit.simulate.config import ReadoutConfig
+from onehit.simulate.program import register
+from onehit.simulate.scattering import readout as module
+from onehit.simulate.scattering.effects.charge import ReadNoise
+from onehit.simulate.scattering.effects.converter import Saturation
+from onehit.simulate.scattering.keys import NamedKeys, named_keys
 from onehit.simulate.scattering.poisson import poisson
-from onehit.simulate.scattering.readout import bad_pixels, readout, readout_maps
-from onehit.simulate.scattering.readout_config import ReadoutConfig
+from onehit.simulate.scattering.seam import Detector, Effect, part_types, parts
 from scipy import stats
 
 PLAIN = InstrumentConfig(shape=(24, 32), pixel_size_m=2.4e-3, beamstop_radius_m=5e-3, gap_m=0.0).instrument()
@@ -17,15 +22,42 @@ AGIPD = binned(InstrumentConfig("agipd-1m", binning=16).instrument(), 2)  # 16 p
 FRAMES = 1000
 
 
-@jax.jit
-def _frames(expected, config, maps):
+for step in part_types(ReadoutConfig, Effect):
+    register(step)
+
+
+def photon_keys(key):
+    """Keys whose photons are those that the Poisson sampler draws from `key`."""
+    return named_keys(key)._replace(first=jnp.stack([key] * 7))
+
+
+def bad_pixels(instrument, config):
+    return module.bad_pixels(instrument, config.detector_seed, config.dead_pixels)
+
+
+def readout_maps(instrument, config) -> Detector:
+    scattering = jnp.zeros((*instrument.shape, 3))
+    return module.detector_of(instrument, config.detector_seed, bad_pixels(instrument, config), scattering)
+
+
+def steps_of(config):
+    return tuple(step for step in parts(config, Effect) if step.is_on())
+
+
+def readout(keys: NamedKeys | None, expected, config, detector):
+    return module.readout(steps_of(config), keys, expected, detector)
+
+
+@partial(jax.jit, static_argnames="types")
+def _frames(expected, steps, detector, types):
     keys = jax.random.split(jax.random.key(7), FRAMES)
-    return jax.vmap(lambda key: readout(key, expected, config, maps))(keys)
+    return jax.vmap(lambda key: module.readout(steps, photon_keys(key), expected, detector))(keys)
 
 
 def frames(expected, config, instrument=PLAIN):
     expected = jnp.broadcast_to(jnp.asarray(expected, jnp.float32), instrument.shape)
-    return np.asarray(_frames(expected, config, readout_maps(instrument, config)))
+    steps = steps_of(config)
+    return np.asarray(_frames(expected, steps, readout_maps(instrument, config), tuple(map(type, steps))))
 
 
 def good(instrument=PLAIN, config=None):
@@ -34,7 +66,7 @@ def good(instrument=PLAIN, config=None):
 
 @pytest.mark.parametrize("instrument", [PLAIN, AGIPD], ids=["plain", "panels"])
 def test_off_is_the_poisson_sampler_bit_for_bit(instrument):
-    assert not ReadoutConfig().changes_counts
+    assert steps_of(ReadoutConfig()) == ()
     ramp = jnp.logspace(-3, 8.5, np.prod(instrument.shape), dtype=jnp.float32).reshape(instrument.shape)
     counts = frames(ramp, ReadoutConfig(), instrument)
     keys = jax.random.split(jax.random.key(7), FRAMES)
@@ -48,16 +80,15 @@ def test_off_is_the_poisson_sampler_bit_for_bit(instrument):
 def test_changing_a_strength_compiles_nothing_and_strengths_may_be_traced():
     maps, traces = readout_maps(PLAIN, ReadoutConfig()), []
 
-    @jax.jit
-    def run(config, key):
+    @partial(jax.jit, static_argnames="types")
+    def run(steps, key, types):
         traces.append(0)
-        return readout(key, jnp.full(PLAIN.shape, 5.0), config, maps)
+        return module.readout(steps, photon_keys(key), jnp.full(PLAIN.shape, 5.0), maps)
 
-    for noise in (0.0, 0.5, 1.0):
-        run(ReadoutConfig(read_noise_photons=noise, saturation_photons=100.0), jax.random.key(0))
-    run(ReadoutConfig(), jax.random.key(1))
+    for noise in (0.1, 0.5, 1.0):
+        run((ReadNoise(noise), Saturation(100 * noise)), jax.random.key(0), (ReadNoise, Saturation))
     assert len(traces) == 1
-    many = jax.vmap(lambda sigma, key: run(ReadoutConfig(read_noise_photons=sigma), key))
+    many = jax.vmap(lambda sigma, key: run((ReadNoise(sigma),), key, (ReadNoise,)))
     counts = many(jnp.array([0.0, 3.0]), jnp.stack([jax.random.key(0)] * 2))
     assert (counts[0] != counts[1]).any()
 
@@ -183,7 +214,9 @@ def test_a_blinding_pixel_saturates_whatever_the_gain(changes):
 def test_seeds_and_keys():
     config = ReadoutConfig(pixel_gain_spread=0.1, read_noise_photons=1.0)
     one, other = (readout_maps(PLAIN, replace(config, detector_seed=seed)) for seed in (0, 1))
-    assert all((a != b).any() for a, b in zip(one[1:], other[1:], strict=True))
+    assert all((a != b).any() for a, b in zip(one[2:5], other[2:5], strict=True))
+    drawn = [detector.keys.draw("a pattern of its own", 9, 0)[0] for detector in (one, other)]
+    assert (drawn[0] != drawn[1]).all()
     counts = frames(50.0, config)
     assert (counts[0] != counts[1]).any()
     np.testing.assert_array_equal(counts, frames(50.0, config))
@@ -193,7 +226,7 @@ def test_seeds_and_keys():
 def test_whatever_changes_counts_says_so(name):
     value = {"quantum_efficiency": 0.5}.get(name, 0.3)
     changed = replace(ReadoutConfig(), **{name: value})
-    assert changed.changes_counts is (name not in ("dead_pixels", "hot_photons", "detector_seed"))
+    assert bool(steps_of(changed)) is (name not in ("dead_pixels", "hot_photons", "detector_seed"))
     changed.check()
 
 

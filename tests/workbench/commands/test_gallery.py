@@ -3,8 +3,7 @@ from dataclasses import fields, replace
 import numpy as np
 from onehit.simulate import SimulationConfig
 from onehit.simulate.beamline.instrument import InstrumentConfig
-from onehit.simulate.config import BAD_KINDS, BackgroundConfig, BeamConfig
-from onehit.simulate.scattering.readout_config import ReadoutConfig
+from onehit.simulate.config import BAD_KINDS, BackgroundConfig, BeamConfig, ReadoutConfig
 from onehit.workbench.commands.gallery import _effects, _enlarged, _kinds
 
 

@@ -6,11 +6,29 @@ from onehit.simulate.beamline.instrument import InstrumentConfig
 from onehit.simulate.beamline.reciprocal import detector_plane
 from onehit.simulate.config import BackgroundConfig
 from onehit.simulate.scattering.deviates import deviates
-from onehit.simulate.scattering.fluctuations import background, envelope, smooth_field
+from onehit.simulate.scattering.effects.envelope import envelope_factor
+from onehit.simulate.scattering.effects.fluctuations import MODES
+from onehit.simulate.scattering.effects.fluctuations import smooth_field as smooth_field_of
+from onehit.simulate.scattering.keys import named_keys
+from onehit.simulate.scattering.seam import Background, Detector, parts
 
 FRAMES = 4000
 INSTRUMENT = InstrumentConfig(shape=(32, 32), pixel_size_m=2.4e-3).instrument()
 OBLONG = detector_plane(InstrumentConfig(shape=(24, 32), pixel_size_m=2.4e-3).instrument(), 50e-9).scattering
+
+
+def smooth_field(key, scattering, panels, strength, length):
+    return smooth_field_of(*deviates(key, 2 * MODES, MODES), scattering, panels, strength, length)
+
+
+def envelope(key, scattering, strength):
+    return envelope_factor(*deviates(key, 10, 6), scattering, strength)
+
+
+def background(key, scattering, config):
+    flat = jnp.ones(scattering.shape[:2])
+    detector = Detector(scattering, flat, flat, jnp.ones(1), flat, named_keys(jax.random.key(0)))
+    return sum(effect.photons(named_keys(key), detector) for effect in parts(config, Background))
 
 
 def fields(strength, length):

@@ -1,0 +1,1 @@
+"""What disturbs a pattern: a room for each effect, from the pulse to the read-out."""

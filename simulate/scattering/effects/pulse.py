@@ -1,0 +1,103 @@
+"""How pulses differ from the ideal, monochromatic, fully coherent one along the axis."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from ....geometries.errors import InputError
+from ...late import Array, Float, jnp
+from ..ranges import check_between
+from ..seam import Keys, Pulse, PulseEffect
+
+PULSE_LIMIT = 4.0
+"""Standard deviations of the photon energy and the pointing that pulses, and so tables and nodes, reach."""
+
+
+@dataclass(frozen=True)
+class PhotonEnergyJitter(PulseEffect):
+    """The photon energy differs from pulse to pulse."""
+
+    examples = {"photon energy jitter": {"photon_energy_jitter": 0.05}}
+    random: ClassVar[bool] = True
+
+    photon_energy_jitter: float = 0.0
+    """Standard deviation of the photon energy from pulse to pulse, relative."""
+
+    def check(self) -> Self:
+        check_between("beam.photon_energy_jitter", self.photon_energy_jitter, 0.1)
+        return self
+
+    def is_on(self) -> bool:
+        return self.photon_energy_jitter > 0
+
+    def pulse(self, pulse: Pulse, keys: Keys, pixel_angle) -> Pulse:
+        return pulse._replace(wavenumber=pulse.wavenumber * (1 + self.photon_energy_jitter * _normal(keys)[0]))
+
+
+@dataclass(frozen=True)
+class PointingJitter(PulseEffect):
+    """The direction differs from pulse to pulse."""
+
+    examples = {"pointing jitter": {"pointing_jitter_px": 6.0}}
+    random: ClassVar[bool] = True
+
+    pointing_jitter_px: float = 0.0
+    """Standard deviation of the pattern's centre on the detector, in pixels, along either side."""
+
+    def is_on(self) -> bool:
+        return self.pointing_jitter_px > 0
+
+    def pulse(self, pulse: Pulse, keys: Keys, pixel_angle) -> Pulse:
+        across = self.pointing_jitter_px * pixel_angle * _normal(keys)[1:]
+        return pulse._replace(tilt=jnp.append(across, jnp.sqrt(1 - jnp.sum(across**2)) - 1))
+
+
+@dataclass(frozen=True)
+class Coherence(PulseEffect):
+    """Partial transverse coherence."""
+
+    examples = {"coherence": {"coherence_length_m": 60e-9}}
+    shown_on = "close pair"
+
+    coherence_length_m: float = 0.0
+    """Transverse coherence length in m (0: fully coherent): fringes of particles that far apart fade to 61 %."""
+
+    def check(self) -> Self:
+        if not 0 <= self.coherence_length_m < math.inf:
+            raise InputError(f"beam.coherence_length_m is {self.coherence_length_m}; it must be 0 (full) or more")
+        return self
+
+    def is_on(self) -> bool:
+        return self.coherence_length_m > 0
+
+    def pulse(self, pulse: Pulse, keys: Keys, pixel_angle) -> Pulse:
+        return pulse._replace(coherence_length_m=self.coherence_length_m)
+
+
+@dataclass(frozen=True)
+class Bandwidth(PulseEffect):
+    """Photon energies differ within a pulse."""
+
+    examples = {"bandwidth": {"bandwidth": 0.05}}
+    shown_on = "pair"
+
+    bandwidth: float = 0.0
+    """Standard deviation of the photon energy within a pulse, relative (0: monochromatic): it blurs the fringes between
+    particles; the rings of each stay sharp."""
+
+    def check(self) -> Self:
+        check_between("beam.bandwidth", self.bandwidth, 0.1)
+        return self
+
+    def is_on(self) -> bool:
+        return self.bandwidth > 0
+
+    def pulse(self, pulse: Pulse, keys: Keys, pixel_angle) -> Pulse:
+        return pulse._replace(bandwidth=self.bandwidth)
+
+
+def _normal(keys: Keys) -> Float[Array, "n=3"]:
+    """One deviate for the energy, two for the direction."""
+    return jnp.clip(keys.draw("pulse", 3, 0)[0], -PULSE_LIMIT, PULSE_LIMIT)

@@ -1,0 +1,1 @@
+"""What a pulse can hit: a room for each kind."""

@@ -1,0 +1,25 @@
+"""Empty shots: pulses that hit nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...late import jnp
+from ..scene import Scene
+from ..seam import NONE, Deviates, Kind, Setting, Slots
+
+
+@dataclass(frozen=True)
+class Empty(Kind):
+    """Background only."""
+
+    name = "empty"
+
+    empty: float = 0.0
+    """Share of shots that hit nothing: background only."""
+
+    def slots(self, count: int, particles: tuple[int, int]) -> Slots:
+        return Slots(NONE, NONE)
+
+    def scene(self, bodies: Scene, draw: Deviates, setting: Setting) -> Scene:
+        return bodies._replace(present=jnp.zeros_like(bodies.present))

@@ -1,0 +1,77 @@
+"""Multi-hits: several particles of the sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...late import Array, Float, jax, jnp
+from ..ranges import whole
+from ..scene import Scene, clear_distance, outer_radius_m
+from ..seam import NONE, Deviates, Kind, Setting, Slots
+
+
+@dataclass(frozen=True)
+class MultiHit(Kind):
+    """How many and how close they are, `particles` and `separation` of the simulation say."""
+
+    name = "multi_hit"
+
+    multi_hit: float = 1.0
+    """Share of multi-hits: 2 or more particles of the sample."""
+
+    def most_bodies(self, particles: tuple[int, int]) -> int:
+        return particles[1]
+
+    def slots(self, count: int, particles: tuple[int, int]) -> Slots:
+        return Slots((0, rounded_up(count, *particles)), NONE)
+
+    def scene(self, bodies: Scene, draw: Deviates, setting: Setting) -> Scene:
+        """Particles join the first one by one: at a distance across the beam that is log-uniform from `separation`, in
+        a random direction, at a random depth along the beam of the same scale; where that place is taken, they move
+        outwards until they touch."""
+        number = jnp.arange(len(bodies.present))
+        radius = outer_radius_m(bodies, setting.circumradius)
+        brightness = bodies.fluence
+        if setting.brightness_spread is not None:
+            brightness = jnp.where(number > 0, setting.brightness_spread * draw.normal[:, 7], 0.0)
+        return bodies._replace(
+            present=number < whole(draw.uniform[0, 6], setting.particles),
+            position_m=place_apart(draw.uniform[:, 7:10], setting.separation, radius, setting.focus_m),
+            fluence=brightness,
+        )
+
+
+def rounded_up(count: int, fewest: int, most: int) -> int:
+    """To the middle of the range or to its end: a program for every number would take seconds more to compile."""
+    middle = (fewest + most) // 2
+    return middle if count <= middle else most
+
+
+def place_apart(
+    uniform: Float[Array, "bodies 3"], separation, radius: Float[Array, " bodies"], focus_m
+) -> Float[Array, "bodies 3"]:
+    """Positions of spheres of the given radii, none overlapping another.
+
+    Those that are closer across the beam than they can touch lie one behind the other.
+    """
+    closest, farthest = separation
+    along_beam = jnp.array([0.0, 0.0, 1.0])
+
+    def add(j, placed):
+        angle = 2 * jnp.pi * uniform[j, 0]
+        direction = jnp.stack([jnp.cos(angle), jnp.sin(angle)])
+        touching = radius[0] + radius[j]
+        nearest = closest * touching
+        log_ratio = jnp.log(jnp.maximum(jnp.minimum(farthest * touching, focus_m) / nearest, 1.0))
+        distance = nearest * jnp.exp(uniform[j, 1] * log_ratio)
+        depth = distance * (2 * uniform[j, 2] - 1)
+
+        contact = radius + radius[j]
+        needed2 = (jnp.minimum(closest, 1.0) * contact) ** 2
+        distance = clear_distance(distance, direction, placed[:, :2], needed2, j)
+        across = jnp.append(distance * direction, 0.0)
+        side = jnp.where(depth < 0, -1.0, 1.0)
+        depth = side * clear_distance(side * depth, side * along_beam, placed - across, contact**2, j)
+        return placed.at[j].set(across + depth * along_beam)
+
+    return jax.lax.fori_loop(1, len(radius), add, jnp.zeros((len(radius), 3)))

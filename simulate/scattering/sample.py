@@ -1,0 +1,121 @@
+"""The sample: what its particles are, how they are turned, and how several of them come together."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal, Self
+
+from ...geometries.errors import InputError
+from ..late import Array, Complex, Float, jnp
+from .ranges import Range, between, check_between, check_bodies, check_positive
+from .scene import Scene, random_stretch
+from .seam import Deviates
+
+
+@dataclass(frozen=True)
+class OrientationConfig:
+    """How particles of the sample are turned; droplets, debris and clumps lie in any orientation."""
+
+    kind: Literal["uniform", "axis", "preferred", "given"] = "uniform"
+    """uniform over all rotations; any angle about one axis; an axis of the body preferring one of the laboratory;
+    or the quaternions given, one after the other."""
+    axis: tuple[float, float, float] = (0.0, 1.0, 0.0)
+    """Laboratory axis (x, y, z), z along the beam; for `axis` and `preferred`."""
+    body_axis: tuple[float, float, float] = (0.0, 0.0, 1.0)
+    """Axis of the body that prefers it; for `preferred`."""
+    concentration: float = 10.0
+    """Concentration kappa of the von Mises-Fisher distribution (0: uniform); for `preferred`."""
+    quaternions: tuple[tuple[float, float, float, float], ...] = ()
+    """Quaternions (w, x, y, z), body to laboratory; for `given`: pattern i takes number i, over and over."""
+
+    def check(self) -> Self:
+        """Itself, or InputError with the first impossible value."""
+        if self.kind == "given" and not self.quaternions:
+            raise InputError("orientation.kind is given, but orientation.quaternions are not: name at least one")
+        for name, vectors in (("axis", [self.axis, self.body_axis]), ("quaternions", self.quaternions)):
+            if not all(0 < math.hypot(*vector) < math.inf for vector in vectors):
+                raise InputError(f"orientation.{name} holds a vector of no length: give it a direction")
+        if not 0 <= self.concentration < math.inf:
+            raise InputError(f"orientation.concentration is {self.concentration}; it must be 0 or more")
+        return self
+
+
+@dataclass(frozen=True)
+class SampleConfig:
+    """The particles of the sample."""
+
+    geometry: tuple[str, ...] = ("icosahedron",)
+    """Geometries that particles are drawn from: names, `torus:radius_ratio=3`, or mesh files (STL, OBJ, PLY)."""
+    diameter_nm: Range = (63.0, 77.0)
+    """Smallest and largest particle, volume-equivalent sphere diameter in nm (uniform). The largest decides how large
+    the table is and how finely amplitudes are computed: another one may be compiled anew, another number never is."""
+    stretch: float = 0.0
+    """Random stretch of each particle: standard deviation of the log of its three axes (0: none), before they are
+    scaled together to keep the volume, which leaves 0.82 of it."""
+    material: str = "protein"
+    """What particles are made of: a name, a composition:density (C9H10O3:1.3), or delta=1e-4,beta=1e-6."""
+    orientation: OrientationConfig = field(default_factory=OrientationConfig)
+    particles: tuple[int, int] = (2, 5)
+    """Fewest and most particles of a multi-hit (uniform)."""
+    separation: Range = (1.0, 4.0)
+    """Closest and farthest particle of a multi-hit across the beam, in units of touching distance (log-uniform, cut
+    at the focus). At 1 or more no two overlap in the beam's direction; an overlap there looks like a single hit.
+    Below 1 particles may shadow each other, one behind the other, but never interpenetrate."""
+    brightness_spread: float = 0.5
+    """Standard deviation of the log of each further particle's brightness against the first, beside the beam's
+    profile; not where `beam.pulse_photons` are given, when the place in the beam says it all."""
+
+    def check(self) -> Self:
+        """Itself, or InputError with the first impossible value."""
+        check_positive("diameter_nm", self.diameter_nm)
+        check_positive("separation", self.separation)
+        check_between("stretch", self.stretch, 1)
+        check_between("brightness_spread", self.brightness_spread, 2)
+        check_bodies("particles", self.particles)
+        if not self.geometry:
+            raise InputError("geometry is empty; name at least one")
+        self.orientation.check()
+        return self
+
+
+def bodies_of_sample(
+    sample: SampleConfig,
+    geometries: int,
+    given: Float[Array, "wxyz=4"] | None,
+    contrast: Complex[Array, ""],
+    draw: Deviates,
+) -> tuple[Scene, Float[Array, " slots"]]:
+    """A particle in every slot, all at the origin, only the first present, and their diameters in nm.
+
+    geometries: how many of them are the sample's, the first ones; given: orientation, where the configuration says so.
+    """
+    slots = len(draw.normal)
+    number = jnp.arange(slots)
+    diameter_nm = between(draw.uniform[:, 1], sample.diameter_nm)
+    bodies = Scene(
+        present=number < 1,
+        geometry=jnp.int32(draw.uniform[:, 0] * geometries),
+        diameter_m=diameter_nm * 1e-9,
+        stretch=random_stretch(draw.normal[:, :3], sample.stretch),
+        orientation=_orientation(sample.orientation, given, draw),
+        position_m=jnp.zeros((slots, 3)),
+        fluence=jnp.zeros(slots),
+        contrast=jnp.full(slots, contrast),
+    )
+    return bodies, diameter_nm
+
+
+def _orientation(config: OrientationConfig, given, draw: Deviates) -> Float[Array, "slots 4"]:
+    """Unit quaternions, as the configuration says."""
+    from .orientation import preferred_rotation, rotation_about
+
+    uniform = draw.uniform[:, 3:6]
+    if config.kind == "axis":
+        return rotation_about(uniform[:, 0], jnp.asarray(config.axis))
+    if config.kind == "preferred":
+        axes = jnp.asarray(config.body_axis), jnp.asarray(config.axis)
+        return preferred_rotation(uniform, *axes, config.concentration)
+    if config.kind == "given":
+        return jnp.broadcast_to(given, draw.uniform_orientation.shape)
+    return draw.uniform_orientation

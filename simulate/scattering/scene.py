@@ -1,0 +1,101 @@
+"""The scene: which bodies a pulse hits, of what, where, and how they are turned."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from ..late import Array, Bool, Complex, Float, Int, jnp
+
+ELLIPSOID = -1
+"""The geometry of bodies that are no mesh."""
+
+LARGEST_STRETCH = 3 * math.sqrt(2 / 3)
+"""Three standard deviations of an axis's log-stretch, volume kept, in units of the configuration's `stretch`."""
+
+
+class Scene(NamedTuple):
+    """The bodies of one shot, in as many slots as the largest scene has bodies.
+
+    present: (N,) bool; geometry: (N,) int32, index into the source's geometries, or ELLIPSOID; diameter_m: (N,),
+    volume-equivalent; stretch: (N, 3), factors along the body's axes, product 1; orientation: (N, 4), unit quaternion
+    (w, x, y, z), body to laboratory; position_m: (N, 3), relative to the first body, z along the beam; fluence: (N,),
+    relative to the focus's centre, times `brightness_spread`'s factor where there is one; contrast: (N,) complex64,
+    refractive index minus that of what surrounds the body. Absent bodies' values mean nothing. A batch of scenes has
+    an axis of patterns before these.
+    """
+
+    present: Bool[Array, "*batch bodies"]
+    geometry: Int[Array, "*batch bodies"]
+    diameter_m: Float[Array, "*batch bodies"]
+    stretch: Float[Array, "*batch bodies 3"]
+    orientation: Float[Array, "*batch bodies 4"]
+    position_m: Float[Array, "*batch bodies 3"]
+    fluence: Float[Array, "*batch bodies"]
+    contrast: Complex[Array, "*batch bodies"]
+
+
+def scene_of(diameter_m, orientation, position_m=None, geometry: int = 0) -> Scene:
+    """A scene of given bodies of one geometry, all in the focus's centre's fluence and of unit contrast.
+
+    orientation: (N, 4) unit quaternions; diameter_m: () or (N,); position_m: (N, 3), by default all at the origin.
+    """
+    orientation = jnp.asarray(orientation, float)
+    one = jnp.ones(len(orientation))
+    return Scene(
+        present=one > 0,
+        geometry=jnp.full(len(one), geometry, jnp.int32),
+        diameter_m=diameter_m * one,
+        stretch=jnp.ones((len(one), 3)),
+        orientation=orientation,
+        position_m=jnp.zeros((len(one), 3)) if position_m is None else jnp.asarray(position_m, float),
+        fluence=one,
+        contrast=jnp.ones(len(one), jnp.complex64),
+    )
+
+
+def beam_profile(profile: str, position_m: Float[Array, "*any 2"], focus_m) -> Float[Array, "*any"]:
+    """Fluence relative to the focus's centre at positions (..., 2) across the beam.
+
+    It depends on the place across the beam alone. The flat top falls as exp(-ln 2 (2 r / focus)^20), so that
+    gradients exist; both profiles are at one half at the focus's edge.
+    """
+    squared = jnp.sum((2 * position_m / focus_m) ** 2, -1)
+    return jnp.exp2(-(squared if profile == "gaussian" else squared**10))
+
+
+def random_stretch(normal: Float[Array, "bodies 3"], strength) -> Float[Array, "bodies 3"]:
+    """Factors along the bodies' axes, product 1; strength: standard deviation of the log of each before the volume is
+    kept. Shrunk where an axis exceeds LARGEST_STRETCH: tables are no larger than that needs."""
+    log_stretch = normal - normal.mean(-1, keepdims=True)
+    largest = jnp.max(jnp.abs(log_stretch), -1, keepdims=True)
+    return unit_volume(strength * (log_stretch * jnp.minimum(1.0, LARGEST_STRETCH / jnp.maximum(largest, 1e-6))))
+
+
+def unit_volume(log_stretch: Float[Array, "bodies 3"]) -> Float[Array, "bodies 3"]:
+    """Factors along the axes, scaled together to the product 1."""
+    return jnp.exp(log_stretch - log_stretch.mean(-1, keepdims=True))
+
+
+def outer_radius_m(scene: Scene, circumradius: Float[Array, " geometries"]) -> Float[Array, " bodies"]:
+    """Radius of the sphere that each body fits into; circumradius: of every geometry at unit diameter."""
+    unit_radius = jnp.where(scene.geometry == ELLIPSOID, 0.5, circumradius[scene.geometry])
+    return scene.diameter_m * unit_radius * scene.stretch.max(-1)
+
+
+def clear_distance(
+    distance,
+    direction: Float[Array, " axes"],
+    placed: Float[Array, "bodies axes"],
+    needed2: Float[Array, " bodies"],
+    count,
+) -> Float[Array, ""]:
+    """Where along a ray from the origin to stay clear of the first `count` placed points: at `distance` if that is
+    free, otherwise beyond them all. needed2: squared distance that each needs."""
+    along = placed @ direction
+    discriminant = needed2 - jnp.sum(placed**2, -1) + along**2
+    meets = (discriminant > 0) & (jnp.arange(len(placed)) < count)
+    half_chord = jnp.sqrt(jnp.maximum(discriminant, 0.0))
+    blocked = meets & (jnp.abs(distance - along) < half_chord)
+    outermost = jnp.max(jnp.where(meets, along + half_chord, 0.0))
+    return jnp.where(blocked.any(), jnp.maximum(outermost, distance), distance)

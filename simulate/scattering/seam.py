@@ -1,0 +1,230 @@
+"""The seam where effects and kinds of hit join the simulation: what each of their rooms fills in.
+
+A room, in `hits/` or `effects/`, is a frozen dataclass derived from one of the classes below. Its fields are its
+options, its methods what it draws and does. It joins the simulation as a base of a configuration (see
+`simulate/config.py`): its fields become options there, and where it is on, the compiled program contains it.
+
+Random numbers come from `keys.draw("name", ...)`, under a name that is the room's own: then they depend on the
+configuration's seed and the pattern's index alone, and no other room's numbers change when one joins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import ClassVar, Literal, NamedTuple, Protocol, Self, TypeVar
+
+from ..late import Array, Complex, Float, Int
+from .scene import Scene
+
+Example = dict[str, object]
+"""Values of options that show an effect in `onehit gallery`."""
+
+
+class Keys(Protocol):
+    """Where a pattern's random numbers come from."""
+
+    def draw(
+        self, name: str, normals: int, uniforms: int
+    ) -> tuple[Float[Array, " {normals}"], Float[Array, " {uniforms}"]]:
+        """Standard normal deviates and uniform ones in [0, 1), float32: always the same under the same name."""
+        ...
+
+
+class Part:
+    """A room of the simulation and its options."""
+
+    def check(self) -> Self:
+        """Itself, or InputError with the first impossible value."""
+        return self
+
+
+class Effect(Part):
+    """Something that may disturb a pattern."""
+
+    examples: ClassVar[dict[str, Example]] = {}
+    """Pictures of it for `onehit gallery`, by title."""
+    shown_on: ClassVar[Literal["single", "pair", "close pair", "panels"]] = "single"
+    """Which patterns show it best."""
+
+    def is_on(self) -> bool:
+        """Whether it does anything; if not, it is not compiled."""
+        raise NotImplementedError
+
+    def truth(self, keys: Keys) -> dict[str, Array]:
+        """What was drawn for a pattern and should stand in its truth, by names of its own."""
+        return {}
+
+
+class Pulse(NamedTuple):
+    """One pulse. wavenumber: (), 1/m; tilt: (3,), unit vector along the beam minus that along z; coherence_length_m:
+    (), transverse, None for full coherence; bandwidth: (), standard deviation of the wavenumber, relative, None for a
+    monochromatic pulse."""
+
+    wavenumber: Float[Array, "*batch"] | float
+    tilt: Float[Array, "*batch 3"] | float = 0.0
+    coherence_length_m: Float[Array, ""] | float | None = None
+    bandwidth: Float[Array, ""] | float | None = None
+
+
+class PulseEffect(Effect):
+    """An effect on the pulse, and so on amplitudes and on how they interfere."""
+
+    random: ClassVar[bool] = False
+    """Whether it differs from pulse to pulse."""
+
+    def pulse(self, pulse: Pulse, keys: Keys, pixel_angle: Float[Array, ""] | float) -> Pulse:
+        """The pulse as it becomes; pixel_angle: a pixel's, in radians."""
+        raise NotImplementedError
+
+
+class Detector(NamedTuple):
+    """The detector as effects see it.
+
+    scattering: q / k of the pixels; good_pixel: 1 or 0; pixel_gain, panel_gain: standard normal, and hotness: uniform
+    in [0, 1), its fixed patterns; keys: of further fixed patterns, by name; panels lie one below the other.
+    """
+
+    scattering: Float[Array, "y x 3"]
+    good_pixel: Float[Array, "y x"]
+    pixel_gain: Float[Array, "y x"]
+    panel_gain: Float[Array, " panels"]
+    hotness: Float[Array, "y x"]
+    keys: Keys
+
+
+class Modulation(Effect):
+    """An effect that multiplies the photons that particles scatter."""
+
+    def factor(self, keys: Keys, detector: Detector) -> Float[Array, "y x"]:
+        """The factor on the expected photons; brightness is scaled to the configuration's photons afterwards."""
+        raise NotImplementedError
+
+
+class Background(Effect):
+    """Photons that no particle scattered."""
+
+    def photons(self, keys: Keys, detector: Detector) -> Float[Array, "y x"]:
+        """Photons expected in each pixel."""
+        raise NotImplementedError
+
+
+class ReadoutStep(Effect):
+    """What a detector does to photons that arrive. A step fills in some of these; each begins where the one above left
+    off, after all other steps have done theirs."""
+
+    def arriving(self, expected: Float[Array, "y x"], detector: Detector) -> Float[Array, "y x"]:
+        """Expected photons, before they are counted."""
+        return expected
+
+    def gain(self, gain: Float[Array, "y x"], detector: Detector) -> Float[Array, "y x"]:
+        """Charge for one photon, relative."""
+        return gain
+
+    def noise(self, noise: Float[Array, "y x"], keys: Keys, detector: Detector) -> Float[Array, "y x"]:
+        """Charge that no photon brought, in photons."""
+        return noise
+
+    def convert(self, photons: Int[Array, "y x"], change: Float[Array, "y x"]) -> Float[Array, "y x"]:
+        """Of the charge minus the photons, `change`, what the converter delivers."""
+        return change
+
+    def saturate(self, counts: Array) -> Array:
+        """Counts (y, x), int32, or in the mean response without noise float32."""
+        return counts
+
+
+class Deviates(NamedTuple):
+    """A scene's random numbers, some for each slot. uniform_orientation: (N, 4) unit quaternions, uniform over SO(3),
+    from the normal deviates 3 to 6."""
+
+    normal: Float[Array, "slots 8"]
+    uniform: Float[Array, "slots 11"]
+    uniform_orientation: Float[Array, "slots 4"]
+
+
+class Setting(NamedTuple):
+    """What a kind of hit makes scenes of.
+
+    circumradius: of every geometry at unit diameter; meshes: which of them the kind brought itself; contrast:
+    refractive index minus 1 of the sample's `material` and of the kind's own materials, by the options' names;
+    diameter_nm: of the sample's particles, one for each slot; separation, particles, brightness_spread: the
+    configuration's, brightness_spread None on the absolute scale.
+    """
+
+    diameter_nm: Float[Array, " slots"]
+    circumradius: Float[Array, " geometries"]
+    meshes: range
+    contrast: dict[str, Complex[Array, ""]]
+    focus_m: Float[Array, ""] | float
+    separation: tuple[float, float]
+    particles: tuple[int, int]
+    brightness_spread: float | None
+
+
+class Slots(NamedTuple):
+    """Which slots of a scene hold meshes and which ellipsoids: the first one, and the one after the last."""
+
+    meshes: tuple[int, int]
+    ellipsoids: tuple[int, int]
+
+
+NONE, FIRST, SECOND = (0, 0), (0, 1), (1, 2)
+
+
+class Kind(Part):
+    """A kind of hit. The field that is called as it is, is its share of the bad patterns."""
+
+    name: ClassVar[str]
+    meshes: ClassVar[tuple[str, ...]] = ()
+    """Geometries that it brings beside the sample's."""
+    materials: ClassVar[tuple[str, ...]] = ()
+    """Its options that name a material."""
+    in_droplet: ClassVar[bool] = False
+    """Whether droplets make its scenes, which may be so large that pixels must be split finer."""
+
+    @property
+    def share(self) -> float:
+        """Its share of the bad patterns, relative to other kinds'."""
+        return getattr(self, self.name)
+
+    def most_bodies(self, particles: tuple[int, int]) -> int:
+        """Bodies in its largest scene; particles: fewest and most of a multi-hit."""
+        return 1
+
+    def largest_nm(self, particle_nm: float, mesh_extent: float) -> float:
+        """Extent of its largest body, stretch aside, in nm. particle_nm: that of the sample's largest particle;
+        mesh_extent: that of its own meshes at unit diameter."""
+        return particle_nm
+
+    def largest_mesh_nm(self) -> float:
+        """Longest diameter along an axis that its own meshes reach, in nm."""
+        return 0.0
+
+    def slots(self, count: int, particles: tuple[int, int]) -> Slots:
+        """Where the bodies of a scene of `count` bodies are. Each answer is a program of its own to compile."""
+        raise NotImplementedError
+
+    def scene(self, bodies: Scene, draw: Deviates, setting: Setting) -> Scene:
+        """A scene of this kind, made from `bodies`: a particle of the sample in every slot, all at the origin, only the
+        first present. `fluence` holds the log of the factor on what follows from the place in the beam: 0."""
+        raise NotImplementedError
+
+
+_STAGES = {PulseEffect, Modulation, Background, ReadoutStep, Kind}
+"""What rooms are derived from directly; configurations are derived from rooms."""
+
+P = TypeVar("P", bound=Part)
+
+
+def part_types(configuration: type, kind: type[P]) -> list[type[P]]:
+    """The rooms of a kind that a configuration is made of, in the order of its options: from its last base on."""
+    rooms = [base for base in reversed(configuration.__mro__) if _STAGES & {*base.__bases__}]
+    return [room for room in rooms if issubclass(room, kind)]
+
+
+def parts(configuration: object, kind: type[P]) -> list[P]:
+    """The same, each with its own options as the configuration has them."""
+    return [
+        base(**{field.name: getattr(configuration, field.name) for field in fields(base)})  # type: ignore[arg-type]
+        for base in part_types(type(configuration), kind)
+    ]
