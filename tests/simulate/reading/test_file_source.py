@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onehit.geometries import InputError
-from onehit.simulate import FileConfig, FileSource, files
+from onehit.simulate import FileConfig, FileSource
+from onehit.simulate.reading import file_source
 from onehit.simulate.reading.invalid_frames import FLAGS, describe_flags, frame_flags
 
 RNG = np.random.default_rng(0)
@@ -48,7 +49,7 @@ def test_frames_come_in_the_order_asked_for_repeats_included(labelled):
 
 def test_reading_in_blocks_changes_nothing(labelled, monkeypatch):
     path, content = labelled
-    monkeypatch.setattr(files, "_BLOCK_BYTES", 3 * 8 * 9 * 2)
+    monkeypatch.setattr(file_source, "_BLOCK_BYTES", 3 * 8 * 9 * 2)
     source = FileSource(path)
     assert source.block == 3
     indices = [9, 0, 1, 2, 3, 4, 4, 8]

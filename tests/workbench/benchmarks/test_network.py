@@ -3,13 +3,13 @@
 import json
 
 import numpy as np
-from onehit.workbench import bench_network
+from onehit.workbench.benchmarks import network
 from onehit.workbench.cli import main
 from onehit.workbench.options import Bench
 
 
 def test_training_and_scoring_are_measured_and_without_peers_nothing_is_aimed_at(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(bench_network, "_ROUND_SECONDS", 0.01)
+    monkeypatch.setattr(network, "_ROUND_SECONDS", 0.01)
     out = tmp_path / "bench.json"
     assert main(["bench", "network", "--repeats", "1", "--no-peers", "--out", str(out)]) == 0
     rows = json.loads(out.read_text())["network"]
@@ -21,9 +21,9 @@ def test_training_and_scoring_are_measured_and_without_peers_nothing_is_aimed_at
 
 def test_the_target_is_a_fifth_above_the_fastest_peer(monkeypatch):
     rates = {"onehit": 300.0, "PyTorch": 100.0, "ONNX Runtime": 200.0}
-    monkeypatch.setattr(bench_network, "_sides", lambda command, network: ({}, {}))
-    monkeypatch.setattr(bench_network, "_rates", lambda sides, rounds, batch: {"": 1.0} if "" in sides else rates)
-    targets = [row["target"] for row in bench_network.measure_network(Bench("network"))]
+    monkeypatch.setattr(network, "_sides", lambda command, network: ({}, {}))
+    monkeypatch.setattr(network, "_rates", lambda sides, rounds, batch: {"": 1.0} if "" in sides else rates)
+    targets = [row["target"] for row in network.measure_network(Bench("network"))]
     assert targets == 4 * [240.0, None, None] + [None]
 
 
@@ -40,14 +40,14 @@ def test_rates_are_patterns_over_the_median_time_of_a_call(monkeypatch):
         now += 0.25
         return np.zeros(1)
 
-    monkeypatch.setattr(bench_network.time, "perf_counter", lambda: now)
-    assert bench_network._rates({"slow": slow, "fast": fast}, 2, 64) == {"slow": 128.0, "fast": 256.0}
+    monkeypatch.setattr(network.time, "perf_counter", lambda: now)
+    assert network._rates({"slow": slow, "fast": fast}, 2, 64) == {"slow": 128.0, "fast": 256.0}
 
 
 def test_no_batch_is_trained_on_twice(small_simulation):
     from onehit.simulate import SimulatedSource
 
-    batches = bench_network._batches(SimulatedSource(small_simulation), 8)
+    batches = network._batches(SimulatedSource(small_simulation), 8)
     (first, label), (second, _) = next(batches), next(batches)
     assert np.asarray(first).shape[0] == len(label) == 8
     assert (np.asarray(first) != np.asarray(second)).any()
