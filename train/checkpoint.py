@@ -69,6 +69,7 @@ class Checkpoints:
         return 0.0 if step is None else self._manager.metadata(step).custom_metadata["seconds"]
 
     def close(self) -> None:
+        """Let go of the folder; nothing can be saved or read after."""
         self._manager.close()
 
 
