@@ -50,9 +50,10 @@ def _sync(descriptor: int) -> None:
     """To the disk itself: on macOS fsync leaves the data in the drive's cache (its manual page, fsync(2))."""
     import fcntl
 
-    if hasattr(fcntl, "F_FULLFSYNC"):
+    to_the_disk = getattr(fcntl, "F_FULLFSYNC", None)
+    if to_the_disk is not None:
         with suppress(OSError):  # of a file system that does not have it
-            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+            fcntl.fcntl(descriptor, to_the_disk)
             return
     os.fsync(descriptor)
 
