@@ -4,6 +4,7 @@ import difflib
 import json
 import os
 import platform
+from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, TypeVar, get_type_hints
 from uuid import uuid4
 
 from ..geometries.errors import InputError
+from .platforms import check_platform
 
 T = TypeVar("T")
 
@@ -22,22 +24,38 @@ def versions() -> dict[str, str]:
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file that is there whole, even after a power cut, or else what was there before; text as UTF-8."""
+    """Write a file that is there whole, even after a power cut, or else what was there before; text as UTF-8.
+
+    Raises InputError on Windows, where a folder cannot be synced.
+    """
+    check_platform()
     # A name of its own, since two processes may make the same shard.
     part = path.with_name(f"{path.name}.{uuid4().hex[:8]}.part")
     try:
         with part.open("xb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
-            os.fsync(file.fileno())
+            _sync(file.fileno())
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        _sync(folder)
     finally:
         os.close(folder)
+
+
+def _sync(descriptor: int) -> None:
+    """To the disk itself: on macOS fsync leaves the data in the drive's cache (its manual page, fsync(2))."""
+    import fcntl
+
+    to_the_disk = getattr(fcntl, "F_FULLFSYNC", None)
+    if to_the_disk is not None:
+        with suppress(OSError):  # of a file system that does not have it
+            fcntl.fcntl(descriptor, to_the_disk)
+            return
+    os.fsync(descriptor)
 
 
 def to_json(**configs: Any) -> str:

@@ -4,17 +4,20 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import h5py
 import jax
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 from onehit.evaluate import auc
 from onehit.geometries import InputError
 from onehit.simulate import SimulatedSource
 from onehit.train import Classifier, NetworkConfig, TrainConfig, score_source, train
-from onehit.train.checkpoint import Checkpoints
+from onehit.train.checkpoint import SCORING, Checkpoints
 from onehit.train.step import first_state, split_network
 
 
@@ -75,6 +78,26 @@ def test_a_loaded_classifier_scores_as_the_trained_one(trained, small_training):
     np.testing.assert_array_equal(loaded.score(counts), result.classifier.score(counts))
     np.testing.assert_allclose(loaded.score(counts[:3]), loaded.score(counts)[:3], rtol=1e-5)
     assert loaded.threshold == result.classifier.threshold
+
+
+def test_loading_a_run_says_nothing(trained):
+    """In a process of its own: only the first look into a checkpoint ever said anything."""
+    load = "import sys; from onehit.train import Classifier; Classifier.load(sys.argv[1])"
+    done = subprocess.run([sys.executable, "-c", load, str(trained[1])], capture_output=True, text=True, check=True)
+    assert done.stderr == done.stdout == ""
+
+
+def test_checkpoints_of_an_earlier_onehit_load(trained, small_training, tmp_path):
+    """Written as they were before handlers were registered."""
+    run = shutil.copytree(trained[1], tmp_path / "run")
+    shutil.rmtree(run / "checkpoints")
+    checkpoint = trained[0].classifier.checkpoint
+    tree = {f"{i:04d}": leaf for i, leaf in enumerate(jax.tree.leaves(checkpoint))}
+    options = ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
+    with ocp.CheckpointManager(run / "checkpoints", options=options) as manager:
+        manager.save(6, args=ocp.args.StandardSave(tree), custom_metadata={"scoring": SCORING, "seconds": 1.0})
+    for loaded, made in zip(leaves(run, small_training), jax.tree.leaves(checkpoint), strict=True):
+        np.testing.assert_array_equal(loaded, made)
 
 
 def test_invalid_frames_are_minus_infinity_and_counted(trained):

@@ -27,7 +27,13 @@ class Checkpoints:
     def __init__(self, run: Path):
         self._run = run
         options = ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
-        self._manager = ocp.CheckpointManager((run / "checkpoints").absolute(), options=options)
+        # Unless it is told beforehand what "default" is, the item of a checkpoint that has no name, orbax warns that it
+        # cannot read its metadata.
+        handler, handlers = ocp.StandardCheckpointHandler(), ocp.handlers.DefaultCheckpointHandlerRegistry()
+        for kind in (ocp.args.StandardSave, ocp.args.StandardRestore):
+            handlers.add("default", kind, handler)
+        folder = (run / "checkpoints").absolute()
+        self._manager = ocp.CheckpointManager(folder, options=options, handler_registry=handlers)
 
     def save(self, checkpoint: Checkpoint, seconds: float) -> None:
         """seconds: that the training has taken so far."""
@@ -63,6 +69,7 @@ class Checkpoints:
         return 0.0 if step is None else self._manager.metadata(step).custom_metadata["seconds"]
 
     def close(self) -> None:
+        """Let go of the folder; nothing can be saved or read after."""
         self._manager.close()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..geometries.errors import InputError
+from ..simulate.platforms import check_platform
 from .options import Bench, Classify, Compare, Evaluate, Gallery, Inspect, Pack, Simulate, Study, Train
 
 
@@ -111,6 +112,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command. Exit codes: 0 done, 2 bad usage or input, 130 interrupted."""
     argv = sys.argv[1:] if argv is None else argv
     try:
+        check_platform()
         return _run(argv)
     except InputError as error:
         print(f"onehit: {error}", file=sys.stderr)

@@ -42,6 +42,10 @@ class ResNetClassifier:
         self._config, self._track, self._run = config, track, run
 
     def fit(self, counts, label, bad_pixel) -> None:
+        """As `System.fit`: trains on four fifths of either label and validates on the rest.
+
+        The frames are kept beside `run`, as RUN.h5. Raises InputError as `train` does.
+        """
         self._bad_pixel = bad_pixel
         with TemporaryDirectory() as temporary:
             run = self._run or Path(temporary) / "run"
@@ -54,6 +58,7 @@ class ResNetClassifier:
             self.classifier, self.fit_seconds = trained.classifier, trained.record["seconds"]
 
     def score(self, counts) -> np.ndarray:
+        """(N,) calibrated log-odds of good; -inf for invalid frames. counts: (N, H, W) photons."""
         return self.classifier.score(counts, self._bad_pixel) / self.classifier.temperature
 
 
@@ -81,9 +86,11 @@ class TrainedRun:
         self.classifier = Classifier.load(run)
 
     def fit(self, counts, label, bad_pixel) -> None:
+        """Takes the mask, (H, W), True = do not use, and learns nothing."""
         self._bad_pixel = bad_pixel
 
     def score(self, counts) -> np.ndarray:
+        """(N,) calibrated log-odds of good; -inf for invalid frames. counts: (N, H, W) photons."""
         return self.classifier.score(counts, self._bad_pixel) / self.classifier.temperature
 
 

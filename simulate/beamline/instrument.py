@@ -58,6 +58,7 @@ class Instrument:
 
     @property
     def wavelength_m(self) -> float:
+        """h c / photon energy."""
         return PLANCK_TIMES_C_EV_M / self.photon_energy_ev
 
     @property

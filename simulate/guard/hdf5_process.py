@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from ...geometries.errors import InputError
+from ..platforms import check_platform
 
 SECONDS_TO_ANSWER = 30.0
 _SERVER = Path(__file__).with_name("hdf5_server.py")
@@ -43,6 +44,7 @@ def read_texts(path: Path, name: str, attribute: str | None = None) -> list[str]
 
 
 def _ask(path: Path, **request) -> tuple[dict, list[bytes]]:
+    check_platform()  # without an alarm the server would not answer, and the file be called damaged
     with _lock:
         try:
             reply, payload = _exchange(_running(), {"path": str(path.resolve()), **request})

@@ -92,6 +92,8 @@ def serve() -> None:
 
 
 def _limit_memory() -> None:
+    """On Linux only: macOS has no /proc to tell how much is held already, and its setrlimit(2) names no limit of the
+    address space. There the alarm alone bounds what a damaged file may cost."""
     pages = Path("/proc/self/statm")
     if pages.exists():
         import resource

@@ -18,6 +18,10 @@ class ResidualUnit(nnx.Module):
         self.norm2 = nnx.BatchNorm(features, momentum=0.95, rngs=rngs)
 
     def __call__(self, x, train: bool):
+        """(B, y, x, features_in) to (B, y / stride, x / stride, features), float32.
+
+        train: normalise by the batch's own mean and variance, and move the running ones.
+        """
         y = nnx.relu(self.norm1(self.conv1(x), use_running_average=not train))
         y = self.norm2(self.conv2(y), use_running_average=not train)
         if self.stride > 1:  # the identity at half the resolution, new features zero (option A of He et al.)
@@ -45,6 +49,7 @@ class ResNet(nnx.Module):
         self.classes = nnx.Linear(features, 2, rngs=rngs)
 
     def __call__(self, x, train: bool = False, dropout_key: jax.Array | None = None):
+        """Logits (B, 2). train: normalise by the batch and drop features, drawn from `dropout_key`."""
         x = nnx.relu(self.stem_norm(self.stem(x), use_running_average=not train))
         for unit in self.units:
             x = unit(x, train)

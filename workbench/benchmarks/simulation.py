@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from resource import RUSAGE_SELF, getrusage
 from statistics import median
 from typing import Any
 
@@ -24,6 +23,7 @@ from ...simulate.beamline.instrument import InstrumentConfig
 from ...simulate.beamline.reciprocal import q_map
 from ...simulate.config import BackgroundConfig, BadConfig, BeamConfig, ReadoutConfig, SimulationConfig
 from ...simulate.config_io import versions
+from ...simulate.platforms import check_platform
 from ...simulate.scattering.orientation import rotation_matrix, uniform_rotation
 from ...simulate.scattering.poisson import poisson
 from ...simulate.scattering.scene import scene_of
@@ -213,7 +213,13 @@ def _growth(command: Bench) -> list[dict[str, Any]]:
 
 
 def _memory(command: Bench) -> list[dict[str, Any]]:
-    """The largest memory that this process has held after some batches, streamed, and after all patterns asked for."""
+    """The largest memory that this process has held after some batches, streamed, and after all patterns asked for.
+
+    Raises InputError on Windows, which does not tell.
+    """
+    check_platform()
+    from resource import RUSAGE_SELF, getrusage
+
     source = SimulatedSource(_config("icosahedron", 128))
     rows = []
     for patterns in (16 * command.batch, command.stream):
