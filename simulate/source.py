@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..geometries.amplitude_grid import AmplitudeGrid, amplitude_grid, grid_bytes
+from ..geometries.amplitude_grid import AmplitudeGrid, grid_bytes
 from ..geometries.errors import InputError
 from ..geometries.form_factor import from_mesh, stack
 from ..geometries.shapes import geometry as load_geometry
@@ -32,6 +32,7 @@ from .scattering.hit import (
     slots_needed,
 )
 from .scattering.readout import bad_pixels, readout_maps
+from .tables import kept_grid
 
 _LARGEST_TABLE_BYTES = 2**30
 _MOST_CYCLES = 0.28
@@ -121,7 +122,7 @@ class SimulatedSource:
             config,
             jnp.asarray(config.orientation.quaternions, jnp.float32).reshape(-1, 4),
             planes,
-            amplitude_grid(bodies, q_max) if self.amplitude == "table" else stack(bodies),
+            kept_grid(bodies, q_max) if self.amplitude == "table" else stack(bodies),
             jnp.asarray(circumradius, jnp.float32),
             materials,
             readout_maps(self.instrument, config.readout),
