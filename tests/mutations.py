@@ -13,7 +13,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 from onehit.geometries.errors import InputError
-from onehit.simulate import hdf5_process
+from onehit.simulate.guard import hdf5_process
 from onehit.simulate.reading.dialects import open_frames
 
 COUNT, SHAPE = 12, (16, 16)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from flax import nnx
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from onehit.evaluate import activation_figures as figures
+from onehit.evaluate.comparison import activation_figures as figures
 from onehit.evaluate.comparison.activations import (
     Attribution,
     band_shares,

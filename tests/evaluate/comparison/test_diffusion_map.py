@@ -3,7 +3,7 @@ import sys
 
 import numpy as np
 import pytest
-from onehit.evaluate import diffusion_map
+from onehit.evaluate.comparison import diffusion_map
 from onehit.evaluate.comparison.diffusion_config import DiffusionMapConfig
 from onehit.evaluate.comparison.diffusion_map import (
     DiffusionMapClassifier,

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 from onehit.geometries.errors import InputError
-from onehit.simulate import hdf5_process
+from onehit.simulate.guard import hdf5_process
 from onehit.simulate.guard.hdf5_process import look, read_lists, read_texts
 from onehit.simulate.guard.safe_hdf5 import open_hdf5
 

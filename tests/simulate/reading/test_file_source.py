@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onehit.geometries import InputError
-from onehit.simulate import FileConfig, FileSource, files
+from onehit.simulate import FileConfig, FileSource
+from onehit.simulate.reading import file_source as files
 from onehit.simulate.reading.invalid_frames import FLAGS, describe_flags, frame_flags
 
 RNG = np.random.default_rng(0)

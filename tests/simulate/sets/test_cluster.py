@@ -16,7 +16,7 @@ import psutil
 import pytest
 from distributed import Client, KilledWorker, LocalCluster, default_client
 from onehit.geometries import InputError
-from onehit.simulate import shards
+from onehit.simulate.sets import shards
 from onehit.simulate.sets.cluster import NO_DASHBOARD, local_workers, make_shards, on_scheduler
 from onehit.simulate.sets.shards import missing, write_set
 from small_sets import SHARD, compile_once, differences, small_plan

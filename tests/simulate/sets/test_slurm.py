@@ -10,7 +10,7 @@ import dask
 import pytest
 from distributed import Security
 from onehit.geometries import InputError
-from onehit.simulate import slurm
+from onehit.simulate.sets import slurm
 from onehit.simulate.sets.shards import missing, write_set
 from onehit.simulate.sets.slurm import SlurmConfig, job_script, on_slurm
 from small_sets import compile_once, differences, small_plan

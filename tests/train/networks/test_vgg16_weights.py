@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from onehit.geometries import InputError
-from onehit.train import vgg16, vgg16_weights
+from onehit.train.networks import vgg16, vgg16_weights
 from onehit.train.networks.vgg16 import network_image, vgg16_layers
 from onehit.train.networks.vgg16_weights import KERNELS, random_vgg16, read_vgg16
 from safetensors.numpy import save_file

@@ -3,7 +3,7 @@
 import json
 
 import numpy as np
-from onehit.workbench import bench_network
+from onehit.workbench.benchmarks import network as bench_network
 from onehit.workbench.cli import main
 from onehit.workbench.options import Bench
 

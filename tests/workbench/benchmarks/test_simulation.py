@@ -2,7 +2,7 @@ import json
 
 import pytest
 from onehit.simulate import SimulatedSource, SimulationConfig
-from onehit.workbench import bench
+from onehit.workbench.benchmarks import simulation as bench
 from onehit.workbench.cli import main
 
 
