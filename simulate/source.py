@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..geometries.amplitude_grid import AmplitudeGrid, amplitude_grid, grid_bytes
+from ..geometries.amplitude_grid import AmplitudeGrid, grid_bytes
 from ..geometries.errors import InputError
 from ..geometries.form_factor import from_mesh, stack
 from ..geometries.shapes import geometry as load_geometry
@@ -39,6 +39,7 @@ from .scattering.readout import bad_pixels, detector_of
 from .scattering.sample import SampleConfig
 from .scattering.scene import LARGEST_STRETCH, Scene
 from .scattering.seam import NONE, Kind, Pulse, Slots
+from .tables import kept_grid
 
 _LARGEST_TABLE_BYTES = 2**30
 _MOST_CYCLES = 0.28
@@ -147,7 +148,7 @@ class SimulatedSource:
             contrast,
             jnp.asarray(config.orientation.quaternions, jnp.float32).reshape(-1, 4),
             planes,
-            amplitude_grid(bodies, q_max) if self.amplitude == "table" else stack(bodies),
+            kept_grid(bodies, q_max) if self.amplitude == "table" else stack(bodies),
             jnp.asarray(circumradius, jnp.float32),
             detector_of(self.instrument, seen_by, self.bad_pixel, planes[0].scattering),
             jnp.asarray(np.cumsum([shares[number] for number in numbers]), jnp.float32),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..geometries.errors import InputError
+from ..simulate.cache import use_cache
 from ..simulate.platforms import check_platform
 from .options import Bench, Classify, Compare, Evaluate, Gallery, Inspect, Pack, Simulate, Study, Train
 
@@ -145,6 +146,8 @@ def _run(argv: list[str]) -> int:
         hint = f"did you mean {near[0]}? " if near else ""
         raise InputError(f"unknown command {name!r}: {hint}the commands are {', '.join(COMMANDS)}")
     run = COMMANDS[name][1]
+    if not {"--help", "-h"} & {*rest}:
+        use_cache()
     run(_parse(name, rest))
     return 0
 

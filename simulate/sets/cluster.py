@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from ...geometries.errors import InputError
+from ..cache import use_cache
 from ..config_io import versions
 from ..interrupt import interruptible
 
@@ -210,6 +211,7 @@ def _make(expected: dict[str, str], work: str, number: int) -> list["Entry"]:
     if not Path(folder).is_dir():
         raise InputError(f"the worker on {here} does not see {folder}: write to a file system that all share")
 
+    use_cache()  # before JAX is imported
     from .shards import write_shard
 
     return write_shard(_unpacked(work), number)

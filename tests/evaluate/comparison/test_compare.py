@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from onehit.evaluate import comparison
+from onehit.evaluate.comparison import compare as comparison
 from onehit.evaluate.comparison.compare import (
     Frames,
     compare_system,
