@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 from onehit.geometries.errors import InputError
 from onehit.simulate.guard import hdf5_process
-from onehit.simulate.reading.dialects import open_frames
+from onehit.simulate.reading.recognise import open_frames
 
 COUNT, SHAPE = 12, (16, 16)
 BLOW_UP_BYTES = 2**28

@@ -14,8 +14,8 @@ from ..progress import Track, no_track
 from ..source import Patterns
 from .arrange import panel_pixels, window
 from .config import FileConfig
-from .dialects import open_frames
 from .invalid_frames import Flags, frame_flags
+from .recognise import open_frames
 
 _BLOCK_BYTES = 2**26
 _AS_IT_IS = FileConfig()

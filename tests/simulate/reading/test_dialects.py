@@ -6,7 +6,10 @@ import h5py
 import numpy as np
 import pytest
 from onehit.geometries.errors import InputError
-from onehit.simulate.reading.dialects import open_frames
+from onehit.simulate import FileSource
+from onehit.simulate.reading import recognise
+from onehit.simulate.reading.dialect import frames_of, given_mask
+from onehit.simulate.reading.recognise import open_frames
 
 N, SHAPE = 5, (6, 8)
 COUNTS = np.random.default_rng(0).poisson(3.0, (N, *SHAPE)).astype(np.uint16)
@@ -303,3 +306,23 @@ def test_other_files_are_refused(tmp_path, content):
         open_frames(tmp_path / "missing.h5")
     with pytest.raises(InputError, match="does not exist"):
         open_frames(tmp_path)
+
+
+def test_a_made_up_dialect_joins_by_one_line(tmp_path, monkeypatch):
+    """As `CONTRIBUTING.md` says: a room with a recogniser and an opener, and a place in the table."""
+
+    class Shots:
+        def recognises(self, opened):
+            return opened.hdf5 is None and opened.head.startswith(b"SHOTS")
+
+        def open(self, opened, given):
+            frames = np.frombuffer(opened.path.read_bytes()[5:], np.uint8).reshape(-1, 4, 6)
+            return frames_of(opened.path, "shots", [frames], given_mask(given), given)
+
+    (tmp_path / "a.shots").write_bytes(b"SHOTS" + np.arange(48, dtype=np.uint8).tobytes())
+    with pytest.raises(InputError, match="no CXI, EMC, HDF5 or NPY"):
+        FileSource(tmp_path / "a.shots")
+    monkeypatch.setattr(recognise, "DIALECTS", (Shots(), *recognise.DIALECTS))
+    source = FileSource(tmp_path / "a.shots")
+    assert (source.frames.format, len(source)) == ("shots", 2)
+    np.testing.assert_array_equal(source.patterns([1]).counts, np.arange(24, 48).reshape(1, 4, 6))

@@ -17,7 +17,7 @@ from onehit.simulate.config import BadConfig
 from onehit.simulate.config_io import write_whole
 from onehit.simulate.formats.frames import Frames
 from onehit.simulate.formats.manifest import MANIFEST, open_set, read_manifest, recorded
-from onehit.simulate.reading.dialects import open_frames
+from onehit.simulate.reading.recognise import open_frames
 from onehit.simulate.sets.plan import FORMATS, packed, plan_set, simulated, unpacked
 from onehit.simulate.sets.shards import missing, write_set, write_shard, write_shards
 

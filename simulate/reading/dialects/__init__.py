@@ -1,0 +1,1 @@
+"""The dialects that laboratories and simulators write: a room for each."""

@@ -1,0 +1,75 @@
+"""Files of frames in the dialects that laboratories and simulators write, recognised and opened as they lie."""
+
+from functools import partial
+from pathlib import Path
+
+import h5py
+
+from ...geometries.errors import InputError
+from ..formats.frames import Frames
+from ..formats.manifest import open_set, set_folder
+from ..guard.safe_hdf5 import open_hdf5, reading
+from .dialect import Dialect, Given, Opened
+from .dialects.condor import CONDOR
+from .dialects.cxi import CXI, CXI_DATA, CXI_IMAGE, WITH_GOOD_PIXELS
+from .dialects.emc import Emc
+from .dialects.european_xfel import EUROPEAN_XFEL
+from .dialects.npy import Npy
+from .dialects.plain_hdf5 import PLAIN, OnlyStack, named
+from .dialects.specklenn import SPECKLENN
+from .masks import MaskPolarity
+
+DIALECTS: tuple[Dialect, ...] = (
+    Npy(),
+    Emc(),
+    EUROPEAN_XFEL,
+    WITH_GOOD_PIXELS,
+    CXI,
+    CONDOR,
+    CXI_DATA,
+    CXI_IMAGE,
+    SPECKLENN,
+    PLAIN,
+    OnlyStack(),
+)
+"""The first that recognises a file opens it."""
+
+
+def open_frames(
+    path: str | Path,
+    data: str | None = None,
+    label: str | None = None,
+    mask: str | None = None,
+    mask_polarity: MaskPolarity = "auto",
+    detector: Path | None = None,
+    trusted: bool = False,
+) -> Frames:
+    """Recognise and open a file of frames, which are read when they are asked for.
+
+    data, label, mask: names of data sets, where they are not the dialect's; label: also a heading of CXI's tags; mask:
+    also another file, mask.npy or other.h5:/name; label or mask "": the file's own is not used. mask_polarity: what
+    the masks' values say, see `bad_where`, where neither their names nor the dialect do. detector: Dragonfly's detector
+    file, for EMC. trusted: see `safe_hdf5.find`.
+
+    Raises InputError for a file that is missing, damaged, unsafe, or in no dialect known, and for names not in it.
+    """
+    return _open(Path(path), Given(data, label, mask, mask_polarity, detector, trusted))
+
+
+def _open(path: Path, given: Given) -> Frames:
+    if set_folder(path) is not None:
+        return open_set(path, partial(_open, given=given), named_label=given.label is not None)
+    if not path.is_file():
+        raise InputError(f"{path} does not exist or is no file: give a CXI, EMC, HDF5 or NPY file")
+    with reading(path), path.open("rb") as file:
+        head = file.read(1024)
+    opened = Opened(path, head, open_hdf5(path) if h5py.is_hdf5(path) else None)
+    if given.data is not None and opened.hdf5 is not None and not Emc().recognises(opened):
+        return named(given.data).open(opened, given)
+    for dialect in DIALECTS:
+        if dialect.recognises(opened):
+            return dialect.open(opened, given)
+    raise InputError(
+        f"{path} is no CXI, EMC, HDF5 or NPY file, or its beginning is damaged; pickles and archives (.npz) are not "
+        "read: save one array as .npy, or write HDF5"
+    )
