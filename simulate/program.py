@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple, get_args, get_origin, get_type_hints
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Complex, Float, Int, Num, PRNGKeyArray, UInt32
 
 from ..geometries.amplitude_grid import AmplitudeGrid, look_up
 from ..geometries.form_factor import Polyhedron, form_factor
@@ -51,14 +52,14 @@ class Truth(NamedTuple):
     what effects drew, by the names that they give it, (B, ...) each.
     """
 
-    label: Array
-    kind: Array
-    particles: Array
-    photons: Array
-    background: Array
-    photon_energy_ev: Array
+    label: Int[Array, " batch"]
+    kind: Int[Array, " batch"]
+    particles: Int[Array, " batch"]
+    photons: Float[Array, " batch"]
+    background: Float[Array, " batch"]
+    photon_energy_ev: Float[Array, " batch"]
     scene: Scene
-    drawn: Mapping[str, Array] = {}
+    drawn: Mapping[str, Num[Array, "batch ..."]] = {}
 
 
 @lru_cache
@@ -98,13 +99,13 @@ class Setup(NamedTuple):
     photons: Range
     kinds: tuple[Kind, ...]
     effects: tuple[Effect, ...]
-    contrast: dict[str, jax.Array]
-    quaternions: jax.Array
+    contrast: dict[str, Complex[jax.Array, ""]]
+    quaternions: Float[jax.Array, "given 4"]
     planes: tuple[DetectorPlane, ...]
     amplitudes: AmplitudeGrid | Polyhedron
-    circumradius: jax.Array
+    circumradius: Float[jax.Array, " geometries"]
     detector: Detector
-    kind_limits: jax.Array
+    kind_limits: Float[jax.Array, " kinds"]
     wavenumber: float
     focus_m: float
     pixel_angle: float
@@ -155,7 +156,9 @@ def programs_of(
     return tuple(programs), tuple(tuple(map(programs.index, row)) for row in table)
 
 
-def run_program(setup: Setup, key, indices: np.ndarray, variant: Variant) -> tuple[jax.Array, Truth]:
+def run_program(
+    setup: Setup, key: PRNGKeyArray, indices: Int[np.ndarray, " batch"] | UInt32[np.ndarray, " batch"], variant: Variant
+) -> tuple[Num[jax.Array, "batch y x"], Truth]:
     """Counts and truth of the patterns of these indices, (B,) int >= 0, in their order."""
     # To a power of two, so that batches of other lengths meet a compiled program.
     batch, size = len(indices), _chunk_size(setup, variant.slots)
@@ -179,7 +182,14 @@ def _chunk_size(setup: Setup, slots: int) -> int:
 
 
 @partial(jax.jit, static_argnums=(4, 5))
-def compiled(setup: Setup, key, indices, count, size: int, variant: Variant):
+def compiled(
+    setup: Setup,
+    key: PRNGKeyArray,
+    indices: UInt32[Array, " padded"],
+    count: Int[Array, ""] | int,
+    size: int,
+    variant: Variant,
+) -> tuple[Num[jax.Array, "padded y x"], Truth]:
     """The same for the first `count` of the indices; what follows in the results means nothing.
 
     indices: (B,) uint32, B a multiple of `size`.
@@ -241,7 +251,13 @@ def _grouped(work, group, groups: int, arguments, size: int):
     return jax.lax.fori_loop(0, last_chunk[-1], run, results)
 
 
-def sample_scene(setup: Setup, variant: Variant, keys: NamedKeys, given: jax.Array | None, kind: jax.Array) -> Scene:
+def sample_scene(
+    setup: Setup,
+    variant: Variant,
+    keys: NamedKeys,
+    given: Float[jax.Array, "wxyz=4"] | None,
+    kind: Int[jax.Array, ""],
+) -> Scene:
     """A random scene. kind: () int32, which of the setup's; given: (4,) orientation, where the configuration says so.
 
     Every kind that occurs makes one, from the same deviates and the same particles of the sample, and one is chosen.
@@ -286,8 +302,8 @@ def draw_pulse(setup: Setup, keys: NamedKeys, random: bool = True) -> Pulse:
     return pulse
 
 
-def photons_per_pixel(setup: Setup, program: Program, scene: Scene, pulse: Pulse):
-    """Squared amplitude of a scene times solid angle and polarisation, summed over each pixel's parts, (ny, nx)."""
+def photons_per_pixel(setup: Setup, program: Program, scene: Scene, pulse: Pulse) -> Float[jax.Array, "y x"]:
+    """Squared amplitude of a scene times solid angle and polarisation, summed over each pixel's parts, in nm^6."""
     plane, (ny, nx) = setup.planes[program.plane], setup.plane.solid_angle.shape
     meshes, ellipsoids = (jax.tree.map(lambda a, part=part: a[slice(*part)], scene) for part in program.slots)
     amplitudes = []
@@ -304,14 +320,16 @@ def photons_per_pixel(setup: Setup, program: Program, scene: Scene, pulse: Pulse
     return received.reshape(ny, len(received) // ny, nx, -1).sum((1, 3))
 
 
-def unit_amplitude(amplitudes: AmplitudeGrid | Polyhedron, geometry, q):
-    """Transforms of the unit bodies of those indices, (N,), each at its own q, (N, ..., 3)."""
+def unit_amplitude(
+    amplitudes: AmplitudeGrid | Polyhedron, geometry: Int[jax.Array, " bodies"], q: Float[jax.Array, "bodies ... 3"]
+) -> Num[jax.Array, "bodies ..."]:
+    """Transforms of the unit bodies of those indices, each at its own q, in inverse unit diameters."""
     if isinstance(amplitudes, AmplitudeGrid):
         return look_up(amplitudes, geometry, q)
     return jax.vmap(form_factor)(jax.tree.map(lambda a: a[geometry], amplitudes), q)
 
 
-def _counts(setup: Setup, noise: bool, scattered: jax.Array, keys: NamedKeys):
+def _counts(setup: Setup, noise: bool, scattered: Float[jax.Array, "y x"], keys: NamedKeys):
     """Counts (ny, nx) of a pattern, its photons and those of its background on good pixels, and what effects drew."""
     detector, good_pixel = setup.detector, setup.detector.good_pixel
     _, uniform = keys.draw("levels", 0, 4)
