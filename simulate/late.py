@@ -1,7 +1,7 @@
 """JAX, imported when it is first used: help on the command line must not wait for it.
 
-Modules that hold options, which help reads, take `jax`, `jnp` and the names of array types from here. They begin with
-`from __future__ import annotations`, so that annotations are text until somebody checks them.
+Modules that hold options, which help reads, take `jax`, `jnp`, `np` and the names of array types from here. They begin
+with `from __future__ import annotations`, so that annotations are text until somebody checks them.
 """
 
 import sys
@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING or "jax" in sys.modules:
     import jax as jax
     import jax.numpy as jnp
+    import numpy as np
     from jaxtyping import Array as Array
     from jaxtyping import Bool as Bool
     from jaxtyping import Complex as Complex
     from jaxtyping import Float as Float
     from jaxtyping import Int as Int
     from jaxtyping import Num as Num
+
+    Number = Num[Array, ""] | float
+    """Of an option: in compiled code an array."""
 else:
 
     class _Late:
@@ -27,5 +31,5 @@ else:
         def __getattr__(self, attribute: str) -> Any:
             return getattr(import_module(self._name), attribute)
 
-    jax, jnp = _Late("jax"), _Late("jax.numpy")
-    Array = Bool = Complex = Float = Int = Num = None
+    jax, jnp, np = _Late("jax"), _Late("jax.numpy"), _Late("numpy")
+    Array = Bool = Complex = Float = Int = Num = Number = None

@@ -1,14 +1,16 @@
 """Sources of labelled patterns: simulated on the fly or read from files, alike to whoever uses them."""
 
 import math
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import fields, replace
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool, Complex, Float, Inexact, Int, Integer, Num
 
 from ..geometries.amplitude_grid import AmplitudeGrid, grid_bytes
 from ..geometries.errors import InputError
@@ -20,7 +22,6 @@ from .beamline.pixels import assemble
 from .beamline.reciprocal import detector_plane
 from .config import SimulationConfig
 from .program import (
-    Array,
     Program,
     Setup,
     Truth,
@@ -47,26 +48,27 @@ _FINEST_SPLIT = 4
 _MOST_PARTS = 2**23
 
 
-class Patterns(NamedTuple):
-    """A batch. counts: (B, ny, nx); label: (B,) int, 1 = good, 0 = bad; truth: None where it is not known."""
+Indices = Integer[np.ndarray, " patterns"] | Integer[Array, " patterns"] | Sequence[int]
 
-    counts: Array
-    label: Array
+
+class Patterns(NamedTuple):
+    """A batch. label: 1 = good, 0 = bad; truth: None where it is not known."""
+
+    counts: Num[Array, "patterns y x"] | Num[np.ndarray, "patterns y x"]
+    label: Int[Array, " patterns"] | Int[np.ndarray, " patterns"]
     truth: Truth | None
 
 
+@runtime_checkable
 class PatternSource(Protocol):
-    """Labelled patterns by index.
-
-    shape: (ny, nx); bad_pixel: (ny, nx) bool, True = do not use; name: for tables and pictures.
-    """
+    """Labelled patterns by index. bad_pixel: True = do not use; name: for tables and pictures."""
 
     shape: tuple[int, int]
-    bad_pixel: np.ndarray
+    bad_pixel: Bool[np.ndarray, "y x"]
     name: str
 
-    def patterns(self, indices) -> Patterns:
-        """The patterns of these indices, (B,) int, in their order."""
+    def patterns(self, indices: Indices) -> Patterns:
+        """The patterns of these indices, in their order."""
         ...
 
 
@@ -164,7 +166,9 @@ class SimulatedSource:
             rooms, slots, numbers, len(config.geometry), meshes_of, programs, program_of, config.noise
         )
 
-    def _pixel_splits(self, unit_extent: np.ndarray, kinds: tuple[Kind, ...], brought: list[range]) -> tuple[int, int]:
+    def _pixel_splits(
+        self, unit_extent: Float[np.ndarray, " geometries"], kinds: tuple[Kind, ...], brought: list[range]
+    ) -> tuple[int, int]:
         """Into how many parts pixels are split for scenes without and with droplets; unit_extent: of every geometry."""
         particle_nm = float(unit_extent[: len(self.config.geometry)].max() * self.config.diameter_nm[1])
         largest_nm = [particle_nm, particle_nm]
@@ -191,8 +195,8 @@ class SimulatedSource:
         return rows, columns
 
     @property
-    def contrast(self) -> jax.Array:
-        """Refractive index of the sample's material minus 1, () complex64."""
+    def contrast(self) -> Complex[Array, ""]:
+        """Refractive index of the sample's material minus 1."""
         return self._setup.contrast["material"]
 
     def reseeded(self, seed: int) -> "SimulatedSource":
@@ -201,13 +205,15 @@ class SimulatedSource:
         other.seed, other._key = seed, _key(seed)
         return other
 
-    def patterns(self, indices) -> Patterns:
-        """The patterns of these indices, (B,) int >= 0, in their order; counts int32 (float32 without noise)."""
+    def patterns(self, indices: Indices) -> Patterns:
+        """The patterns of these indices >= 0, in their order; counts int32 (float32 without noise)."""
         counts, truth = run_program(self._setup, self._key, np.asarray(indices), self._variant)
         return Patterns(counts, truth.label, truth)
 
-    def expected_photons(self, scene: Scene, pulse_photons, ellipsoids: bool = False) -> jax.Array:
-        """Photons that a scene scatters into each pixel on average, (ny, nx) float32: no background, no mask.
+    def expected_photons(
+        self, scene: Scene, pulse_photons: Num[Array, ""] | float, ellipsoids: bool = False
+    ) -> Float[Array, "y x"]:
+        """Photons that a scene scatters into each pixel on average, float32: no background, no mask.
 
         The pulse has the configuration's coherence and bandwidth, and no jitter. A pure function of the scene,
         differentiable with respect to its diameters, stretches, orientations, positions and fluences, and to
@@ -223,8 +229,8 @@ class SimulatedSource:
         pulse = draw_pulse(self._setup, named_keys(self._key), random=False)
         return photons_per_pixel(self._setup, program, scene, pulse) * (self._setup.photons_per_unit * pulse_photons)
 
-    def amplitudes(self, scene: Scene) -> jax.Array:
-        """Amplitude of every body of a scene about its own centre at pixel centres, in nm^3: (N, ny, nx), complex64, or
+    def amplitudes(self, scene: Scene) -> Inexact[Array, "bodies y x"]:
+        """Amplitude of every body of a scene about its own centre at pixel centres, in nm^3: complex64, or
         float32 for bodies with a centre of symmetry; the bodies are geometries of the configuration."""
         unit = partial(unit_amplitude, self._setup.amplitudes)
         framed = particle_amplitudes(scene, self._setup.plane, Pulse(self._setup.wavenumber), unit)
@@ -240,7 +246,7 @@ class _Pictures:
         picture, self.bad_pixel = assemble(counts, source.instrument, source.bad_pixel)
         self.shape = picture.shape[1:]
 
-    def patterns(self, indices) -> Patterns:
+    def patterns(self, indices: Indices) -> Patterns:
         patterns = self._source.patterns(indices)
         return patterns._replace(counts=assemble(np.asarray(patterns.counts), self._source.instrument)[0])
 

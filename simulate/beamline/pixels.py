@@ -3,16 +3,16 @@
 from functools import lru_cache
 
 import numpy as np
+from jaxtyping import Bool, Float, Int, Shaped
 
 from ...geometries.errors import InputError
 from .instrument import Instrument
 
 
-def panel_positions(instrument: Instrument, row: np.ndarray, column: np.ndarray) -> np.ndarray:
-    """Points of every panel, (P, rows, columns, 3) float64, in m from the interaction point.
-
-    row: (rows,), column: (columns,), in pixels from the panel's middle.
-    """
+def panel_positions(
+    instrument: Instrument, row: Float[np.ndarray, " rows"], column: Float[np.ndarray, " columns"]
+) -> Float[np.ndarray, "panels rows columns 3"]:
+    """Points of every panel, in m from the interaction point; row, column: in pixels from the panel's middle."""
     rows, columns = instrument.panel_shape
     corner, fast, slow = panel_vectors(instrument)
     middle = corner + columns / 2 * fast + rows / 2 * slow
@@ -20,19 +20,21 @@ def panel_positions(instrument: Instrument, row: np.ndarray, column: np.ndarray)
     return across + middle[:, None, None] + [0.0, 0.0, instrument.distance_m]
 
 
-def pixel_positions(instrument: Instrument) -> np.ndarray:
-    """Pixel centres, (ny, nx, 3) float64, in m from the interaction point."""
+def pixel_positions(instrument: Instrument) -> Float[np.ndarray, "y x 3"]:
+    """Pixel centres, in m from the interaction point."""
     return panel_positions(instrument, *pixel_offsets(instrument)).reshape(*instrument.shape, 3)
 
 
-def pixel_offsets(instrument: Instrument) -> tuple[np.ndarray, np.ndarray]:
+def pixel_offsets(instrument: Instrument) -> tuple[Float[np.ndarray, " rows"], Float[np.ndarray, " columns"]]:
     """Pixel centres along a panel's rows and columns, in pixels from its middle."""
     rows, columns = instrument.panel_shape
     return np.arange(rows) - (rows - 1) / 2, np.arange(columns) - (columns - 1) / 2
 
 
-def panel_vectors(instrument: Instrument) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Corners, fast and slow steps of the panels, each (P, 3), in m; z of the corners from the plane at distance_m."""
+def panel_vectors(
+    instrument: Instrument,
+) -> tuple[Float[np.ndarray, "panels 3"], Float[np.ndarray, "panels 3"], Float[np.ndarray, "panels 3"]]:
+    """Corners, fast and slow steps of the panels, in m; z of the corners from the plane at distance_m."""
     corner, fast, slow = (
         np.array([getattr(panel, name) for panel in instrument.all_panels], float)
         for name in ("corner_m", "fast_m", "slow_m")
@@ -40,8 +42,8 @@ def panel_vectors(instrument: Instrument) -> tuple[np.ndarray, np.ndarray, np.nd
     return corner, fast, slow
 
 
-def hidden_pixels(instrument: Instrument) -> np.ndarray:
-    """Pixels in the shadow of the beamstop or its stalk, in the blind strip or in a bad region: (ny, nx) bool.
+def hidden_pixels(instrument: Instrument) -> Bool[np.ndarray, "y x"]:
+    """Pixels in the shadow of the beamstop or its stalk, in the blind strip or in a bad region.
 
     Shadows are cast from the interaction point; their sizes hold in the plane at `distance_m`.
     """
@@ -61,10 +63,12 @@ def hidden_pixels(instrument: Instrument) -> np.ndarray:
     return hidden | ((along > 0) & (np.abs(across) < instrument.stalk_width_m / 2))
 
 
-def assemble(counts, instrument: Instrument, bad_pixel=None) -> tuple[np.ndarray, np.ndarray]:
-    """Frames as pictures, with the panels where they stand: (N, H, W), and (H, W) bool, True in gaps.
+def assemble(
+    counts: Shaped[np.ndarray, "..."], instrument: Instrument, bad_pixel: Shaped[np.ndarray, "..."] | None = None
+) -> tuple[Shaped[np.ndarray, "frames height width"], Bool[np.ndarray, "height width"]]:
+    """Frames as pictures, with the panels where they stand, and their mask, True in gaps.
 
-    counts: (N, ny, nx), any type; bad_pixel: (ny, nx) bool, carried over to the picture's mask. Each cell of the
+    counts: (N, ny, nx); bad_pixel: (ny, nx) bool, carried over to the picture's mask. Each cell of the
     picture shows the pixel that lies there, seen along the beam; gaps are 0. Rows run along +y, columns along +x, the
     beam meets the picture's middle; one cell is pixel_size_m wide. A plain rectangle comes back as it is. Panels that
     stand askew lose or double a few pixels: use the picture to look, or as a classifier's input, not to measure.
@@ -90,8 +94,8 @@ def picture_shape(instrument: Instrument) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=8)
-def _picture(instrument: Instrument) -> np.ndarray:
-    """The pixel that each cell of the picture shows, counted along the frame's rows, (H, W) int; -1 in gaps."""
+def _picture(instrument: Instrument) -> Int[np.ndarray, "height width"]:
+    """The pixel that each cell of the picture shows, counted along the frame's rows; -1 in gaps."""
     rows, columns = instrument.panel_shape
     corner, fast, slow = (vectors[:, :2] / instrument.pixel_size_m for vectors in panel_vectors(instrument))
     ends = np.array([[0, 0], [0, rows], [columns, 0], [columns, rows]])

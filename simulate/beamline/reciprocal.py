@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from .instrument import Instrument
 from .pixels import panel_positions, panel_vectors, pixel_offsets, pixel_positions
@@ -25,27 +26,26 @@ class DetectorPlane(NamedTuple):
     interpolated to all pixels by two small matrix products, the same for all panels. "Framed" panels have one more row
     and column of pixels on every side, which tell how functions change inside the outermost pixels.
 
-    framed_scattering: (P, rows + 2, columns + 2, 3) float32, q / k at pixel centres; solid_angle: (ny, nx), sr;
-    polarisation: (ny, nx), 0 to 1; node_scattering: (P, my, mx, 3), q / k of each panel's nodes; to_rows:
-    (rows + 2, my), to_columns: (columns + 2, mx), interpolation from the nodes to framed panels; coarse_*: the same
-    for functions that hardly change over a panel, to bare panels, with the change of q / k from a pixel to its
-    neighbour in the row, coarse_step_x, and to the next row, coarse_step_y: (P, c, c, 3).
+    framed_scattering: q / k at pixel centres; solid_angle: sr; polarisation: 0 to 1; node_scattering: q / k of each
+    panel's nodes; to_rows, to_columns: interpolation from the nodes to framed panels; coarse_*: the same for functions
+    that hardly change over a panel, to bare panels, with the change of q / k from a pixel to its neighbour in the row,
+    coarse_step_x, and to the next row, coarse_step_y.
     """
 
-    framed_scattering: jnp.ndarray
-    solid_angle: jnp.ndarray
-    polarisation: jnp.ndarray
-    node_scattering: jnp.ndarray
-    to_rows: jnp.ndarray
-    to_columns: jnp.ndarray
-    coarse_step_x: jnp.ndarray
-    coarse_step_y: jnp.ndarray
-    coarse_to_rows: jnp.ndarray
-    coarse_to_columns: jnp.ndarray
+    framed_scattering: Float[Array, "panels rows+2 columns+2 3"]
+    solid_angle: Float[Array, "y x"]
+    polarisation: Float[Array, "y x"]
+    node_scattering: Float[Array, "panels node_rows node_columns 3"]
+    to_rows: Float[Array, "rows+2 node_rows"]
+    to_columns: Float[Array, "columns+2 node_columns"]
+    coarse_step_x: Float[Array, "panels coarse_rows coarse_columns 3"]
+    coarse_step_y: Float[Array, "panels coarse_rows coarse_columns 3"]
+    coarse_to_rows: Float[Array, "rows coarse_rows"]
+    coarse_to_columns: Float[Array, "columns coarse_columns"]
 
     @property
-    def scattering(self) -> jnp.ndarray:
-        """q / k at pixel centres, (ny, nx, 3)."""
+    def scattering(self) -> Float[Array, "y x 3"]:
+        """q / k at pixel centres."""
         return self.framed_scattering[:, 1:-1, 1:-1].reshape(*self.solid_angle.shape, 3)
 
 
@@ -94,8 +94,8 @@ def detector_plane(instrument: Instrument, radius_m: float, split: int = 1) -> D
     return DetectorPlane(*(jnp.asarray(a, float) for a in pixels + nodes + coarse))
 
 
-def q_map(instrument: Instrument) -> np.ndarray:
-    """Scattering vector of every pixel centre, (ny, nx, 3) float64, in 1/m."""
+def q_map(instrument: Instrument) -> Float[np.ndarray, "y x 3"]:
+    """Scattering vector of every pixel centre, in 1/m."""
     return instrument.wavenumber * _scattering(pixel_positions(instrument))[2]
 
 

@@ -5,6 +5,7 @@ from functools import lru_cache
 
 import h5py
 import numpy as np
+from jaxtyping import Array, Num, UInt32
 from scipy.constants import electron_volt
 
 from ..beamline.instrument import Instrument
@@ -57,7 +58,9 @@ def encode_cxi(patterns: Patterns, first: int, provenance: Provenance) -> bytes:
     return hdf5_bytes(fill)
 
 
-def _write_detector(detector: h5py.Group, counts, provenance: Provenance) -> None:
+def _write_detector(
+    detector: h5py.Group, counts: Num[Array, "frames y x"] | Num[np.ndarray, "frames y x"], provenance: Provenance
+) -> None:
     instrument = provenance.instrument
     counts, mask = np.asarray(counts), np.where(provenance.bad_pixel, _reasons(instrument), np.uint32(0))
     corner, fast, slow = panel_vectors(instrument)
@@ -80,8 +83,8 @@ def _write_detector(detector: h5py.Group, counts, provenance: Provenance) -> Non
 
 
 @lru_cache(maxsize=8)
-def _reasons(instrument: Instrument) -> np.ndarray:
-    """Bits of each pixel, (y, x) uint32, were it bad: what the instrument does to it; otherwise it is dead."""
+def _reasons(instrument: Instrument) -> UInt32[np.ndarray, "y x"]:
+    """Bits of each pixel, were it bad: what the instrument does to it; otherwise it is dead."""
     parts = {
         SHADOWED: {"beamstop_radius_m": 0.0, "stalk_width_m": 0.0},
         MISSING: {"gap_m": 0.0},

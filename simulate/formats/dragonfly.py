@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
+from jaxtyping import Bool, Int, Num
 
 from ...geometries.errors import InputError
 from ..beamline.reciprocal import detector_plane, q_map
@@ -35,19 +36,19 @@ _MOST_CELLS_PER_PIXEL = 16
 class DragonflyDetector(NamedTuple):
     """A detector file as a picture.
 
-    pixels: length of the pixel list; bad_pixel: (ny, nx) bool, of the picture, True in gaps; source: (ny, nx) int, the
-    pixel that each cell of the picture shows, -1 in gaps, or None where the list is the picture row by row; facts,
-    oddities: as in `Frames`, image_center being column and row of the beam where pixels were placed.
+    pixels: length of the pixel list; bad_pixel: of the picture, True in gaps; source: the pixel that each cell of the
+    picture shows, -1 in gaps, or None where the list is the picture row by row; facts, oddities: as
+    in `Frames`, image_center being column and row of the beam where pixels were placed.
     """
 
     pixels: int
-    bad_pixel: np.ndarray
-    source: np.ndarray | None
+    bad_pixel: Bool[np.ndarray, "y x"]
+    source: Int[np.ndarray, "y x"] | None
     facts: dict[str, Any]
     oddities: tuple[str, ...]
 
-    def pictures(self, frames: np.ndarray) -> np.ndarray:
-        """Frames (N, pixels) as pictures (N, ny, nx); gaps are 0."""
+    def pictures(self, frames: Num[np.ndarray, "frames pixels"]) -> Num[np.ndarray, "frames y x"]:
+        """Frames as pictures; gaps are 0."""
         if self.source is None:
             return frames.reshape(-1, *self.bad_pixel.shape)
         return np.where(self.source < 0, np.zeros((), frames.dtype), frames[:, self.source])
@@ -121,8 +122,8 @@ def _coordinates(q, detd, ewald_rad):
         return qx * detd / along, qy * detd / along
 
 
-def _picture(x, y, path: Path) -> np.ndarray:
-    """The pixel that each cell shows, (ny, nx) int, -1 in gaps."""
+def _picture(x, y, path: Path) -> Int[np.ndarray, "y x"]:
+    """The pixel that each cell shows, -1 in gaps."""
     with np.errstate(invalid="ignore", over="ignore"):
         x, y = x - x.min(), y - y.min()
         cells = (x.max() + 1) * (y.max() + 1)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from jaxtyping import Int
 
 from ...geometries.errors import InputError
 from ..guard.safe_hdf5 import find, open_hdf5, reading
@@ -46,7 +47,7 @@ def encode_emc_hdf5(patterns: Patterns, first: int, provenance: Provenance) -> b
     return hdf5_bytes(fill)
 
 
-def _lists(patterns: Patterns) -> tuple[int, tuple[list[np.ndarray], ...]]:
+def _lists(patterns: Patterns) -> tuple[int, tuple[list[Int[np.ndarray, " _"]], ...]]:
     """Pixels of a frame, and place_ones, place_multi and count_multi of every frame."""
     counts = np.asarray(patterns.counts)
     if counts.dtype.kind not in "iu":
@@ -117,7 +118,7 @@ def _square(path: Path, pixels: int) -> DragonflyDetector:
     return DragonflyDetector(pixels, np.zeros((side, side), bool), None, {}, (note,))
 
 
-def _labels(truth: Path, count: int) -> np.ndarray:
+def _labels(truth: Path, count: int) -> Int[np.ndarray, " {count}"]:
     with open_hdf5(truth) as file, reading(truth):
         label = find(file, "label")
         if label is None or label.shape != (count,):

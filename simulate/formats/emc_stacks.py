@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import h5py
 import numpy as np
+from jaxtyping import Int, Num
 
 from ...geometries.errors import InputError
 from ..guard.hdf5_process import read_lists
@@ -26,13 +27,13 @@ _DENSE = {1: INT, 2: np.dtype("<f8")}
 
 
 class Stack(NamedTuple):
-    """Frames as lists of pixels. read: frames (B, pixels) of indices (B,) int; raises InputError where damaged."""
+    """Frames as lists of pixels. read: frames of these indices; raises InputError where damaged."""
 
     format: str
     length: int
     pixels: int
     dtype: np.dtype
-    read: Callable[[np.ndarray], np.ndarray]
+    read: Callable[[Int[np.ndarray, " batch"]], Num[np.ndarray, "batch pixels"]]
     oddities: tuple[str, ...] = ()
 
 
@@ -81,7 +82,7 @@ def _check_size(path: Path, size: int, expected: int) -> None:
 
 
 def _dense(path: Path, pixels: int, dtype: np.dtype):
-    def read(indices: np.ndarray) -> np.ndarray:
+    def read(indices: Int[np.ndarray, " batch"]) -> Num[np.ndarray, "batch pixels"]:
         frames = np.empty((len(indices), pixels), dtype)
         with reading(path), path.open("rb") as file:
             for frame, index in zip(frames, indices.tolist(), strict=True):
@@ -92,13 +93,13 @@ def _dense(path: Path, pixels: int, dtype: np.dtype):
     return read
 
 
-def _sparse(path: Path, pixels: int, ones: np.ndarray, multi: np.ndarray):
+def _sparse(path: Path, pixels: int, ones: Int[np.ndarray, " frames"], multi: Int[np.ndarray, " frames"]):
     body = HEADER_BYTES + 8 * len(ones)
     ones_at = body + 4 * (np.cumsum(ones) - ones)
     multi_at = body + 4 * (ones.sum() + np.cumsum(multi) - multi)
     counts_behind = 4 * int(multi.sum())
 
-    def read(indices: np.ndarray) -> np.ndarray:
+    def read(indices: Int[np.ndarray, " batch"]) -> Num[np.ndarray, "batch pixels"]:
         frames = np.zeros((len(indices), pixels), INT)
         with reading(path), path.open("rb") as file:
             for frame, index in zip(frames, indices.tolist(), strict=True):
@@ -112,7 +113,7 @@ def _sparse(path: Path, pixels: int, ones: np.ndarray, multi: np.ndarray):
     return read
 
 
-def _numbers(file, at: int, count: int, dtype: np.dtype, where: str) -> np.ndarray:
+def _numbers(file, at: int, count: int, dtype: np.dtype, where: str) -> Num[np.ndarray, " {count}"]:
     # Not mapped into memory: where a mapped file is cut, the process is killed.
     file.seek(at)
     data = file.read(count * dtype.itemsize)
@@ -150,7 +151,7 @@ def open_lists(path: Path) -> Stack:
         raise InputError(f"{path} has {counts} entries of {', '.join(LISTS)}: its writer was stopped; write it again")
     _check_numbers(path, counts[0], pixels)
 
-    def read(indices: np.ndarray) -> np.ndarray:
+    def read(indices: Int[np.ndarray, " batch"]) -> Num[np.ndarray, "batch pixels"]:
         frames = np.zeros((len(indices), pixels), INT)
         each = [read_lists(path, name, indices) for name in LISTS]
         for frame, index, place_ones, place_multi, count_multi in zip(frames, indices.tolist(), *each, strict=True):

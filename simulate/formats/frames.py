@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Int, Shaped
 
 
 @dataclass(frozen=True)
@@ -20,16 +21,16 @@ class Frames:
     shape: tuple[int, ...]
     """Of one frame: (y, x), or (modules, y, x) where modules are not assembled."""
     dtype: np.dtype
-    read: Callable[[np.ndarray], np.ndarray]
-    """Frames (B, *shape) of sorted, unique indices (B,) int. Raises InputError where they are damaged."""
-    bad_pixel: np.ndarray | None = None
-    """Pixels not to use in any frame, (*shape) bool."""
-    frame_bad_pixel: Callable[[np.ndarray], np.ndarray] | None = None
-    """The same where every frame has a mask of its own: (B, *shape) bool, of sorted, unique indices."""
+    read: Callable[[Int[np.ndarray, " batch"]], Shaped[np.ndarray, " batch *shape"]]
+    """Frames of sorted, unique indices. Raises InputError where they are damaged."""
+    bad_pixel: Bool[np.ndarray, "*shape"] | None = None
+    """Pixels not to use in any frame."""
+    frame_bad_pixel: Callable[[Int[np.ndarray, " batch"]], Bool[np.ndarray, " batch *shape"]] | None = None
+    """The same where every frame has a mask of its own, of sorted, unique indices."""
     mask_meaning: str = "none"
     """Where the mask came from and how its values were taken, for people."""
-    label: np.ndarray | None = None
-    """(count,) int32, 1 = single hit, 0 = anything else."""
+    label: Int[np.ndarray, " count"] | None = None
+    """1 = single hit, 0 = anything else."""
     facts: dict[str, Any] = field(default_factory=dict)
     """What else the file says, for people and for checks: distance_m, pixel_size_m, photon_energy_ev (medians),
     image_center, cxi_version; experiment_identifier, train_id, pulse_id, one for each frame; ..."""

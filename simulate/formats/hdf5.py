@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 
 import h5py
 import numpy as np
+from jaxtyping import Array, Num, Shaped
+from numpy.typing import DTypeLike
 
 from ..source import Patterns
 from .provenance import Provenance
@@ -75,7 +77,7 @@ def encode_virtual(shard: bytes, paths: Sequence[str], counts: Sequence[int]) ->
     return hdf5_bytes(fill)
 
 
-def fill_value(dtype) -> np.generic | None:
+def fill_value(dtype: DTypeLike) -> np.generic | None:
     """What stands for patterns that are not there: NaN, -1 or the largest unsigned number; text stays empty (None)."""
     dtype = np.dtype(dtype)
     if dtype.kind in "fc":
@@ -83,8 +85,10 @@ def fill_value(dtype) -> np.generic | None:
     return np.int64(-1).astype(dtype) if dtype.kind in "iu" else None
 
 
-def write_frames(group: h5py.Group, name: str, counts) -> h5py.Dataset:
-    """Frames (N, ...) as a data set, one a chunk: gzip level 1 after shuffle.
+def write_frames(
+    group: h5py.Group, name: str, counts: Num[Array, "frames ..."] | Num[np.ndarray, "frames ..."]
+) -> h5py.Dataset:
+    """Frames as a data set, one a chunk: gzip level 1 after shuffle.
 
     Compressed here, since HDF5 would let only one of the threads that encode do so at a time.
     """
@@ -100,14 +104,16 @@ def write_frames(group: h5py.Group, name: str, counts) -> h5py.Dataset:
     return data_set
 
 
-def write_per_frame(group: h5py.Group, name: str, values, axis: int = 0) -> h5py.Dataset:
+def write_per_frame(
+    group: h5py.Group, name: str, values: Shaped[Array, "*any"] | Shaped[np.ndarray, "*any"], axis: int = 0
+) -> h5py.Dataset:
     """An array whose axis `axis` counts the patterns."""
     data_set = group.create_dataset(name, data=values)
     data_set.attrs["frame_axis"] = axis
     return data_set
 
 
-def write_mask(group: h5py.Group, name: str, mask: np.ndarray) -> h5py.Dataset:
+def write_mask(group: h5py.Group, name: str, mask: Shaped[np.ndarray, "*any"]) -> h5py.Dataset:
     """A mask of all frames, compressed."""
     return group.create_dataset(name, data=mask, compression="gzip", compression_opts=1, shuffle=True)
 

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Shaped
 
 from ...geometries.errors import InputError
 
 MAGIC = b"\x93NUMPY"
 
 
-def open_npy(path: Path) -> np.ndarray:
+def open_npy(path: Path) -> Shaped[np.ndarray, "..."]:
     """The array of a file, read as it is used; plain numbers only, nothing pickled.
 
     Raises InputError where the file is missing or damaged, or holds Python objects or records.

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool
 
 from ..beamline.instrument import Instrument
 
@@ -11,12 +12,12 @@ class Provenance(NamedTuple):
     """Enough to understand a file, and to make it again.
 
     config: JSON text `{"versions": ..., "simulate": the resolved command, "inputs": {path: sha256}}`, where inputs are
-    the mesh and geometry files that the patterns depend on; bad_pixel: (ny, nx) bool, as the source has it;
+    the mesh and geometry files that the patterns depend on; bad_pixel: as the source has it;
     geometries: names that `Scene.geometry` counts; kinds: names that `Truth.kind` counts.
     """
 
     config: str
     instrument: Instrument
-    bad_pixel: np.ndarray
+    bad_pixel: Bool[np.ndarray, "y x"]
     geometries: tuple[str, ...]
     kinds: tuple[str, ...]

@@ -16,6 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int, Num
 
 from ...geometries.errors import InputError
 from ..platforms import check_platform
@@ -31,8 +32,8 @@ def look(path: Path) -> None:
     _ask(path, what="look")
 
 
-def read_lists(path: Path, name: str, indices: np.ndarray) -> list[np.ndarray]:
-    """Some elements, (B,) int, of a data set of lists of numbers. Raises InputError where they cannot be read."""
+def read_lists(path: Path, name: str, indices: Int[np.ndarray, " elements"]) -> list[Num[np.ndarray, " _"]]:
+    """Some elements of a data set of lists of numbers. Raises InputError where they cannot be read."""
     reply, elements = _ask(path, what="lists", name=name, indices=indices.tolist())
     return [np.frombuffer(element, reply["dtype"]) for element in elements]
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from jaxtyping import Shaped
 
 from ...geometries.errors import InputError
 from .hdf5_process import read_texts
@@ -43,7 +44,7 @@ def listing(file: h5py.File) -> str:
     return f"it has {', '.join(map(repr, names[:_MOST_NAMED]))}{more}" if names else "it has no numbers at all"
 
 
-def values(data_set: h5py.Dataset) -> np.ndarray:
+def values(data_set: h5py.Dataset) -> Shaped[np.ndarray, "..."]:
     """All of a data set that `find` found, text as str. Raises InputError where it is damaged."""
     path = Path(data_set.file.filename)
     if data_set.dtype.kind == "O":

@@ -3,14 +3,15 @@
 import math
 
 import numpy as np
+from jaxtyping import Int
 
 from ...geometries.errors import InputError
 from ..beamline.geom import Geom
 from .config import FileConfig
 
 
-def panel_pixels(geom: Geom, shape: tuple[int, ...], where: str) -> np.ndarray:
-    """Which pixel of a file's frame, counted along its rows, each pixel of the geometry's slab is: (*geom.shape) int.
+def panel_pixels(geom: Geom, shape: tuple[int, ...], where: str) -> Int[np.ndarray, "y x"]:
+    """Which pixel of a file's frame, counted along its rows, each pixel of the geometry's slab is.
 
     shape: of the file's frames: (rows, columns), or (modules, rows, columns) with as many panels, in the geometry
     file's order, in each module. Raises InputError, with `where`, for frames that the panels do not fit into.
@@ -39,7 +40,7 @@ def panel_pixels(geom: Geom, shape: tuple[int, ...], where: str) -> np.ndarray:
     return np.concatenate(blocks)
 
 
-def window(pixels: np.ndarray, config: FileConfig, option: str) -> np.ndarray:
+def window(pixels: Int[np.ndarray, "y x"], config: FileConfig, option: str) -> Int[np.ndarray, "height width"]:
     """The picture with the beam in its middle, cropped or padded with -1 to whole bins and to the shape asked for."""
     row, column = config.centre or tuple((size - 1) / 2 for size in pixels.shape)
     if not (-0.5 <= row < pixels.shape[0] - 0.5 and -0.5 <= column < pixels.shape[1] - 0.5):

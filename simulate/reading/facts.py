@@ -5,6 +5,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from jaxtyping import Shaped
 from scipy.constants import electron_volt
 
 from ...geometries.errors import InputError
@@ -50,7 +51,7 @@ def read_facts(file: h5py.File) -> tuple[dict[str, Any], tuple[str, ...]]:
     return facts, tuple(oddities)
 
 
-def _values(file, name) -> np.ndarray | None:
+def _values(file, name) -> Shaped[np.ndarray, "..."] | None:
     found = find(file, name)
     if found is None:
         return None
@@ -59,7 +60,7 @@ def _values(file, name) -> np.ndarray | None:
     return values(found)
 
 
-def _number(fact: str, name: str, found: np.ndarray, oddities: list[str]) -> float:
+def _number(fact: str, name: str, found: Shaped[np.ndarray, "..."], oddities: list[str]) -> float:
     if found.dtype.kind not in "uif" or found.size == 0:
         raise InputError(f"{name} is no number")
     value = float(np.median(found))

@@ -5,13 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Bool, Int, Shaped
 
 from ...geometries.errors import InputError
 from ..beamline.geom import Geom, read_geom
 from ..beamline.instrument import PRESETS, instrument_of
 from ..beamline.pixels import assemble, hidden_pixels
 from ..progress import Track, no_track
-from ..source import Patterns
+from ..source import Indices, Patterns
 from .arrange import panel_pixels, window
 from .config import FileConfig
 from .invalid_frames import Flags, frame_flags
@@ -27,8 +28,8 @@ class FileSource:
     In this order, as `config` says: data numbers become photons, modules a picture, the beam comes to its middle, which
     is cropped or padded, and pixels are summed. Frames that cannot be judged are passed on, and counted by `flags`.
 
-    frames: the file as it was opened; shape: (ny, nx) of the pictures; bad_pixel: (ny, nx) bool, not to use in any
-    frame; label: (N,) int32, 1 = single hit, or None where the file has none; notes: what was done on the way, one line
+    frames: the file as it was opened; shape: (ny, nx) of the pictures; bad_pixel: not to use in any frame; label:
+    1 = single hit, or None where the file has none; notes: what was done on the way, one line
     each. option: what the options of `config` are called on the command line, for messages. Raises InputError for a
     file that cannot be read, and where the options do not fit it.
     """
@@ -64,8 +65,8 @@ class FileSource:
     def __len__(self) -> int:
         return self.frames.count
 
-    def patterns(self, indices) -> Patterns:
-        """The frames of these indices, (B,) int, in their order; labels are -1 where the file has none.
+    def patterns(self, indices: Indices) -> Patterns:
+        """The frames of these indices, in their order; labels are -1 where the file has none.
 
         What bad pixels hold means nothing. Raises InputError where the file is damaged.
         """
@@ -77,15 +78,15 @@ class FileSource:
         label = np.full(len(indices), -1, np.int32) if self.label is None else self.label[indices]
         return Patterns(counts, label, None)
 
-    def masks(self, indices) -> np.ndarray:
-        """`bad_pixel`, or (B, ny, nx) bool where every frame has a mask of its own."""
+    def masks(self, indices: Indices) -> Bool[np.ndarray, "y x"] | Bool[np.ndarray, "batch y x"]:
+        """`bad_pixel`, or one for each where every frame has a mask of its own."""
         read = self.frames.frame_bad_pixel
         if read is None:
             return self.bad_pixel
         unique, place = np.unique(np.asarray(indices), return_inverse=True)
         return self._in_blocks(lambda some: self._picture_mask(read(some) | self._common_bad), unique)[place]
 
-    def labels(self) -> np.ndarray:
+    def labels(self) -> Int[np.ndarray, " frames"]:
         """The labels; raises InputError where the file has none."""
         if self.label is None:
             raise InputError(
@@ -105,7 +106,9 @@ class FileSource:
             self._flags = Flags(*map(np.concatenate, zip(*found, strict=True)))
         return self._flags
 
-    def _in_blocks(self, read: Callable[[np.ndarray], np.ndarray], indices: np.ndarray) -> np.ndarray:
+    def _in_blocks(
+        self, read: Callable[[np.ndarray], np.ndarray], indices: Int[np.ndarray, " batch"]
+    ) -> Shaped[np.ndarray, "batch ..."]:
         """`read` of sorted, unique indices, in blocks that need little memory besides the result."""
         if len(indices) <= self.block:
             return read(indices)
@@ -118,8 +121,8 @@ class FileSource:
         assert result is not None
         return result
 
-    def _photons(self, values: np.ndarray) -> np.ndarray:
-        """(B, *frames.shape), whole photons if asked for."""
+    def _photons(self, values: Shaped[np.ndarray, " batch *frame"]) -> Shaped[np.ndarray, " batch *frame"]:
+        """Whole photons if asked for."""
         if self._adu_per_photon is None:
             return values
         photons = values.astype(np.float32)
@@ -128,8 +131,8 @@ class FileSource:
         np.rint(photons, out=photons)
         return np.maximum(photons, 0, out=photons, where=np.isfinite(photons))
 
-    def _picture(self, values: np.ndarray) -> np.ndarray:
-        """(B, *frames.shape) to (B, ny, nx), 0 where the picture has no pixel of the file."""
+    def _picture(self, values: Shaped[np.ndarray, " batch *frame"]) -> Shaped[np.ndarray, "batch y x"]:
+        """Frames as pictures, 0 where the picture has no pixel of the file."""
         pictures = self._gather(values, 0)
         factor, (count, height, width) = self.config.binning, pictures.shape
         if factor == 1:
@@ -137,20 +140,20 @@ class FileSource:
         rows = pictures.reshape(count, height // factor, factor, width).sum(2)
         return rows.reshape(count, height // factor, width // factor, factor).sum(3)
 
-    def _picture_mask(self, bad: np.ndarray) -> np.ndarray:
+    def _picture_mask(self, bad: Bool[np.ndarray, " batch *frame"]) -> Bool[np.ndarray, "batch y x"]:
         """The same for masks: True where there is no pixel of the file, or any of a bin's is bad."""
         pictures = self._gather(bad, True)
         factor, (count, height, width) = self.config.binning, pictures.shape
         return np.asarray(pictures.reshape(count, height // factor, factor, width // factor, factor).any((2, 4)))
 
-    def _gather(self, values: np.ndarray, outside) -> np.ndarray:
+    def _gather(self, values: Shaped[np.ndarray, " batch *frame"], outside: int) -> Shaped[np.ndarray, "batch y x"]:
         if self._unchanged:
             return values.reshape(len(values), *self._pixels.shape)
         pictures = values.reshape(len(values), -1).take(self._pixels, axis=1, mode="wrap")
         pictures[:, self._pixels < 0] = outside
         return pictures
 
-    def _assembled(self, geom: Geom) -> np.ndarray:
+    def _assembled(self, geom: Geom) -> Int[np.ndarray, "y x"]:
         """The pixels of the file's frame, counted along its rows, where they stand in the picture; -1 in gaps."""
         slab = panel_pixels(geom, self.frames.shape, str(self.frames.path))
         # Only where pixels lie across the beam matters here, which neither of the two changes.

@@ -1,8 +1,10 @@
 """What the frames of a file look like together."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Int, Num
 from scipy.signal import fftconvolve
 
 from ..progress import Track, no_track
@@ -13,17 +15,17 @@ from .invalid_frames import Flags, frame_flags
 class Inspection(NamedTuple):
     """Some frames of a file, looked at.
 
-    indices: (n,) int, which; flags: theirs; mean: (ny, nx) float64, over frames, of finite values on good pixels, NaN
-    where there are none; frames_lit: (ny, nx) float64, share of them that are not 0; brightest: the largest value, and
+    indices: which; flags: theirs; mean: over frames, of finite values on good pixels, NaN where there are none; lit:
+    share of them that are not 0; brightest: the largest value, and
     brightest_times: how often it occurs; whole: every value is a whole number; divisor: the largest number that all of
     them are multiples of, if so; repeated: how many frames equal another one; centre: row and column of the point
     symmetry of the mean, or None where there is no clear one.
     """
 
-    indices: np.ndarray
+    indices: Int[np.ndarray, " frames"]
     flags: Flags
-    mean: np.ndarray
-    lit: np.ndarray
+    mean: Float[np.ndarray, "y x"]
+    lit: Float[np.ndarray, "y x"]
     brightest: float
     brightest_times: int
     whole: bool
@@ -32,8 +34,8 @@ class Inspection(NamedTuple):
     centre: tuple[float, float] | None
 
 
-def inspect_frames(source: FileSource, indices: np.ndarray, track: Track = no_track) -> Inspection:
-    """One pass over the frames of these indices, (n,) int, sorted."""
+def inspect_frames(source: FileSource, indices: Int[np.ndarray, " frames"], track: Track = no_track) -> Inspection:
+    """One pass over the frames of these indices, sorted."""
     total, lit, seen = (np.zeros(source.shape) for _ in range(3))
     flags, prints = [], []
     brightest, times, whole, divisor = -np.inf, 0, True, 0
@@ -70,8 +72,12 @@ def inspect_frames(source: FileSource, indices: np.ndarray, track: Track = no_tr
     )
 
 
-def radial_profile(picture: np.ndarray, centre: tuple[float, float] | None = None, reduce=np.mean) -> np.ndarray:
-    """(R,) float64: `reduce` of the pixels that are not NaN, by distance from the centre in whole pixels; NaN: none.
+def radial_profile(
+    picture: Num[np.ndarray, "y x"],
+    centre: tuple[float, float] | None = None,
+    reduce: Callable[[Num[np.ndarray, " pixels"]], Any] = np.mean,
+) -> Float[np.ndarray, " radii"]:
+    """`reduce` of the pixels that are not NaN, by distance from the centre in whole pixels; NaN: none.
 
     centre: row and column, the picture's middle unless given.
     """
@@ -85,13 +91,13 @@ def radial_profile(picture: np.ndarray, centre: tuple[float, float] | None = Non
     return rings
 
 
-def radius_of(shape: tuple[int, ...], centre: tuple[float, float] | None = None) -> np.ndarray:
-    """Distance of each pixel from the centre, as in `radial_profile`: (ny, nx) int."""
+def radius_of(shape: tuple[int, ...], centre: tuple[float, float] | None = None) -> Int[np.ndarray, "y x"]:
+    """Distance of each pixel from the centre, as in `radial_profile`."""
     row, column = centre or ((shape[0] - 1) / 2, (shape[1] - 1) / 2)
     return np.rint(np.hypot(np.arange(shape[0])[:, None] - row, np.arange(shape[1]) - column)).astype(int)
 
 
-def symmetry_centre(mean: np.ndarray) -> tuple[float, float] | None:
+def symmetry_centre(mean: Num[np.ndarray, "y x"]) -> tuple[float, float] | None:
     """Row and column about which a picture is most symmetric under point inversion, to half a pixel; None: unclear.
 
     Patterns of a weakly scattering object are symmetric about the beam (Friedel's law), but for the Ewald sphere's

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Float64, Int8, Shaped
 
 FLAGS = ("nan", "inf", "negative", "empty")
 """Why a frame cannot be judged: what it holds, or that it holds no photons. Bit i of a frame's flags is FLAGS[i]."""
@@ -11,11 +12,11 @@ FLAGS = ("nan", "inf", "negative", "empty")
 class Flags(NamedTuple):
     """What was found in frames outside their bad pixels.
 
-    bits: (N,) int8, see `FLAGS`; 0 for a frame that can be judged. photons: (N,) float64, the sum of finite values.
+    bits: see `FLAGS`; 0 for a frame that can be judged. photons: the sum of finite values.
     """
 
-    bits: np.ndarray
-    photons: np.ndarray
+    bits: Int8[np.ndarray, " frames"]
+    photons: Float64[np.ndarray, " frames"]
 
     def counted(self) -> dict[str, int]:
         """Numbers of frames: all, those that cannot be judged, those of each flag (a frame may have several)."""
@@ -29,8 +30,10 @@ def describe_flags(counted: dict[str, int]) -> str:
     return f"{counted['invalid']:,} of {counted['frames']:,} frames cannot be judged" + (reasons and f" ({reasons})")
 
 
-def frame_flags(counts: np.ndarray, bad_pixel: np.ndarray) -> Flags:
-    """Flags and photons of frames. counts: (B, ny, nx), any numeric type; bad_pixel: (ny, nx) or (B, ny, nx) bool."""
+def frame_flags(
+    counts: Shaped[np.ndarray, "frames y x"], bad_pixel: Bool[np.ndarray, "y x"] | Bool[np.ndarray, "frames y x"]
+) -> Flags:
+    """Flags and photons of frames."""
     values = np.where(bad_pixel, 0, counts).reshape(len(counts), -1)
     found = np.zeros((len(FLAGS), len(values)), np.int8)
     found[3] = ~values.any(1)

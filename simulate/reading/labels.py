@@ -2,6 +2,7 @@
 
 import h5py
 import numpy as np
+from jaxtyping import Int32, Shaped
 
 from ...geometries.errors import InputError
 from ..guard.hdf5_values import attribute, listing, values
@@ -11,8 +12,10 @@ _SINGLE = ("single_hit", "single")
 """Headings of tags that mean one particle."""
 
 
-def read_label(file: h5py.File, group: str, count: int, name: str | None, trusted: bool) -> np.ndarray | None:
-    """(count,) int32, 1 = single hit, or None where there are none.
+def read_label(
+    file: h5py.File, group: str, count: int, name: str | None, trusted: bool
+) -> Int32[np.ndarray, " {count}"] | None:
+    """1 = single hit, or None where there are none.
 
     group: where the frames are; name: a tag's heading or a data set, instead of the tag of single hits or the data set
     `label` there. Raises InputError where there is none of that name, and for labels other than 0 and 1, or of another
@@ -37,7 +40,7 @@ def read_label(file: h5py.File, group: str, count: int, name: str | None, truste
     return label.astype(np.int32)
 
 
-def _tags(file: h5py.File, group: str, count: int, trusted: bool) -> dict[str, np.ndarray]:
+def _tags(file: h5py.File, group: str, count: int, trusted: bool) -> dict[str, Shaped[np.ndarray, " {count}"]]:
     """CXI's tags (kinds, N) by their headings, which are an attribute, or a data set `tag` beside them."""
     tags = find(file, f"{group}/tags", trusted)
     if tags is None:

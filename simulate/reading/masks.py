@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 import h5py
 import numpy as np
+from jaxtyping import Bool, Int, Shaped
 
 from ...geometries.errors import InputError
 from ..formats.npy import open_npy
@@ -33,8 +34,8 @@ _MEANING = {
 class Masks(NamedTuple):
     """All masks of a file together, as in `Frames`."""
 
-    bad_pixel: np.ndarray | None = None
-    frame_bad_pixel: Callable[[np.ndarray], np.ndarray] | None = None
+    bad_pixel: Bool[np.ndarray, "*shape"] | None = None
+    frame_bad_pixel: Callable[[Int[np.ndarray, " batch"]], Bool[np.ndarray, " batch *shape"]] | None = None
     meaning: str = "none"
     oddities: tuple[str, ...] = ()
 
@@ -43,13 +44,13 @@ class Mask(NamedTuple):
     """A mask as it lies in a file. parts: its arrays, see `stack`."""
 
     name: str
-    parts: Sequence[h5py.Dataset | np.ndarray]
+    parts: Sequence[h5py.Dataset | Shaped[np.ndarray, "..."]]
     polarity: str = "good"
     """Of its dialect, where its name does not say it."""
 
 
-def bad_where(values: np.ndarray, polarity: str, is_image: bool = False) -> np.ndarray:
-    """Bad pixels of a mask's values, bool of the same shape; NaN is always bad.
+def bad_where(values: Shaped[np.ndarray, "*any"], polarity: str, is_image: bool = False) -> Bool[np.ndarray, "*any"]:
+    """Bad pixels of a mask's values; NaN is always bad.
 
     polarity: "bad", where not 0 is bad; "good", where 0 is; "cxi", bits (CXI 1.6; the PixelMask of Condor); or
     "dragonfly", where 1 is good for all but orientation and 2 bad.
@@ -62,7 +63,7 @@ def bad_where(values: np.ndarray, polarity: str, is_image: bool = False) -> np.n
     return ~(values > 0) if polarity == "good" else values != 0
 
 
-def combine(path: Path, masks: Sequence[Mask], count: int, shape: tuple[int, ...], polarity: str) -> Masks:
+def combine(path: str | Path, masks: Sequence[Mask], count: int, shape: tuple[int, ...], polarity: str) -> Masks:
     """A pixel is bad where any of the masks says so.
 
     polarity: what the user says, or "auto": then a mask's name says it, or its dialect. Raises InputError where a mask
@@ -90,7 +91,7 @@ def combine(path: Path, masks: Sequence[Mask], count: int, shape: tuple[int, ...
             left = f"which leaves {100 * (1 - share):.0f} % of the pixels"
             oddities.append(f"{meanings[-1]}, {left}: if it means the opposite, say mask_polarity")
 
-    def frame_bad_pixel(indices):
+    def frame_bad_pixel(indices: Int[np.ndarray, " batch"]) -> Bool[np.ndarray, " batch *shape"]:
         return np.logical_or.reduce([rule(read_frames(path, parts, indices)) for parts, rule in of_frames])
 
     return Masks(bad, frame_bad_pixel if of_frames else None, "; ".join(meanings) or "none", tuple(oddities))

@@ -1,6 +1,7 @@
 """What is strange about a file of frames, and what to do about it."""
 
 import numpy as np
+from jaxtyping import Bool
 from scipy.ndimage import rank_filter
 
 from .file_source import FileSource
@@ -103,7 +104,7 @@ def _hot_or_dead(source, seen: Inspection, option):
     return f"{'; '.join(found)}: mask them with {option}.mask" if found else None
 
 
-def _first(which: np.ndarray) -> str:
+def _first(which: Bool[np.ndarray, "y x"]) -> str:
     row, column = np.argwhere(which)[0]
     return f"the first at row {row}, column {column}"
 

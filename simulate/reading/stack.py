@@ -10,6 +10,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from jaxtyping import Int, Shaped
 
 from ...geometries.errors import InputError
 from ..guard.safe_hdf5 import reading
@@ -17,7 +18,7 @@ from ..guard.safe_hdf5 import reading
 _LARGEST_FRAME_BYTES = 2**28
 
 
-def joined_shape(parts: Sequence[h5py.Dataset | np.ndarray], where: str) -> tuple[int, ...]:
+def joined_shape(parts: Sequence[h5py.Dataset | Shaped[np.ndarray, "..."]], where: str) -> tuple[int, ...]:
     """Shape of the arrays together. Raises InputError where they do not fit, or are no frames of sensible size."""
     for part in parts:
         if part.ndim == 5:
@@ -38,15 +39,17 @@ def joined_shape(parts: Sequence[h5py.Dataset | np.ndarray], where: str) -> tupl
     return (*first[:-2], sum(part.shape[-2] for part in parts), first[-1])
 
 
-def read_all(parts: Sequence[h5py.Dataset | np.ndarray]) -> np.ndarray:
+def read_all(parts: Sequence[h5py.Dataset | Shaped[np.ndarray, "..."]]) -> Shaped[np.ndarray, "..."]:
     """Everything, (*joined_shape), in the machine's byte order."""
     whole = [np.asarray(part[()]) for part in parts]
     joined = whole[0] if len(whole) == 1 else np.concatenate(whole, axis=-2)
     return joined.astype(joined.dtype.newbyteorder("="), copy=False)
 
 
-def read_frames(path: Path, parts: Sequence[h5py.Dataset | np.ndarray], indices: np.ndarray) -> np.ndarray:
-    """Frames (B, ...) of sorted, unique indices (B,), in the machine's byte order.
+def read_frames(
+    path: str | Path, parts: Sequence[h5py.Dataset | Shaped[np.ndarray, "..."]], indices: Int[np.ndarray, " batch"]
+) -> Shaped[np.ndarray, "batch ..."]:
+    """Frames of sorted, unique indices, in the machine's byte order.
 
     Raises InputError with the numbers of the frames that cannot be read.
     """

@@ -3,14 +3,15 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Key, UInt32
 
 from ...geometries.elementary import log, polynomial
 
 _ROTATIONS = np.array([[13, 15, 26, 6], [17, 29, 16, 24]], np.uint32)
 
 
-def random_bits(key, size: int) -> jax.Array:
-    """(size,) uint32; key: JAX random key of the default kind, threefry.
+def random_bits(key: Key[Array, ""], size: int) -> UInt32[Array, " {size}"]:
+    """Uniform over all uint32; key: of the default kind, threefry.
 
     One hash makes two words; jax.random.bits folds them into one.
     """
@@ -22,8 +23,10 @@ def random_bits(key, size: int) -> jax.Array:
     return jnp.concatenate(threefry(key0, key1, first, second))[:size]
 
 
-def threefry(key0, key1, word0, word1) -> tuple[jax.Array, jax.Array]:
-    """Threefry-2x32 with 20 rounds of uint32 arrays (Salmon et al. 2011, Proc. SC11, 16), as JAX hashes, bit for bit.
+def threefry(
+    key0: UInt32[Array, ""], key1: UInt32[Array, ""], word0: UInt32[Array, " words"], word1: UInt32[Array, " words"]
+) -> tuple[UInt32[Array, " words"], UInt32[Array, " words"]]:
+    """Threefry-2x32 with 20 rounds (Salmon et al. 2011, Proc. SC11, 16), as JAX hashes, bit for bit.
 
     JAX's own is a loop on the CPU, which runs through memory after every four rounds, and compiles longer.
     """
@@ -37,14 +40,16 @@ def threefry(key0, key1, word0, word1) -> tuple[jax.Array, jax.Array]:
     return word0, word1
 
 
-def deviates(key, normals: int, uniforms: int) -> tuple[jax.Array, jax.Array]:
-    """Independent deviates from one draw: standard normal, (normals,), and uniform in [0, 1), (uniforms,); float32."""
+def deviates(
+    key: Key[Array, ""], normals: int, uniforms: int
+) -> tuple[Float[Array, " {normals}"], Float[Array, " {uniforms}"]]:
+    """Independent deviates from one draw: standard normal, and uniform in [0, 1); float32."""
     bits = random_bits(key, normals + uniforms)
     return normal_deviate(bits[:normals]), (bits[normals:] >> 8).astype(jnp.float32) * 2.0**-24
 
 
-def normal_deviate(bits) -> jax.Array:
-    """w with P(W > w) = (bits + 1/2) / 2^32, float32, to 2e-6, in both tails (|w| < 6.4); bits: uint32, any shape.
+def normal_deviate(bits: UInt32[Array, "*any"]) -> Float[Array, "*any"]:
+    """w with P(W > w) = (bits + 1/2) / 2^32, float32, to 2e-6, in both tails (|w| < 6.4).
 
     The rational function of t = sqrt(-2 ln tail) is our own minimax fit (4e-8 in float64) to scipy's ndtri.
     """
@@ -55,6 +60,6 @@ def normal_deviate(bits) -> jax.Array:
     return jnp.where(upper, w, -w)
 
 
-def fraction(bits) -> jax.Array:
+def fraction(bits: UInt32[Array, "*any"]) -> Float[Array, "*any"]:
     """(bits + 1/2) / 2^32 rounded to float32: above 0, and 1 for the last few."""
     return (bits.astype(jnp.float32) + 0.5) * 2.0**-32

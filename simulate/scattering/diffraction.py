@@ -5,6 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Inexact, Int
 
 from ...geometries.elementary import ball_transform, cos_sin
 from ...geometries.form_factor import ellipsoid_form_factor
@@ -13,20 +14,23 @@ from .orientation import rotation_matrix
 from .scene import Scene
 from .seam import Pulse
 
-FormFactor = Callable[[jax.Array, jax.Array], jax.Array]
-"""(geometry indices (N,), q (N, P, rows, columns, 3) in inverse unit diameters) -> real or complex amplitudes of unit
-bodies, (N, P, rows, columns)."""
+FormFactor = Callable[
+    [Int[Array, " bodies"], Float[Array, "bodies panels rows columns 3"]], Inexact[Array, "bodies panels rows columns"]
+]
+"""(geometry indices, q in inverse unit diameters) -> real or complex amplitudes of unit bodies."""
 
 
-def body_to_laboratory(scene: Scene) -> jax.Array:
-    """(N, 3, 3) linear maps from the unit body to the body in the scene, in m: rotation x stretch x diameter."""
+def body_to_laboratory(scene: Scene) -> Float[Array, "bodies 3 3"]:
+    """Linear maps from the unit body to the body in the scene, in m: rotation x stretch x diameter."""
     scale = scene.stretch * scene.diameter_m[:, None]
     return rotation_matrix(scene.orientation) * scale[:, None, :]
 
 
-def particle_amplitudes(scene: Scene, plane: DetectorPlane, pulse: Pulse, form_factor: FormFactor) -> jax.Array:
+def particle_amplitudes(
+    scene: Scene, plane: DetectorPlane, pulse: Pulse, form_factor: FormFactor
+) -> Inexact[Array, "bodies panels framed_rows framed_columns"]:
     """Amplitude of every body about its own centre on framed panels, in nm^3 (its square in m^6 would underflow
-    float32): (N, P, rows + 2, columns + 2), complex64, or float32 where `form_factor` is real.
+    float32): complex64, or float32 where `form_factor` is real.
 
     Turning, stretching and scaling a body by the matrix M turns its transform into |det M| F(M^T q).
     """
@@ -45,7 +49,9 @@ def particle_amplitudes(scene: Scene, plane: DetectorPlane, pulse: Pulse, form_f
     return jax.lax.complex(*interpolate(jnp.stack([nodes.real, nodes.imag])))
 
 
-def ellipsoid_amplitudes(scene: Scene, plane: DetectorPlane, pulse: Pulse) -> jax.Array:
+def ellipsoid_amplitudes(
+    scene: Scene, plane: DetectorPlane, pulse: Pulse
+) -> Float[Array, "bodies panels framed_rows framed_columns"]:
     """The same, float32, for bodies that are all ellipsoids: in closed form at every pixel, of any size."""
     q = pulse.wavenumber * (plane.framed_scattering - pulse.tilt)
 
@@ -56,10 +62,15 @@ def ellipsoid_amplitudes(scene: Scene, plane: DetectorPlane, pulse: Pulse) -> ja
     return jax.vmap(at_pixels)(body_to_laboratory(scene))
 
 
-def intensity(amplitude: jax.Array, scene: Scene, plane: DetectorPlane, pulse: Pulse) -> jax.Array:
-    """|sum of the bodies' waves|^2 averaged over each pixel and the pulse's spectrum, (ny, nx), in nm^6.
+def intensity(
+    amplitude: Inexact[Array, "bodies panels framed_rows framed_columns"],
+    scene: Scene,
+    plane: DetectorPlane,
+    pulse: Pulse,
+) -> Float[Array, "y x"]:
+    """|sum of the bodies' waves|^2 averaged over each pixel and the pulse's spectrum, in nm^6.
 
-    amplitude: (N, P, rows + 2, columns + 2), about each body's centre. A body's wave is that times its contrast, the
+    amplitude: about each body's centre. A body's wave is that times its contrast, the
     square root of its fluence and, for its place r, the phase exp(-i q.r); absent bodies have none.
 
     The phase between two bodies may change fast inside a pixel: see `fringe_averages`. The product of two amplitudes
@@ -106,20 +117,23 @@ def _times_conjugate(a, b):
     return a.real * b.real + a.imag * b.imag, a.imag * b.real - a.real * b.imag
 
 
-def _mean_and_slopes(framed: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Mean over each pixel, and change across it along its row and along its column, of functions on framed panels:
-    (..., rows + 2, columns + 2) to three (..., rows, columns). Parabolas through neighbours, right to third order."""
+def _mean_and_slopes(
+    framed: Float[Array, "*any framed_rows framed_columns"],
+) -> tuple[Float[Array, "*any rows columns"], Float[Array, "*any rows columns"], Float[Array, "*any rows columns"]]:
+    """Mean over each pixel, and change across it along its row and along its column, of functions on framed panels.
+    Parabolas through neighbours, right to third order."""
     middle, left, right = framed[..., 1:-1, 1:-1], framed[..., 1:-1, :-2], framed[..., 1:-1, 2:]
     above, below = framed[..., :-2, 1:-1], framed[..., 2:, 1:-1]
     mean = middle * (5 / 6) + (left + right + above + below) / 24
     return mean, (right - left) / 2, (below - above) / 2
 
 
-def fringe_averages(plane: DetectorPlane, pulse: Pulse, separation) -> jax.Array:
-    """How interference of two points, exp(i phase) at pixel centres, averages over the pixels: (3, ..., P, rows,
-    columns).
+def fringe_averages(
+    plane: DetectorPlane, pulse: Pulse, separation: Float[Array, "*any 3"]
+) -> Float[Array, "3 *any panels rows columns"]:
+    """How interference of two points, exp(i phase) at pixel centres, averages over the pixels.
 
-    separation: (..., 3) m. Across one pixel the phase is linear, so the mean is exp(i phase) times a product of two
+    separation: m. Across one pixel the phase is linear, so the mean is exp(i phase) times a product of two
     sinc functions: the first of the three. The others are the means times x and times y, -1/2 to 1/2 across the
     pixel, over i exp(i phase). All change so little over a panel that a few nodes hold them. Transverse coherence is
     that of a Gaussian Schell-model beam, exp(-separation^2 / 2 coherence_length^2) (Vartanyants & Singer 2010, New

@@ -4,6 +4,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 import jax
+from jaxtyping import Array, Float, Key
 
 from .deviates import deviates
 
@@ -14,13 +15,13 @@ _FIRST = ("scene", "pulse", "levels", "fluctuations", "envelope", "background", 
 class NamedKeys(NamedTuple):
     """Keys of one pattern, or of one detector. Different names' numbers are independent.
 
-    key: of names; first: (7,), of those in `_FIRST`.
+    key: of names; first: of those in `_FIRST`.
     """
 
-    key: jax.Array
-    first: jax.Array
+    key: Key[Array, "*batch"]
+    first: Key[Array, "*batch names=7"]
 
-    def of(self, name: str) -> jax.Array:
+    def of(self, name: str) -> Key[Array, ""]:
         """The key of a name."""
         if name in _FIRST:
             return self.first[_FIRST.index(name)]
@@ -28,11 +29,13 @@ class NamedKeys(NamedTuple):
             return jax.random.fold_in(self.of("photons"), 0)
         return jax.random.fold_in(self.key, crc32(name.encode()))
 
-    def draw(self, name: str, normals: int, uniforms: int) -> tuple[jax.Array, jax.Array]:
-        """Standard normal deviates (normals,) and uniform ones in [0, 1) (uniforms,), float32."""
+    def draw(
+        self, name: str, normals: int, uniforms: int
+    ) -> tuple[Float[Array, " {normals}"], Float[Array, " {uniforms}"]]:
+        """Standard normal deviates and uniform ones in [0, 1), float32."""
         return deviates(self.of(name), normals, uniforms)
 
 
-def named_keys(key: jax.Array) -> NamedKeys:
+def named_keys(key: Key[Array, ""]) -> NamedKeys:
     """All that can be drawn from one random key."""
     return NamedKeys(key, jax.random.split(key, len(_FIRST)))

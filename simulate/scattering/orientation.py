@@ -4,17 +4,21 @@ A rotation turns the body's axes into the laboratory's. The random ones are func
 key, so that a caller can draw all its random numbers at once. Axes are vectors of any length but 0.
 """
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Integer, Key, Num
 
 
-def uniform_rotation(key) -> jax.Array:
-    """A rotation uniform over SO(3): a unit quaternion (4,), w >= 0."""
+def uniform_rotation(key: Key[Array, ""]) -> Float[Array, "wxyz=4"]:
+    """A rotation uniform over SO(3): a unit quaternion, w >= 0."""
     return unit_quaternion(jax.random.normal(key, (4,)))
 
 
-def unit_quaternion(normal: jax.Array) -> jax.Array:
-    """(..., 4) independent normal deviates to unit quaternions uniform over SO(3), w >= 0.
+def unit_quaternion(normal: Float[Array, "*any 4"]) -> Float[Array, "*any 4"]:
+    """Independent normal deviates to unit quaternions uniform over SO(3), w >= 0.
 
     A normalised 4-vector of normal deviates is uniform on the sphere S^3 (Muller 1959, Commun. ACM 2, 19), which
     covers SO(3) evenly.
@@ -22,11 +26,11 @@ def unit_quaternion(normal: jax.Array) -> jax.Array:
     return _upper(normal / jnp.linalg.norm(normal, axis=-1, keepdims=True))
 
 
-def rotation_about(uniform, axis) -> jax.Array:
-    """Rotation about `axis` (..., 3) by a uniform angle: a unit quaternion (..., 4), w >= 0.
-
-    uniform: (...) deviate in [0, 1).
-    """
+def rotation_about(
+    uniform: Float[Array, "*any"] | Float[np.ndarray, "*any"] | float,
+    axis: Num[Array, "*#any 3"] | Num[np.ndarray, "*#any 3"] | Sequence[float],
+) -> Float[Array, "*any 4"]:
+    """Rotation about `axis` by a uniform angle: a unit quaternion, w >= 0. uniform: deviate in [0, 1)."""
     half = jnp.pi * jnp.asarray(uniform)[..., None]
     axis = jnp.asarray(axis, half.dtype)
     vector = jnp.sin(half) * axis / jnp.linalg.norm(axis, axis=-1, keepdims=True)
@@ -34,10 +38,15 @@ def rotation_about(uniform, axis) -> jax.Array:
     return _upper(jnp.concatenate([scalar, vector], -1))
 
 
-def preferred_rotation(uniform, body_axis, laboratory_axis, concentration) -> jax.Array:
-    """Rotation that turns `body_axis` towards `laboratory_axis`, with a uniform spin about it: (..., 4), w >= 0.
+def preferred_rotation(
+    uniform: Float[Array, "*any 3"] | Float[np.ndarray, "*any 3"],
+    body_axis: Num[Array, "*#any 3"] | Num[np.ndarray, "*#any 3"],
+    laboratory_axis: Num[Array, "*#any 3"] | Num[np.ndarray, "*#any 3"],
+    concentration: Num[Array, "*#any"] | Num[np.ndarray, "*#any"] | float,
+) -> Float[Array, "*any 4"]:
+    """Rotation that turns `body_axis` towards `laboratory_axis`, with a uniform spin about it; w >= 0.
 
-    uniform: (..., 3) independent deviates in [0, 1); the axes: (..., 3); concentration: (...), 0 or more.
+    uniform: independent deviates in [0, 1); concentration: 0 or more.
 
     The turned body axis has the von Mises-Fisher density exp(kappa cos angle) on the sphere, kappa being the
     `concentration` (Fisher 1953, Proc. R. Soc. A 217, 295): 0 is uniform over SO(3), above 10 the angle is
@@ -60,14 +69,22 @@ def preferred_rotation(uniform, body_axis, laboratory_axis, concentration) -> ja
     return _upper(quaternion_product(from_z, quaternion_product(turn, to_z)))
 
 
-def given_rotation(index, quaternions) -> jax.Array:
-    """Rotation `index` (...) int >= 0 of a list (Q, 4), over and over: (..., 4), normalised, w >= 0."""
+def given_rotation(
+    index: Integer[Array, "*any"] | Integer[np.ndarray, "*any"] | int,
+    quaternions: Num[Array, "quaternions 4"]
+    | Num[np.ndarray, "quaternions 4"]
+    | Sequence[Sequence[Num[Array, ""] | float]],
+) -> Float[Array, "*any 4"]:
+    """Rotation `index` >= 0 of a list, over and over: normalised, w >= 0."""
     quaternions = jnp.asarray(quaternions, float)
     return unit_quaternion(quaternions[jnp.asarray(index) % len(quaternions)])
 
 
-def quaternion_product(second, first) -> jax.Array:
-    """The rotation `first` followed by `second`, (..., 4) each: matrices multiply in the same order."""
+def quaternion_product(
+    second: Float[Array, "*#any 4"] | Float[np.ndarray, "*#any 4"],
+    first: Float[Array, "*#any 4"] | Float[np.ndarray, "*#any 4"],
+) -> Float[Array, "*any 4"]:
+    """The rotation `first` followed by `second`: matrices multiply in the same order."""
     w, x, y, z = (second[..., i] for i in range(4))
     a, b, c, d = (first[..., i] for i in range(4))
     return jnp.stack(
@@ -81,8 +98,10 @@ def quaternion_product(second, first) -> jax.Array:
     )
 
 
-def rotation_matrix(quaternion: jax.Array) -> jax.Array:
-    """(..., 4) unit quaternion to (..., 3, 3): turns the body's axes into the laboratory's."""
+def rotation_matrix(
+    quaternion: Float[Array, "*any 4"] | Float[np.ndarray, "*any 4"],
+) -> Float[Array, "*any 3 3"]:
+    """Of unit quaternions: turns the body's axes into the laboratory's."""
     w, x, y, z = (quaternion[..., i] for i in range(4))
     rows = [
         [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],

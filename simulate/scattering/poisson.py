@@ -30,6 +30,7 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Int32, Key, Num, UInt32
 
 from ...geometries.elementary import polynomial
 from .deviates import fraction, normal_deviate, random_bits
@@ -49,16 +50,16 @@ _TAIL = np.polynomial.polynomial.polyfit(_RATES, _SUMS, 6)
 
 
 @jax.jit
-def poisson(key, rate):
+def poisson(key: Key[Array, ""], rate: Num[Array, "*any"] | Num[np.ndarray, "*any"] | float) -> Int32[Array, "*any"]:
     """Draw photon counts.
 
     Args:
-        key: JAX random key of the default kind, threefry.
-        rate: expected photons per pixel, any shape, float32, 0 or more; above `MOST` as if it were that. This is
+        key: of the default kind, threefry.
+        rate: expected photons per pixel, 0 or more; above `MOST` as if it were that. This is
             not checked, and what comes back for a negative or NaN rate means nothing.
 
     Returns:
-        int32 counts in the shape of `rate`; 0 where the rate is 0. A pure function of key and rate,
+        Counts, 0 where the rate is 0. A pure function of key and rate,
         under `vmap` too; compiled into a larger program, a last bit may round otherwise and move a rare
         count by one.
     """
@@ -66,15 +67,15 @@ def poisson(key, rate):
     return count(random_bits(key, rate.size).reshape(rate.shape), rate)
 
 
-def count(bits, rate):
+def count(bits: UInt32[Array, "*any"], rate: Float[Array, "*any"]) -> Int32[Array, "*any"]:
     """The count at an upper tail probability: the largest k with P(X >= k) > (bits + 1/2) / 2^32.
 
     Args:
-        bits: uint32, any shape.
-        rate: float32, the same shape, expected photons.
+        bits: of the probability.
+        rate: float32, expected photons.
 
     Returns:
-        int32 counts, the same shape; they never rise with `bits`, but for the last bits of float32.
+        Counts; they never rise with `bits`, but for the last bits of float32.
     """
     summed = _by_summation(bits, rate)
     return jnp.where((rate < SWITCH) & (summed < LAST), summed, _by_expansion(bits, rate))

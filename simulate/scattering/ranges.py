@@ -1,24 +1,26 @@
 """Uniform deviates to values in a range, and what ranges must be."""
 
+from __future__ import annotations
+
 import math
 
 from ...geometries.errors import InputError
-from ..late import jnp
+from ..late import Array, Float, Int, Number, jnp
 
 Range = tuple[float, float]
 
 
-def between(uniform, low_high):
+def between(uniform: Float[Array, "*any"], low_high: tuple[Number, Number]) -> Float[Array, "*any"]:
     """low + (high - low) u."""
     return low_high[0] + (low_high[1] - low_high[0]) * uniform
 
 
-def log_between(uniform, low_high):
+def log_between(uniform: Float[Array, "*any"], low_high: tuple[Number, Number]) -> Float[Array, "*any"]:
     """The same in the logarithm."""
     return jnp.exp(between(uniform, (jnp.log(low_high[0]), jnp.log(low_high[1]))))
 
 
-def whole(uniform, fewest_most):
+def whole(uniform: Float[Array, "*any"], fewest_most: tuple[Number, Number]) -> Int[Array, "*any"]:
     """A whole number from fewest to most, each as probable."""
     fewest, most = fewest_most
     return fewest + jnp.int32(uniform * (most - fewest + 1))

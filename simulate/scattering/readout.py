@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool, Float, Num
 
 from ..beamline.instrument import Instrument
 from ..beamline.pixels import hidden_pixels
@@ -18,13 +19,15 @@ from .poisson import poisson
 from .seam import Detector, ReadoutStep
 
 
-def bad_pixels(instrument: Instrument, detector_seed: int, dead_share: float) -> np.ndarray:
-    """Pixels that the instrument hides, and dead ones: (ny, nx) bool, True = do not use."""
+def bad_pixels(instrument: Instrument, detector_seed: int, dead_share: float) -> Bool[np.ndarray, "y x"]:
+    """Pixels that the instrument hides, and dead ones: True = do not use."""
     dead = np.random.default_rng(detector_seed).random(instrument.shape) < dead_share
     return hidden_pixels(instrument) | dead
 
 
-def detector_of(instrument: Instrument, detector_seed: int, bad_pixel: np.ndarray, scattering: jax.Array) -> Detector:
+def detector_of(
+    instrument: Instrument, detector_seed: int, bad_pixel: Bool[np.ndarray, "y x"], scattering: Float[Array, "y x 3"]
+) -> Detector:
     """The detector of that seed and its fixed patterns; no effect's strength plays a part."""
     rng = np.random.default_rng([detector_seed, 1])
     panels = len(instrument.all_panels)
@@ -41,10 +44,12 @@ def detector_of(instrument: Instrument, detector_seed: int, bad_pixel: np.ndarra
     return Detector(scattering, good_pixel, pixel_gain, panel_gain, hotness, keys)
 
 
-def readout(steps: Sequence[ReadoutStep], keys: NamedKeys | None, expected: jax.Array, detector: Detector) -> jax.Array:
-    """Counts of one frame, (ny, nx) int32.
+def readout(
+    steps: Sequence[ReadoutStep], keys: NamedKeys | None, expected: Float[Array, "y x"], detector: Detector
+) -> Num[Array, "y x"]:
+    """Counts of one frame, int32.
 
-    expected: (ny, nx) float32, photons that arrive on average. Counts end at `MOST`, and are 0 on bad pixels. Without
+    expected: photons that arrive on average. Counts end at `MOST`, and are 0 on bad pixels. Without
     steps these are the Poisson sampler's, bit for bit, on good pixels. keys=None: the mean response before rounding,
     float32: without noise, but with gains, hot pixels and saturation.
     """

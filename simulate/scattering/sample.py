@@ -1,5 +1,8 @@
 """The sample: what its particles are, how they are turned, and how several of them come together."""
 
+# pyright: reportUnknownMemberType=false
+# JAX leaves some parameters without a type.
+
 from __future__ import annotations
 
 import math
@@ -106,7 +109,9 @@ def bodies_of_sample(
     return bodies, diameter_nm
 
 
-def _orientation(config: OrientationConfig, given, draw: Deviates) -> Float[Array, "slots 4"]:
+def _orientation(
+    config: OrientationConfig, given: Float[Array, "wxyz=4"] | None, draw: Deviates
+) -> Float[Array, "slots 4"]:
     """Unit quaternions, as the configuration says."""
     from .orientation import preferred_rotation, rotation_about
 
@@ -117,5 +122,6 @@ def _orientation(config: OrientationConfig, given, draw: Deviates) -> Float[Arra
         axes = jnp.asarray(config.body_axis), jnp.asarray(config.axis)
         return preferred_rotation(uniform, *axes, config.concentration)
     if config.kind == "given":
+        assert given is not None
         return jnp.broadcast_to(given, draw.uniform_orientation.shape)
     return draw.uniform_orientation

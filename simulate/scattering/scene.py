@@ -1,11 +1,15 @@
 """The scene: which bodies a pulse hits, of what, where, and how they are turned."""
 
+# pyright: reportUnknownMemberType=false
+# JAX leaves some parameters without a type.
+
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..late import Array, Bool, Complex, Float, Int, jnp
+from ..late import Array, Bool, Complex, Float, Int, Num, Number, jnp, np
 
 ELLIPSOID = -1
 """The geometry of bodies that are no mesh."""
@@ -17,12 +21,10 @@ LARGEST_STRETCH = 3 * math.sqrt(2 / 3)
 class Scene(NamedTuple):
     """The bodies of one shot, in as many slots as the largest scene has bodies.
 
-    present: (N,) bool; geometry: (N,) int32, index into the source's geometries, or ELLIPSOID; diameter_m: (N,),
-    volume-equivalent; stretch: (N, 3), factors along the body's axes, product 1; orientation: (N, 4), unit quaternion
-    (w, x, y, z), body to laboratory; position_m: (N, 3), relative to the first body, z along the beam; fluence: (N,),
-    relative to the focus's centre, times `brightness_spread`'s factor where there is one; contrast: (N,) complex64,
-    refractive index minus that of what surrounds the body. Absent bodies' values mean nothing. A batch of scenes has
-    an axis of patterns before these.
+    geometry: index into the source's geometries, or ELLIPSOID; diameter_m: volume-equivalent; stretch: factors along
+    the body's axes, product 1; orientation: unit quaternion (w, x, y, z), body to laboratory; position_m: relative to
+    the first body, z along the beam; fluence: relative to the focus's centre, times `brightness_spread`'s factor where
+    there is one; contrast: refractive index minus that of what surrounds the body. Absent bodies' values mean nothing.
     """
 
     present: Bool[Array, "*batch bodies"]
@@ -35,17 +37,22 @@ class Scene(NamedTuple):
     contrast: Complex[Array, "*batch bodies"]
 
 
-def scene_of(diameter_m, orientation, position_m=None, geometry: int = 0) -> Scene:
+def scene_of(
+    diameter_m: Num[Array, "*bodies"] | Num[np.ndarray, "*bodies"] | float,
+    orientation: Num[Array, "bodies 4"] | Num[np.ndarray, "bodies 4"] | Sequence[Sequence[float]],
+    position_m: Num[Array, "bodies 3"] | Num[np.ndarray, "bodies 3"] | Sequence[Sequence[float]] | None = None,
+    geometry: int = 0,
+) -> Scene:
     """A scene of given bodies of one geometry, all in the focus's centre's fluence and of unit contrast.
 
-    orientation: (N, 4) unit quaternions; diameter_m: () or (N,); position_m: (N, 3), by default all at the origin.
+    orientation: unit quaternions; diameter_m: one, or one for each body; position_m: by default all at the origin.
     """
     orientation = jnp.asarray(orientation, float)
     one = jnp.ones(len(orientation))
     return Scene(
         present=one > 0,
         geometry=jnp.full(len(one), geometry, jnp.int32),
-        diameter_m=diameter_m * one,
+        diameter_m=jnp.multiply(diameter_m, one),
         stretch=jnp.ones((len(one), 3)),
         orientation=orientation,
         position_m=jnp.zeros((len(one), 3)) if position_m is None else jnp.asarray(position_m, float),
@@ -54,8 +61,10 @@ def scene_of(diameter_m, orientation, position_m=None, geometry: int = 0) -> Sce
     )
 
 
-def beam_profile(profile: str, position_m: Float[Array, "*any 2"], focus_m) -> Float[Array, "*any"]:
-    """Fluence relative to the focus's centre at positions (..., 2) across the beam.
+def beam_profile(
+    profile: str, position_m: Float[Array, "*any 2"] | Float[np.ndarray, "*any 2"], focus_m: Number
+) -> Float[Array, "*any"]:
+    """Fluence relative to the focus's centre at positions across the beam.
 
     It depends on the place across the beam alone. The flat top falls as exp(-ln 2 (2 r / focus)^20), so that
     gradients exist; both profiles are at one half at the focus's edge.
@@ -64,7 +73,7 @@ def beam_profile(profile: str, position_m: Float[Array, "*any 2"], focus_m) -> F
     return jnp.exp2(-(squared if profile == "gaussian" else squared**10))
 
 
-def random_stretch(normal: Float[Array, "bodies 3"], strength) -> Float[Array, "bodies 3"]:
+def random_stretch(normal: Float[Array, "bodies 3"], strength: Number) -> Float[Array, "bodies 3"]:
     """Factors along the bodies' axes, product 1; strength: standard deviation of the log of each before the volume is
     kept. Shrunk where an axis exceeds LARGEST_STRETCH: tables are no larger than that needs."""
     log_stretch = normal - normal.mean(-1, keepdims=True)
@@ -84,11 +93,11 @@ def outer_radius_m(scene: Scene, circumradius: Float[Array, " geometries"]) -> F
 
 
 def clear_distance(
-    distance,
+    distance: Number,
     direction: Float[Array, " axes"],
     placed: Float[Array, "bodies axes"],
     needed2: Float[Array, " bodies"],
-    count,
+    count: Int[Array, ""] | int,
 ) -> Float[Array, ""]:
     """Where along a ray from the origin to stay clear of the first `count` placed points: at `distance` if that is
     free, otherwise beyond them all. needed2: squared distance that each needs."""

@@ -11,15 +11,16 @@ configuration's seed and the pattern's index alone, and no other room's numbers 
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import ClassVar, Literal, NamedTuple, Protocol, Self, TypeVar
+from typing import ClassVar, Literal, NamedTuple, Protocol, Self, TypeVar, runtime_checkable
 
-from ..late import Array, Complex, Float, Int
+from ..late import Array, Complex, Float, Int, Num, Number
 from .scene import Scene
 
 Example = dict[str, object]
 """Values of options that show an effect in `onehit gallery`."""
 
 
+@runtime_checkable
 class Keys(Protocol):
     """Where a pattern's random numbers come from."""
 
@@ -56,14 +57,16 @@ class Effect(Part):
 
 
 class Pulse(NamedTuple):
-    """One pulse. wavenumber: (), 1/m; tilt: (3,), unit vector along the beam minus that along z; coherence_length_m:
-    (), transverse, None for full coherence; bandwidth: (), standard deviation of the wavenumber, relative, None for a
-    monochromatic pulse."""
+    """One pulse.
+
+    wavenumber: 1/m; tilt: unit vector along the beam minus that along z; coherence_length_m: transverse, None for full
+    coherence; bandwidth: standard deviation of the wavenumber, relative, None for a monochromatic pulse.
+    """
 
     wavenumber: Float[Array, "*batch"] | float
     tilt: Float[Array, "*batch 3"] | float = 0.0
-    coherence_length_m: Float[Array, ""] | float | None = None
-    bandwidth: Float[Array, ""] | float | None = None
+    coherence_length_m: Number | None = None
+    bandwidth: Number | None = None
 
 
 class PulseEffect(Effect):
@@ -72,7 +75,7 @@ class PulseEffect(Effect):
     random: ClassVar[bool] = False
     """Whether it differs from pulse to pulse."""
 
-    def pulse(self, pulse: Pulse, keys: Keys, pixel_angle: Float[Array, ""] | float) -> Pulse:
+    def pulse(self, pulse: Pulse, keys: Keys, pixel_angle: Number) -> Pulse:
         """The pulse as it becomes; pixel_angle: a pixel's, in radians."""
         raise NotImplementedError
 
@@ -128,14 +131,14 @@ class ReadoutStep(Effect):
         """Of the charge minus the photons, `change`, what the converter delivers."""
         return change
 
-    def saturate(self, counts: Array) -> Array:
-        """Counts (y, x), int32, or in the mean response without noise float32."""
+    def saturate(self, counts: Num[Array, "y x"]) -> Num[Array, "y x"]:
+        """Counts, int32, or in the mean response without noise float32."""
         return counts
 
 
 class Deviates(NamedTuple):
-    """A scene's random numbers, some for each slot. uniform_orientation: (N, 4) unit quaternions, uniform over SO(3),
-    from the normal deviates 3 to 6."""
+    """A scene's random numbers, some for each slot. uniform_orientation: unit quaternions, uniform over SO(3), from the
+    normal deviates 3 to 6."""
 
     normal: Float[Array, "slots 8"]
     uniform: Float[Array, "slots 11"]
@@ -155,10 +158,10 @@ class Setting(NamedTuple):
     circumradius: Float[Array, " geometries"]
     meshes: range
     contrast: dict[str, Complex[Array, ""]]
-    focus_m: Float[Array, ""] | float
-    separation: tuple[float, float]
-    particles: tuple[int, int]
-    brightness_spread: float | None
+    focus_m: Number
+    separation: tuple[Number, Number]
+    particles: tuple[Number, Number]
+    brightness_spread: Number | None
 
 
 class Slots(NamedTuple):

@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Int
 from scipy import sparse
 from scipy.linalg import subspace_angles
 from sklearn.manifold import spectral_embedding
@@ -72,7 +73,9 @@ def _onehit(case: str, counts, bad_pixel, config: DiffusionMapConfig, repeats: i
     return {"case": case, "snapshots": len(counts), **dict(zip(names, medians, strict=True))}
 
 
-def compare_with_scikit_learn(snapshots, mine: DiffusionMap, config: DiffusionMapConfig) -> dict[str, Any]:
+def compare_with_scikit_learn(
+    snapshots: Float[np.ndarray, "snapshots features"], mine: DiffusionMap, config: DiffusionMapConfig
+) -> dict[str, Any]:
     """Time of scikit-learn's exact neighbours, its embedding of the same kernel made of them, and the same k-means.
 
     `other_links` counts the entries that only one of the two kernels has (ties up to rounding); `angle_degrees` is the
@@ -98,7 +101,9 @@ def compare_with_scikit_learn(snapshots, mine: DiffusionMap, config: DiffusionMa
     return row | {"rand_index": float(adjusted_rand_score(*clusters))}
 
 
-def _kernel(distance: np.ndarray, index: np.ndarray) -> sparse.csr_array:
+def _kernel(
+    distance: Float[np.ndarray, "snapshots neighbours"], index: Int[np.ndarray, "snapshots neighbours"]
+) -> sparse.csr_array:
     scale = distance[:, -1].astype(float)
     weight = np.exp(-(distance.astype(float) ** 2) / (scale[:, None] * scale[index]))
     row = np.repeat(np.arange(len(index), dtype=np.int32), index.shape[1])
@@ -106,13 +111,15 @@ def _kernel(distance: np.ndarray, index: np.ndarray) -> sparse.csr_array:
     return kernel.maximum(kernel.T).tocsr()
 
 
-def _embedding(kernel: sparse.csr_array, config: DiffusionMapConfig) -> np.ndarray:
+def _embedding(kernel: sparse.csr_array, config: DiffusionMapConfig) -> Float[np.ndarray, "snapshots eigenvectors"]:
     density = sparse.diags_array(kernel.sum(1) ** -config.alpha)
     affinity = (density @ kernel @ density).tocsr()
     return spectral_embedding(affinity, n_components=config.eigenvectors, random_state=0)
 
 
-def _pydiffmap(snapshots: np.ndarray, mine: DiffusionMap, config: DiffusionMapConfig) -> dict[str, Any]:
+def _pydiffmap(
+    snapshots: Float[np.ndarray, "snapshots features"], mine: DiffusionMap, config: DiffusionMapConfig
+) -> dict[str, Any]:
     """pydiffmap's map, whose kernel has one scale for all: the mean of ours."""
     from pydiffmap.diffusion_map import DiffusionMap as Peer  # pyright: ignore[reportMissingImports]
 

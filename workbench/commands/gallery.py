@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Shaped
 
 from ...evaluate.figures import gallery_figure
 from ...simulate.beamline.instrument import InstrumentConfig
@@ -42,7 +43,7 @@ def run_gallery(command: Gallery) -> None:
     print(f"{command.out}: {len(names)} pictures")
 
 
-def _enlarged(frames: np.ndarray, rows: int) -> np.ndarray:
+def _enlarged(frames: Shaped[np.ndarray, "frames y x"], rows: int) -> Shaped[np.ndarray, "frames height width"]:
     """Binned pixels as large as they are beside the others."""
     factor = rows // frames.shape[1]
     return frames.repeat(factor, 1).repeat(factor, 2)

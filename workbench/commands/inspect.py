@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import SymLogNorm
@@ -144,7 +145,7 @@ def inspection_figure(source: FileSource, seen: Inspection) -> Figure:
     mean, mask, profile, photons = (upper.add_subplot(1, 4, place) for place in range(1, 5))
     colours = colormaps["magma_r"].with_extremes(bad="#B8BFC6")
 
-    def show(panel: Axes, picture: np.ndarray, title: str) -> AxesImage:
+    def show(panel: Axes, picture: Float[np.ndarray, "y x"], title: str) -> AxesImage:
         bright = max(np.percentile(picture[np.isfinite(picture)], 99.9), 1e-2) if np.isfinite(picture).any() else 1.0
         norm = SymLogNorm(linthresh=min(1.0, bright / 100), vmin=0, vmax=bright)
         panel.set_title(title, fontsize=8.5)

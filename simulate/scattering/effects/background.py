@@ -2,10 +2,13 @@
 
 Strengths are drawn from the options' ranges, directions at random; lengths are in units of the detector's width."""
 
+# pyright: reportUnknownMemberType=false
+# JAX leaves some parameters without a type.
+
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, cast
 
 from ...late import Array, Float, jnp
 from ..places import in_detector_widths
@@ -66,7 +69,7 @@ class Halo(Background):
 
     def photons(self, keys: Keys, detector: Detector) -> Float[Array, "y x"]:
         _, uniform = keys.draw("background", 0, 8)
-        radius = jnp.linalg.norm(in_detector_widths(detector.scattering), axis=-1)
+        radius = cast(Array, jnp.linalg.norm(in_detector_widths(detector.scattering), axis=-1))
         return between(uniform[4], self.halo) * jnp.exp(-radius / between(uniform[5], self.halo_length))
 
 
@@ -92,7 +95,7 @@ class Streak(Background):
     def photons(self, keys: Keys, detector: Detector) -> Float[Array, "y x"]:
         _, uniform = keys.draw("background", 0, 8)
         place = in_detector_widths(detector.scattering)
-        radius = jnp.linalg.norm(place, axis=-1)
+        radius = cast(Array, jnp.linalg.norm(place, axis=-1))
         angle = jnp.pi * uniform[1]
         off_streak = place @ jnp.stack([-jnp.sin(angle), jnp.cos(angle)])
         width = between(uniform[7], self.streak_width)

@@ -123,8 +123,8 @@ def check_spread(name: str, spread: float) -> None:
         raise InputError(f"{name} is {spread}; it must lie in 0 to 1")
 
 
-def _normal(keys: Keys, detector: Detector) -> tuple[Array, Array, Array]:
-    """Deviates of a frame's pixels (y, x), rows (y,) and panels (P,), from one draw that all noise shares."""
+def _normal(keys: Keys, detector: Detector) -> tuple[Float[Array, "y x"], Float[Array, " y"], Float[Array, " panels"]]:
+    """Deviates of a frame's pixels, rows and panels, from one draw that all noise shares."""
     rows, columns = detector.good_pixel.shape
     normal, _ = keys.draw("charge", rows * columns + rows + len(detector.panel_gain), 0)
     by_pixel, by_row, by_panel = jnp.split(normal, [rows * columns, rows * columns + rows])

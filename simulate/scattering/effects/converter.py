@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from ...late import Array, Float, Int, jnp
+from ...late import Array, Float, Int, Num, jnp
 from ..ranges import check_finite
 from ..seam import ReadoutStep
 
@@ -49,7 +49,7 @@ class Saturation(ReadoutStep):
     def is_on(self) -> bool:
         return self.saturation_photons > 0
 
-    def saturate(self, counts: Array) -> Array:
+    def saturate(self, counts: Num[Array, "y x"]) -> Num[Array, "y x"]:
         if jnp.issubdtype(counts.dtype, jnp.integer):
             return jnp.minimum(counts, jnp.floor(jnp.minimum(self.saturation_photons, MOST)).astype(jnp.int32))
         return jnp.minimum(counts, self.saturation_photons)

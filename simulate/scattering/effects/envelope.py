@@ -1,11 +1,14 @@
 """Random modulation of the pattern's envelope."""
 
+# pyright: reportUnknownMemberType=false
+# JAX leaves some parameters without a type.
+
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Self
 
-from ...late import Array, Float, jax, jnp
+from ...late import Array, Complex, Float, Number, jax, jnp
 from ..ranges import Range, between, check_level
 from ..seam import Detector, Keys, Modulation
 
@@ -34,7 +37,7 @@ class Envelope(Modulation):
 
 
 def envelope_factor(
-    normal: Float[Array, "n=10"], uniform: Float[Array, "n=6"], scattering: Float[Array, "y x 3"], strength
+    normal: Float[Array, "n=10"], uniform: Float[Array, "n=6"], scattering: Float[Array, "y x 3"], strength: Number
 ) -> Float[Array, "y x"]:
     """Random modulation along the radius and random two- and fourfold modulation around it.
 
@@ -54,7 +57,9 @@ def envelope_factor(
     return jnp.exp(strength * (radial + angular) - strength**2 * (1 + radius**2) / 2)
 
 
-def _power_series(coefficients, real, imag) -> Array:
+def _power_series(
+    coefficients: Complex[Array, " n"], real: Float[Array, "y x"], imag: Float[Array, "y x"]
+) -> Float[Array, "y x"]:
     """Real part of the sum of c_n z^n from n = 1 on, for z of these parts: Horner's rule, in reals, which vectorise."""
     total_real, total_imag = jnp.zeros_like(real), jnp.zeros_like(imag)
     for c in coefficients[::-1]:

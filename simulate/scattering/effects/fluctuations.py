@@ -1,11 +1,14 @@
 """Smooth fluctuations: a random field that makes real patterns less regular than the optics of one particle says."""
 
+# pyright: reportUnknownMemberType=false
+# JAX leaves some parameters without a type.
+
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Self
 
-from ...late import Array, Float, jnp
+from ...late import Array, Float, Number, jnp
 from ..places import in_detector_widths
 from ..ranges import Range, between, check_level, check_positive, log_between
 from ..seam import Detector, Keys, Modulation
@@ -46,8 +49,8 @@ def smooth_field(
     uniform: Float[Array, " modes"],
     scattering: Float[Array, "y x 3"],
     panels: int,
-    strength,
-    length,
+    strength: Number,
+    length: Number,
 ) -> Float[Array, "y x"]:
     """A factor: a field with Gaussian correlation exp(-d^2 / 2 length^2), running on from panel to panel.
 

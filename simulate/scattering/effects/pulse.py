@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from ....geometries.errors import InputError
-from ...late import Array, Float, jnp
+from ...late import Array, Float, Number, jnp
 from ..ranges import check_between
 from ..seam import Keys, Pulse, PulseEffect
 
@@ -32,7 +32,7 @@ class PhotonEnergyJitter(PulseEffect):
     def is_on(self) -> bool:
         return self.photon_energy_jitter > 0
 
-    def pulse(self, pulse: Pulse, keys: Keys, pixel_angle) -> Pulse:
+    def pulse(self, pulse: Pulse, keys: Keys, pixel_angle: Number) -> Pulse:
         return pulse._replace(wavenumber=pulse.wavenumber * (1 + self.photon_energy_jitter * _normal(keys)[0]))
 
 
@@ -49,7 +49,7 @@ class PointingJitter(PulseEffect):
     def is_on(self) -> bool:
         return self.pointing_jitter_px > 0
 
-    def pulse(self, pulse: Pulse, keys: Keys, pixel_angle) -> Pulse:
+    def pulse(self, pulse: Pulse, keys: Keys, pixel_angle: Number) -> Pulse:
         across = self.pointing_jitter_px * pixel_angle * _normal(keys)[1:]
         return pulse._replace(tilt=jnp.append(across, jnp.sqrt(1 - jnp.sum(across**2)) - 1))
 
@@ -72,7 +72,7 @@ class Coherence(PulseEffect):
     def is_on(self) -> bool:
         return self.coherence_length_m > 0
 
-    def pulse(self, pulse: Pulse, keys: Keys, pixel_angle) -> Pulse:
+    def pulse(self, pulse: Pulse, keys: Keys, pixel_angle: Number) -> Pulse:
         return pulse._replace(coherence_length_m=self.coherence_length_m)
 
 
@@ -94,7 +94,7 @@ class Bandwidth(PulseEffect):
     def is_on(self) -> bool:
         return self.bandwidth > 0
 
-    def pulse(self, pulse: Pulse, keys: Keys, pixel_angle) -> Pulse:
+    def pulse(self, pulse: Pulse, keys: Keys, pixel_angle: Number) -> Pulse:
         return pulse._replace(bandwidth=self.bandwidth)
 
 

@@ -1,11 +1,14 @@
 """Aggregates: clumps of touching spheres."""
 
+# pyright: reportUnknownMemberType=false
+# JAX leaves some parameters without a type.
+
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, cast
 
-from ...late import Array, Float, jax, jnp
+from ...late import Array, Float, Int, jax, jnp
 from ..ranges import Range, between, check_bodies, check_positive, whole
 from ..scene import ELLIPSOID, Scene, clear_distance
 from ..seam import NONE, Deviates, Kind, Setting, Slots
@@ -57,11 +60,11 @@ class Aggregate(Solid, Kind):
 def place_touching(uniform: Float[Array, "bodies 2"], radius: Float[Array, " bodies"]) -> Float[Array, "bodies 3"]:
     """Positions of spheres in a clump: each comes in along a random ray to the first until it touches one."""
 
-    def add(j, placed):
+    def add(j: Int[Array, ""] | int, placed: Float[Array, "bodies 3"]) -> Float[Array, "bodies 3"]:
         cosine, angle = 2 * uniform[j, 0] - 1, 2 * jnp.pi * uniform[j, 1]
         sine = jnp.sqrt(jnp.maximum(1 - cosine**2, 0.0))
         direction = jnp.stack([sine * jnp.cos(angle), sine * jnp.sin(angle), cosine])
         distance = clear_distance(0.0, direction, placed, (radius + radius[j]) ** 2, j)
         return placed.at[j].set(distance * direction)
 
-    return jax.lax.fori_loop(1, len(radius), add, jnp.zeros((len(radius), 3)))
+    return cast(Array, jax.lax.fori_loop(1, len(radius), add, jnp.zeros((len(radius), 3))))

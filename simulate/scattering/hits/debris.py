@@ -1,5 +1,8 @@
 """Debris: irregular pieces."""
 
+# pyright: reportUnknownMemberType=false
+# JAX leaves some parameters without a type.
+
 from __future__ import annotations
 
 import math

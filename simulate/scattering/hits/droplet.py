@@ -1,11 +1,14 @@
 """Droplets without a particle."""
 
+# pyright: reportUnknownMemberType=false
+# JAX leaves some parameters without a type.
+
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Self
 
-from ...late import Array, Float, jnp
+from ...late import Array, Complex, Float, Number, jnp
 from ..ranges import Range, check_between, check_positive, log_between
 from ..scene import ELLIPSOID, Scene, unit_volume
 from ..seam import FIRST, NONE, Deviates, Kind, Setting, Slots
@@ -51,12 +54,18 @@ class Droplet(Liquid, Kind):
         return first_becomes_droplet(bodies, draw, diameter_m, stretch, setting.contrast["droplet_material"])
 
 
-def spheroid(normal: Float[Array, "slots 8"], strength) -> Float[Array, "slots 3"]:
+def spheroid(normal: Float[Array, "slots 8"], strength: Number) -> Float[Array, "slots 3"]:
     """Stretches of spheroids, whose polar axis is their z axis; strength: of the log of polar to equatorial ratio."""
     return unit_volume(strength * jnp.clip(normal[:, :1], -3, 3) * jnp.array([-1.0, -1.0, 2.0]) / 3)
 
 
-def first_becomes_droplet(bodies: Scene, draw: Deviates, diameter_m, stretch, contrast) -> Scene:
+def first_becomes_droplet(
+    bodies: Scene,
+    draw: Deviates,
+    diameter_m: Float[Array, " slots"],
+    stretch: Float[Array, "slots 3"],
+    contrast: Complex[Array, ""],
+) -> Scene:
     """The scene with a droplet instead of its first body; of `diameter_m` and `stretch` the first slot's count."""
     first = jnp.arange(len(bodies.present)) == 0
     return bodies._replace(

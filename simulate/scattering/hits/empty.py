@@ -1,5 +1,8 @@
 """Empty shots: pulses that hit nothing."""
 
+# pyright: reportUnknownMemberType=false
+# JAX leaves some parameters without a type.
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -1,10 +1,14 @@
 """Multi-hits: several particles of the sample."""
 
+# pyright: reportUnknownMemberType=false
+# JAX leaves some parameters without a type.
+
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
-from ...late import Array, Float, jax, jnp
+from ...late import Array, Float, Int, Number, jax, jnp
 from ..ranges import whole
 from ..scene import Scene, clear_distance, outer_radius_m
 from ..seam import NONE, Deviates, Kind, Setting, Slots
@@ -48,7 +52,10 @@ def rounded_up(count: int, fewest: int, most: int) -> int:
 
 
 def place_apart(
-    uniform: Float[Array, "bodies 3"], separation, radius: Float[Array, " bodies"], focus_m
+    uniform: Float[Array, "bodies 3"],
+    separation: tuple[Number, Number],
+    radius: Float[Array, " bodies"],
+    focus_m: Number,
 ) -> Float[Array, "bodies 3"]:
     """Positions of spheres of the given radii, none overlapping another.
 
@@ -57,7 +64,7 @@ def place_apart(
     closest, farthest = separation
     along_beam = jnp.array([0.0, 0.0, 1.0])
 
-    def add(j, placed):
+    def add(j: Int[Array, ""] | int, placed: Float[Array, "bodies 3"]) -> Float[Array, "bodies 3"]:
         angle = 2 * jnp.pi * uniform[j, 0]
         direction = jnp.stack([jnp.cos(angle), jnp.sin(angle)])
         touching = radius[0] + radius[j]
@@ -74,4 +81,4 @@ def place_apart(
         depth = side * clear_distance(side * depth, side * along_beam, placed - across, contact**2, j)
         return placed.at[j].set(across + depth * along_beam)
 
-    return jax.lax.fori_loop(1, len(radius), add, jnp.zeros((len(radius), 3)))
+    return cast(Array, jax.lax.fori_loop(1, len(radius), add, jnp.zeros((len(radius), 3))))

@@ -1,5 +1,8 @@
 """Single particles inside a droplet."""
 
+# pyright: reportUnknownMemberType=false
+# JAX leaves some parameters without a type.
+
 from __future__ import annotations
 
 from dataclasses import dataclass
