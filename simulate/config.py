@@ -32,7 +32,12 @@ from .scattering.seam import Effect, Kind, part_types, parts
 
 
 @dataclass(frozen=True)
-class BeamConfig(Bandwidth, Coherence, PointingJitter, PhotonEnergyJitter):
+class BeamConfig(
+    Bandwidth,
+    Coherence,
+    PointingJitter,
+    PhotonEnergyJitter,
+):
     """What the pulses are like, from shot to shot."""
 
     profile: Literal["gaussian", "flat-top"] = "gaussian"
@@ -54,7 +59,14 @@ class BeamConfig(Bandwidth, Coherence, PointingJitter, PhotonEnergyJitter):
 
 
 @dataclass(frozen=True)
-class BadConfig(Empty, Aggregate, Debris, WetParticle, Droplet, MultiHit):
+class BadConfig(
+    Empty,
+    Aggregate,
+    Debris,
+    WetParticle,
+    Droplet,
+    MultiHit,
+):
     """What the bad patterns show: shares relative to each other, and what the unwanted material is like."""
 
     def shares(self) -> dict[str, float]:
@@ -71,7 +83,11 @@ class BadConfig(Empty, Aggregate, Debris, WetParticle, Droplet, MultiHit):
 
 
 @dataclass(frozen=True)
-class BackgroundConfig(Streak, Halo, FlatBackground):
+class BackgroundConfig(
+    Streak,
+    Halo,
+    FlatBackground,
+):
     """Photons that no particle scattered: ranges (uniform), all off by default."""
 
     def check(self) -> Self:
@@ -83,7 +99,15 @@ class BackgroundConfig(Streak, Halo, FlatBackground):
 
 @dataclass(frozen=True)
 class ReadoutConfig(
-    Saturation, Digitisation, PanelNoise, RowNoise, ReadNoise, PanelGain, PixelGain, HotPixels, QuantumEfficiency
+    Saturation,
+    Digitisation,
+    PanelNoise,
+    RowNoise,
+    ReadNoise,
+    PanelGain,
+    PixelGain,
+    HotPixels,
+    QuantumEfficiency,
 ):
     """From photons that arrive to photons that are counted; every effect is off unless asked for."""
 
@@ -102,7 +126,11 @@ class ReadoutConfig(
 
 
 @dataclass(frozen=True)
-class SimulationConfig(Envelope, Fluctuations, SampleConfig):
+class SimulationConfig(
+    Envelope,
+    Fluctuations,
+    SampleConfig,
+):
     """Everything that decides a pattern, besides the seed and its index."""
 
     instrument: InstrumentConfig = field(default_factory=InstrumentConfig)

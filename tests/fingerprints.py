@@ -1,7 +1,8 @@
-"""Counts and truth of 20 configurations as hashes: `python tests/fingerprints.py` before and after a change that must
-move none of them, on one machine and with one JAX."""
+"""Counts and truth of 20 configurations as hashes, to compare before and after a change that must move none of them, on
+one machine and with one JAX: `python tests/fingerprints.py`, or `... panels debris` for some of them."""
 
 import hashlib
+import sys
 
 import jax
 import numpy as np
@@ -83,5 +84,5 @@ def rounded(values: np.ndarray) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    for name, options in CONFIGURATIONS.items():
-        print(f"{fingerprint(options)}  {name}", flush=True)
+    for name in sys.argv[1:] or CONFIGURATIONS:
+        print(f"{fingerprint(CONFIGURATIONS[name])}  {name}", flush=True)

@@ -14,7 +14,6 @@ from .labels import read_label
 from .masks import Mask, MaskPolarity
 
 DETECTOR = "entry_1/instrument_1/detector_1/"
-_MASKS = ("bad_pixel", "bad_pixels", "mask", "good_pixels", "good_pixel")
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,10 @@ class Hdf5Dialect:
     """What tells it from the dialects below it in the table."""
     mask_polarity: MaskPolarity = "cxi"
     """Of a mask whose name does not say it."""
+    masks: tuple[str, ...] = ("bad_pixel", "bad_pixels", "mask", "good_pixels", "good_pixel")
+    """Names of masks beside the frames; all that are there count."""
+    label: str | None = None
+    """Name of the labels beside the frames, where it is neither `label` nor CXI's tags."""
     oddities: tuple[str, ...] = ()
     """What is strange about a file that is taken for this."""
 
@@ -44,7 +47,10 @@ class Hdf5Dialect:
         frames = frames_of(opened.path, self.format, parts, self._masks(file, given), given)
         label = None
         if given.label != "":
-            label = read_label(file, _group(self.frames[0]), frames.count, given.label, given.trusted)
+            group = _group(self.frames[0])
+            beside = self.label and f"{group}/{self.label}"
+            name = given.label or (beside if beside and exists(file, beside) else None)
+            label = read_label(file, group, frames.count, name, given.trusted)
         facts, strange = read_facts(file)
         version = f" {facts['cxi_version'] / 100:.1f}" if "cxi_version" in facts else ""
         return replace(
@@ -61,7 +67,7 @@ class Hdf5Dialect:
             inside = find(file, given.mask, given.trusted) if given.mask else None
             return [Mask(given.mask, [inside], self.mask_polarity)] if inside is not None else given_mask(given)
         masks = []
-        for name in _MASKS:
+        for name in self.masks:
             beside = [find(file, f"{_group(frames)}/{name}", given.trusted) for frames in self.frames]
             parts = [part for part in beside if part is not None]
             if len(parts) == len(beside):

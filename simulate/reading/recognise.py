@@ -19,6 +19,7 @@ from .dialects.plain_hdf5 import PLAIN, OnlyStack, named
 from .dialects.specklenn import SPECKLENN
 from .masks import MaskPolarity
 
+# A new one goes above those that would take its files too, and always above OnlyStack, which takes any HDF5 file.
 DIALECTS: tuple[Dialect, ...] = (
     Npy(),
     Emc(),

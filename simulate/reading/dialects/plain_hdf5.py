@@ -32,4 +32,4 @@ class OnlyStack:
                 f"{file.filename} is in no dialect known: say which data set holds the frames; {listing(file)}"
             )
         oddity = f"frames are taken from {stacks[0]}, the only data set of three axes"
-        return Hdf5Dialect("HDF5", (stacks[0],), (), "good", (oddity,)).open(opened, given)
+        return Hdf5Dialect("HDF5", (stacks[0],), (), "good", oddities=(oddity,)).open(opened, given)

@@ -9,6 +9,7 @@ from onehit.geometries.errors import InputError
 from onehit.simulate import FileSource
 from onehit.simulate.reading import recognise
 from onehit.simulate.reading.dialect import frames_of, given_mask
+from onehit.simulate.reading.hdf5_dialect import Hdf5Dialect
 from onehit.simulate.reading.recognise import open_frames
 
 N, SHAPE = 5, (6, 8)
@@ -326,3 +327,13 @@ def test_a_made_up_dialect_joins_by_one_line(tmp_path, monkeypatch):
     source = FileSource(tmp_path / "a.shots")
     assert (source.frames.format, len(source)) == ("shots", 2)
     np.testing.assert_array_equal(source.patterns([1]).counts, np.arange(24, 48).reshape(1, 4, 6))
+
+
+def test_a_dialect_says_what_its_masks_and_labels_are_called(write, monkeypatch):
+    lux = Hdf5Dialect("LUX", ("run/image",), ("run/facility",), "bad", ("badmap",), "hit")
+    path = write({"run/image": COUNTS, "run/badmap": BAD, "run/hit": SINGLE, "run/facility": 1}, "lux.h5")
+    monkeypatch.setattr(recognise, "DIALECTS", (lux, *recognise.DIALECTS))
+    frames = open_frames(path)
+    assert frames.format == "LUX"
+    np.testing.assert_array_equal(frames.bad_pixel, BAD)
+    np.testing.assert_array_equal(frames.label, SINGLE)
