@@ -1,7 +1,12 @@
-import pytest
-from hypothesis import settings
-from onehit.simulate import InstrumentConfig, SimulationConfig
-from onehit.train import NetworkConfig, TrainConfig
+import jax  # noqa: F401  (before onehit, so that late names are the real ones)
+from jaxtyping import install_import_hook
+
+install_import_hook(["onehit.geometries", "onehit.train", "onehit.evaluate"], "checking.typechecker")
+
+import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
+from onehit.simulate import InstrumentConfig, SimulationConfig  # noqa: E402
+from onehit.train import NetworkConfig, TrainConfig  # noqa: E402
 
 # A busy machine is no fault of the code.
 settings.register_profile("onehit", deadline=None)
