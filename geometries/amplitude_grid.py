@@ -93,7 +93,9 @@ def grid_bytes(bodies: list[Polyhedron], q_max: float) -> int:
 
 
 def look_up(
-    grid: AmplitudeGrid, geometry: int | Int[Array, "..."] | Int[np.ndarray, "..."], q: Float[Array, "*any 3"]
+    grid: AmplitudeGrid,
+    geometry: int | Int[Array, "..."] | Int[np.ndarray, "..."],
+    q: Float[Array | np.ndarray, "*any 3"],
 ) -> Float[Array, "*any"] | Complex[Array, "*any"]:
     """F(q) of the bodies with those indices; real for bodies with a centre of symmetry at the origin.
 

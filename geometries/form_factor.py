@@ -137,7 +137,7 @@ def stack(bodies: list[Polyhedron]) -> Polyhedron:
     return jax.tree.map(together, *(jax.tree.map(padded, body, shapes) for body in bodies))
 
 
-def form_factor(body: Polyhedron, q: Float[Array, "*any 3"]) -> Complex[Array, "*any"]:
+def form_factor(body: Polyhedron, q: Float[Array | np.ndarray, "*any 3"]) -> Complex[Array, "*any"]:
     """F(q) in the cube of the body's length unit; F(0) is the volume.
 
     q: in inverse length. Accurate relative to F(0): about 1e-5 in float32, 1e-9 in float64 (tests). Memory is
@@ -154,7 +154,7 @@ def form_factor(body: Polyhedron, q: Float[Array, "*any 3"]) -> Complex[Array, "
     return values.reshape(-1)[:count].reshape(shape)
 
 
-def _edge_sums(body: Polyhedron, q: Float[Array, "N 3"]) -> Complex[Array, " N"]:
+def _edge_sums(body: Polyhedron, q: Float[Array | np.ndarray, "N 3"]) -> Complex[Array, " N"]:
     """The same for all q at once."""
     double = q.dtype == jnp.float64
     # Below these the edge sums lose digits to cancellation, above them the series lack terms.
@@ -211,7 +211,7 @@ def _edge_sums(body: Polyhedron, q: Float[Array, "N 3"]) -> Complex[Array, " N"]
 
 
 def ellipsoid_form_factor(
-    semi_axes: float | Float[Array, "*axes"] | Float[np.ndarray, "*axes"], q: Float[Array, "*any 3"]
+    semi_axes: float | Float[Array, "*axes"] | Float[np.ndarray, "*axes"], q: Float[Array | np.ndarray, "*any 3"]
 ) -> Float[Array, "*any"]:
     """F(q), real, of an ellipsoid with its axes along x, y, z: 3 V (sin x - x cos x) / x^3.
 
