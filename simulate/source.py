@@ -4,7 +4,7 @@ import math
 from copy import copy
 from dataclasses import fields, replace
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -55,6 +55,7 @@ class Patterns(NamedTuple):
     truth: Truth | None
 
 
+@runtime_checkable
 class PatternSource(Protocol):
     """Labelled patterns by index.
 
