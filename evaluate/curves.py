@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from ..geometries.shapes import geometry as load_geometry
 from ..simulate.config import BAD_KINDS, BackgroundConfig, SimulationConfig
@@ -20,29 +21,29 @@ from .unwanted import score_unwanted
 
 
 class Curve(NamedTuple):
-    """One quantity. spread: the simulation that varies it; value: of each pattern, (N,), from its truth and the
+    """One quantity. spread: the simulation that varies it; value: of each pattern, from its truth and the
     configuration that was spread; edges: of the bins."""
 
     quantity: str
     spread: Callable[[SimulationConfig], SimulationConfig]
-    value: Callable[[Truth, SimulationConfig], np.ndarray]
+    value: Callable[[Truth, SimulationConfig], Float[np.ndarray, " patterns"]]
     edges: tuple[float, ...]
 
 
-def _photons(truth: Truth, config) -> np.ndarray:
+def _photons(truth: Truth, config: SimulationConfig) -> Float[np.ndarray, " patterns"]:
     return np.asarray(truth.photons)
 
 
-def _size(truth: Truth, config: SimulationConfig) -> np.ndarray:
+def _size(truth: Truth, config: SimulationConfig) -> Float[np.ndarray, " patterns"]:
     return np.asarray(truth.scene.diameter_m)[:, 0] * 1e9 / np.mean(config.diameter_nm)
 
 
-def _background(truth: Truth, config) -> np.ndarray:
+def _background(truth: Truth, config: SimulationConfig) -> Float[np.ndarray, " patterns"]:
     return np.asarray(truth.background) / np.asarray(truth.photons)
 
 
-def separation(truth: Truth, config: SimulationConfig) -> np.ndarray:
-    """Distance of the pair's particles across the beam in longest extents (their mean), (N,); NaN for all else."""
+def separation(truth: Truth, config: SimulationConfig) -> Float[np.ndarray, " patterns"]:
+    """Distance of the pair's particles across the beam in longest extents (their mean); NaN for all else."""
     extent = np.array([load_geometry(spec).longest_extent for spec in config.geometry])
     scene = truth.scene
     size = np.asarray(scene.diameter_m)[:, :2] * extent[np.maximum(np.asarray(scene.geometry)[:, :2], 0)]
@@ -51,14 +52,14 @@ def separation(truth: Truth, config: SimulationConfig) -> np.ndarray:
     return np.where(_is_pair(truth), np.hypot(*apart.T) / size.mean(1), np.nan)
 
 
-def brightness_ratio(truth: Truth, config) -> np.ndarray:
-    """Photons scattered forward by the fainter particle of a pair over those of the brighter, (N,); else NaN."""
+def brightness_ratio(truth: Truth, config: SimulationConfig) -> Float[np.ndarray, " patterns"]:
+    """Photons scattered forward by the fainter particle of a pair over those of the brighter; else NaN."""
     scene = truth.scene
     forward = np.asarray(scene.fluence)[:, :2] * np.asarray(scene.diameter_m)[:, :2] ** 6
     return np.where(_is_pair(truth), forward.min(1) / np.maximum(forward.max(1), 1e-300), np.nan)
 
 
-def _is_pair(truth: Truth) -> np.ndarray:
+def _is_pair(truth: Truth) -> Bool[np.ndarray, " patterns"]:
     return (np.asarray(truth.kind) == BAD_KINDS.index("multi_hit") + 1) & (np.asarray(truth.particles) == 2)
 
 

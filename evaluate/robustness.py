@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Float, Integer, Real
 
 from ..simulate.reading.file_source import FileSource
 from ..simulate.source import PatternSource, SimulatedSource, as_pictures
@@ -21,18 +22,18 @@ _SHOWN = 6
 class Scored(NamedTuple):
     """The scores of one set of patterns, and some of them to look at.
 
-    label, score: (N,); summary: see `metrics.summarise`; good, bad: (up to 6, ny, nx) counts; worst: (up to 6, ny, nx),
-    the good patterns scored lowest and the bad ones scored highest, with `worst_titles`; bad_pixel: (ny, nx).
+    summary: see `metrics.summarise`; good, bad: counts of up to 6; worst: of up to 6, the good patterns scored lowest
+    and the bad ones scored highest, with `worst_titles`.
     """
 
-    label: np.ndarray
-    score: np.ndarray
+    label: Integer[np.ndarray, " patterns"]
+    score: Float[np.ndarray, " patterns"]
     summary: dict[str, Any]
-    good: np.ndarray
-    bad: np.ndarray
-    worst: np.ndarray
+    good: Real[np.ndarray, "shown y x"]
+    bad: Real[np.ndarray, "shown_bad y x"]
+    worst: Real[np.ndarray, "shown_worst y x"]
     worst_titles: list[str]
-    bad_pixel: np.ndarray
+    bad_pixel: Bool[np.ndarray, "y x"]
 
 
 def score_geometries(classifier: Classifier, config: EvaluateConfig, track: Track = no_track) -> dict[str, Scored]:
@@ -71,13 +72,19 @@ def score_experiment(
     return scored, summaries
 
 
-def _scored(classifier: Classifier, source: PatternSource, label, score, photons) -> Scored:
+def _scored(
+    classifier: Classifier,
+    source: PatternSource,
+    label: Integer[np.ndarray, " patterns"],
+    score: Float[np.ndarray, " patterns"],
+    photons: Float[np.ndarray, " patterns"],
+) -> Scored:
     summary = summarise(label, score, classifier.threshold)
     # What brightness alone would tell, and whether the scores mean what they say.
     summary["photons_auc"] = auc(label, photons) if summary["auc"] is not None else None
     summary["calibration_error"] = calibration_error(label, score / classifier.temperature)
 
-    def frames(chosen):
+    def frames(chosen: Integer[np.ndarray, " shown"]) -> Real[np.ndarray, "shown y x"]:
         return np.asarray(source.patterns(chosen).counts) if len(chosen) else np.empty((0, *source.shape))
 
     judged = np.isfinite(score)

@@ -7,14 +7,18 @@ weighted sum of the nearest samples; the weights, a Kaiser-Bessel window (Jackso
 amplitude, and half a percent of its gradient.
 """
 
+# JAX and SciPy tell types in part only.
+# pyright: reportUnknownMemberType=false, reportMissingTypeStubs=false
+
 import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.lax import GatherDimensionNumbers, gather
-from scipy.ndimage import correlate1d
+from jax import lax
+from jaxtyping import Array, Complex, Float, Int
+from scipy import ndimage
 
 from .elementary import cos_sin, polynomial
 from .form_factor import Polyhedron, form_factor
@@ -27,18 +31,18 @@ _CORRECTION = 5  # samples on either side that the correction reaches
 _MARGIN = _CORRECTION + _TAPS // 2
 
 
-def _window(x):
+def _window(x: Float[np.ndarray, " places"]) -> Float[np.ndarray, " places"]:
     """Its foot is taken off, so that what is looked up is continuous."""
     return np.i0(_SHAPE * np.sqrt(np.maximum(1 - (2 * x / _TAPS) ** 2, 0))) - 1
 
 
-def _window_polynomials():
+def _window_polynomials() -> list[Float[np.ndarray, " terms"]]:
     """For each tap, the window as a polynomial in how far the place is past the middle of two samples, to 1e-5."""
     t = np.cos(np.linspace(0, np.pi, 100)) / 2
     return [np.polynomial.polynomial.polyfit(t, _window(t + 0.5 - offset), 6) for offset in _OFFSETS]
 
 
-def _rim_correction():
+def _rim_correction() -> Float[np.ndarray, " taps"]:
     """Symmetric filter along one axis whose transform is one over the window's wherever there is body."""
     place = np.linspace(0, 0.5 / _OVERSAMPLING, 100)[:, None]
     root = np.sqrt(_SHAPE**2 - (np.pi * _TAPS * place) ** 2)
@@ -52,15 +56,15 @@ _FILTER = _rim_correction()
 
 
 class AmplitudeGrid(NamedTuple):
-    """Coefficients of F(q) about the centroids of G bodies, on one cubic grid around q = 0.
+    """Coefficients of F(q) about the centroids of some bodies, on one cubic grid around q = 0.
 
-    coefficients: (G, n, n, n, 2) float32, real and imaginary parts, or (G, n, n, n, 1) where every body has a centre of
-    symmetry and F is real; step: (), grid spacing in inverse length; centroid: (G, 3), None where all are the origin.
+    coefficients: real and imaginary parts, float32, or the real alone where every body has a centre of symmetry and F
+    is real; step: grid spacing in inverse length; centroid: None where all are the origin.
     """
 
-    coefficients: jax.Array
-    step: jax.Array
-    centroid: jax.Array | None
+    coefficients: Float[Array, "bodies n n n parts"]
+    step: Float[Array, ""]
+    centroid: Float[Array, "bodies 3"] | None
 
 
 def amplitude_grid(bodies: list[Polyhedron], q_max: float) -> AmplitudeGrid:
@@ -88,50 +92,53 @@ def grid_bytes(bodies: list[Polyhedron], q_max: float) -> int:
     return len(bodies) * (2 * half + 1) ** 3 * np.dtype(np.complex64).itemsize
 
 
-def look_up(grid: AmplitudeGrid, geometry, q: jax.Array) -> jax.Array:
-    """F(q) of the bodies with those indices, shape q.shape[:-1], complex64, or float32 for bodies with a centre of
-    symmetry at the origin.
+def look_up(
+    grid: AmplitudeGrid,
+    geometry: int | Int[Array, "..."] | Int[np.ndarray, "..."],
+    q: Float[Array | np.ndarray, "*any 3"],
+) -> Float[Array, "*any"] | Complex[Array, "*any"]:
+    """F(q) of the bodies with those indices; real for bodies with a centre of symmetry at the origin.
 
-    geometry: () or (N,) int; q: (..., 3) or (N, ..., 3), inverse length, |q| <= the table's q_max.
+    geometry: one, or one for each of q's first axis; q: inverse length, |q| <= the table's q_max.
     """
     bodies, n, *_, parts = grid.coefficients.shape
-    place = q / grid.step + (n - 1) / 2
+    place = jnp.asarray(q / grid.step + (n - 1) / 2)
     base = jnp.floor(place)
     weight = [polynomial(place - base - 0.5, window) for window in _WEIGHTS]
     # Within the table whatever q is. Unsigned, which reaches twice as far.
     first = jnp.clip(base.astype(jnp.int32) + int(_OFFSETS[0]), 0, n - _TAPS).astype(jnp.uint32)
-    geometry = jnp.expand_dims(geometry, range(jnp.ndim(geometry), q.ndim - 1))
-    body = jnp.clip(geometry, 0, bodies - 1).astype(jnp.uint32)
+    index = jnp.expand_dims(jnp.asarray(geometry), tuple(range(jnp.ndim(geometry), q.ndim - 1)))
+    body = jnp.clip(index, 0, bodies - 1).astype(jnp.uint32)
     corner = ((body * n + first[..., 0]) * n + first[..., 1]) * n + first[..., 2]
     flat = grid.coefficients.reshape(-1)
     # Taps that lie side by side come as one slice: a gather for each compiles and runs longer.
-    rows = GatherDimensionNumbers(offset_dims=(corner.ndim,), collapsed_slice_dims=(), start_index_map=(0,))
+    rows = lax.GatherDimensionNumbers(offset_dims=(corner.ndim,), collapsed_slice_dims=(), start_index_map=(0,))
     side_by_side = jnp.zeros((*corner.shape, _TAPS * parts))
     for i in range(_TAPS):
         for j in range(_TAPS):
             start = (corner + np.uint32((i * n + j) * n)) * parts
-            row = gather(flat, start[..., None], rows, (_TAPS * parts,), mode="promise_in_bounds")
+            row = lax.gather(flat, start[..., None], rows, (_TAPS * parts,), mode="promise_in_bounds")
             side_by_side += row * (weight[i][..., 0] * weight[j][..., 1])[..., None]
 
-    def interpolate(part):
-        terms: list[jax.Array] = [side_by_side[..., k * parts + part] * weight[k][..., 2] for k in range(_TAPS)]
+    def interpolate(part: int) -> Float[Array, "*any"]:
+        terms: list[Array] = [side_by_side[..., k * parts + part] * weight[k][..., 2] for k in range(_TAPS)]
         return sum(terms[1:], terms[0])
 
-    value = interpolate(0) if parts == 1 else jax.lax.complex(interpolate(0), interpolate(1))
+    value = interpolate(0) if parts == 1 else lax.complex(interpolate(0), interpolate(1))
     if grid.centroid is None:
         return value
-    cosine, sine = cos_sin(jnp.sum(q * grid.centroid[geometry], -1))
-    return value * jax.lax.complex(cosine, -sine)
+    cosine, sine = cos_sin(jnp.sum(q * grid.centroid[index], -1))
+    return value * lax.complex(cosine, -sine)
 
 
-def _extent(bodies, q_max):
+def _extent(bodies: list[Polyhedron], q_max: float) -> tuple[float, int]:
     """Grid step, and samples on either side of q = 0."""
     step = math.pi / (max(_reach(body) for body in bodies) * _OVERSAMPLING)
     half = math.ceil(q_max / step) + _MARGIN
     return step, half + -half % 4  # few distinct shapes, so that another q_max may meet a compiled program
 
 
-def _reach(body):
+def _reach(body: Polyhedron) -> float:
     """Largest distance of a vertex from the centroid."""
     # In NumPy: JAX would compile every operation for every number of edges.
     middle, half = np.subtract(body.edge_midpoint, body.centroid), np.divide(body.edge_vector, 2)
@@ -141,9 +148,14 @@ def _reach(body):
 _form_factor = jax.jit(form_factor)
 
 
-def _fill(table, body, axis, inside):
-    """Coefficients into `table`, (n, n, n) complex64 zeros, from the exact form factor at those grid points of the
-    upper half, (n, n, n // 2 + 1), whose flat indices are `inside`; in place, as tables may take much of the memory."""
+def _fill(
+    table: Complex[np.ndarray, "n n n"],
+    body: Polyhedron,
+    axis: Float[np.ndarray, " n"],
+    inside: Int[np.ndarray, " points"],
+) -> None:
+    """Coefficients into `table`, complex64 zeros, from the exact form factor at those grid points of the upper half,
+    (n, n, n // 2 + 1), whose flat indices are `inside`; in place, as tables may take much of the memory."""
     half = len(axis) // 2
     centred = body._replace(
         edge_midpoint=np.subtract(body.edge_midpoint, body.centroid),
@@ -159,4 +171,4 @@ def _fill(table, body, axis, inside):
         upper[x, y, z] = _form_factor(centred, jnp.asarray(q, jnp.float32))
     np.conj(upper[::-1, ::-1, :0:-1], out=table[..., :half])
     for along in range(3):
-        correlate1d(table, _FILTER, along, output=table, mode="constant")
+        ndimage.correlate1d(table, _FILTER, along, output=table, mode="constant")

@@ -1,10 +1,15 @@
 """Elementary functions of many numbers at once, where XLA's own are slow or lose digits."""
 
+# JAX tells types in part only.
+# pyright: reportUnknownMemberType=false, reportMissingTypeStubs=false
+
 import math
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Float32
 
 # Fits at Chebyshev points of half a turn, in the square of the phase in turns: right to 1e-8.
 _TURNS = np.cos(np.linspace(0, np.pi, 200)) / 2
@@ -15,8 +20,8 @@ _CENTRED = np.cos(np.linspace(0, np.pi, 400)) / 3
 _LOG1P = np.polynomial.polynomial.polyfit(_CENTRED, np.log1p(_CENTRED), 8)
 
 
-def cos_sin(phase: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Cosine and sine of phases in radians, any shape, to 3e-7 and half a last place of the phase.
+def cos_sin(phase: Float[Array, "*any"]) -> tuple[Float[Array, "*any"], Float[Array, "*any"]]:
+    """Cosine and sine of phases in radians, to 3e-7 and half a last place of the phase.
 
     On the CPU, XLA asks the mathematics library for either, one number at a time; this is twenty times faster. float64
     is left to XLA.
@@ -29,7 +34,7 @@ def cos_sin(phase: jax.Array) -> tuple[jax.Array, jax.Array]:
     return polynomial(squared, _COS), turns * polynomial(squared, _SIN)
 
 
-def log(x: jax.Array) -> jax.Array:
+def log(x: Float32[Array, "*any"]) -> Float32[Array, "*any"]:
     """Natural logarithm of normal float32 numbers > 0, to 3e-7 and a last place: XLA's own also minds all others, which
     makes normal deviates take a third longer."""
     bits = jax.lax.bitcast_convert_type(x, jnp.int32)
@@ -38,7 +43,7 @@ def log(x: jax.Array) -> jax.Array:
     return exponent.astype(jnp.float32) * math.log(2) + polynomial(mantissa - 1, _LOG1P)
 
 
-def ball_transform(x2: jax.Array) -> jax.Array:
+def ball_transform(x2: Float[Array, "*any"]) -> Float[Array, "*any"]:
     """3 (sin x - x cos x) / x^3 = 3 j1(x) / x of x^2 >= 0: the transform of a ball of unit volume and radius 1 / x."""
     small = x2 < (1e-4 if x2.dtype == jnp.float64 else 0.25)
     safe = jnp.where(small, 1.0, x2)
@@ -48,7 +53,9 @@ def ball_transform(x2: jax.Array) -> jax.Array:
     return jnp.where(small, series, 3 * (sine / x - cosine)) / safe
 
 
-def polynomial(x: jax.Array, coefficients) -> jax.Array:
+def polynomial(
+    x: Float[Array, "*any"], coefficients: Float[np.ndarray, " terms"] | Sequence[float]
+) -> Float[Array, "*any"]:
     """Sum of coefficients[n] x^n, two or more of them."""
     value = x * float(coefficients[-1]) + float(coefficients[-2])
     for coefficient in coefficients[-3::-1]:

@@ -5,12 +5,16 @@ sums over the edges (Wuttke 2021, J. Appl. Cryst. 54, 580, eqs. 7-15). The edge 
 singularities at q = 0 and where q is normal to a face; there the Taylor series about the centroid takes over.
 """
 
+# JAX tells types in part only.
+# pyright: reportUnknownMemberType=false, reportMissingTypeStubs=false
+
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Complex, Float, Int
 
 from .elementary import ball_transform, cos_sin
 from .mesh import Mesh
@@ -25,50 +29,52 @@ class Polyhedron(NamedTuple):
     Faces may have any number of corners; each undirected edge is listed once. Unused slots (see `stack`) are
     edges of length zero between face 0 and itself.
 
-    edge_midpoint, edge_vector: (E, 3); edge_left, edge_right: (E,) int32, the faces on either side, the
-    left one running along the edge vector counter-clockwise as seen from outside; face_normal, face_centroid:
-    (K, 3); face_area, face_radius: (K,); face_moment: (K, 3, 3), second moment of area about the face's centroid;
-    centroid: (3,); volume: (); moment2: (3, 3) and moment3: (3, 3, 3), volume moments about the centroid;
-    radius: (), largest distance of an edge midpoint from the centroid.
+    edge_left, edge_right: the faces on either side, the left one running along the edge vector counter-clockwise as
+    seen from outside; face_moment: second moment of area about the face's centroid; moment2 and moment3: volume moments
+    about the centroid; radius: largest distance of an edge midpoint from the centroid.
     """
 
-    edge_midpoint: jax.Array
-    edge_vector: jax.Array
-    edge_left: jax.Array
-    edge_right: jax.Array
-    face_normal: jax.Array
-    face_centroid: jax.Array
-    face_area: jax.Array
-    face_radius: jax.Array
-    face_moment: jax.Array
-    centroid: jax.Array
-    volume: jax.Array
-    moment2: jax.Array
-    moment3: jax.Array
-    radius: jax.Array
+    edge_midpoint: Float[Array, "*bodies edges 3"]
+    edge_vector: Float[Array, "*bodies edges 3"]
+    edge_left: Int[Array, "*bodies edges"]
+    edge_right: Int[Array, "*bodies edges"]
+    face_normal: Float[Array, "*bodies faces 3"]
+    face_centroid: Float[Array, "*bodies faces 3"]
+    face_area: Float[Array, "*bodies faces"]
+    face_radius: Float[Array, "*bodies faces"]
+    face_moment: Float[Array, "*bodies faces 3 3"]
+    centroid: Float[Array, "*bodies 3"]
+    volume: Float[Array, "*bodies"]
+    moment2: Float[Array, "*bodies 3 3"]
+    moment3: Float[Array, "*bodies 3 3 3"]
+    radius: Float[Array, "*bodies"]
 
 
-def polyhedron(vertices, edges, left, right) -> Polyhedron:
+def polyhedron(
+    vertices: Float[Array, "corners 3"] | Float[np.ndarray, "corners 3"],
+    edges: Int[np.ndarray, "edges 2"],
+    left: Int[np.ndarray, " edges"],
+    right: Int[np.ndarray, " edges"],
+) -> Polyhedron:
     """Moments and edge geometry from corners and topology; differentiable with respect to `vertices`.
 
-    vertices: (V, 3) float; edges: (E, 2) int; left, right: (E,) int, faces beside each edge (see `Mesh.edges`).
+    edges, left, right: the two ends of each edge, and the faces beside it (see `FlatFaces`).
     """
     vertices = jnp.asarray(vertices)
-    left, right = np.asarray(left), np.asarray(right)
     n_faces = int(max(left.max(), right.max())) + 1
     # Half-edges: every edge once along its left face and once, reversed, along its right face.
     face = np.concatenate([left, right])
     start = vertices[np.concatenate([edges[:, 0], edges[:, 1]])]
     end = vertices[np.concatenate([edges[:, 1], edges[:, 0]])]
 
-    def per_face(x):
+    def per_face(x: Float[Array, "halves ..."]) -> Float[Array, "faces ..."]:
         return jax.ops.segment_sum(x, face, n_faces)
 
     corner_mean = per_face(start) / per_face(jnp.ones_like(start))
     apex = corner_mean[face]
     vector_area = 0.5 * jnp.cross(start - apex, end - apex)
     face_vector_area = per_face(vector_area)
-    face_area = jnp.linalg.norm(face_vector_area, axis=-1)
+    face_area = cast(Array, jnp.linalg.norm(face_vector_area, axis=-1))
     normal = face_vector_area / face_area[:, None]
     triangle_area = jnp.sum(vector_area * normal[face], -1)
     face_centroid = per_face(triangle_area[:, None] * (apex + start + end) / 3) / face_area[:, None]
@@ -105,29 +111,36 @@ def polyhedron(vertices, edges, left, right) -> Polyhedron:
 def from_mesh(mesh: Mesh) -> Polyhedron:
     """The polyhedron of a mesh, coplanar triangles merged, in the default float type."""
     faces = mesh.merged_faces()
+
+    def compute(vertices: Float[Array, "corners 3"]) -> Polyhedron:
+        return polyhedron(vertices, faces.edges, faces.left, faces.right)
+
     # One compilation takes a third of the time of one for every operation; as it runs once, optimising is in vain.
-    build = jax.jit(
-        lambda vertices: polyhedron(vertices, faces.edges, faces.left, faces.right),
-        compiler_options={"xla_backend_optimization_level": 0},
-    )
-    return build(jnp.asarray(mesh.vertices, float))
+    build = jax.jit(compute, compiler_options={"xla_backend_optimization_level": 0})
+    return cast(Polyhedron, build(jnp.asarray(mesh.vertices, float)))
 
 
 def stack(bodies: list[Polyhedron]) -> Polyhedron:
     """Several bodies as one pytree with a leading axis; edges and faces that one lacks are empty."""
-    most = jax.tree.map(lambda *a: np.max([x.shape for x in a], 0), *bodies)
 
-    def padded(array, shape):
+    def most(*arrays: Array) -> Int[np.ndarray, " axes"]:
+        return np.max([array.shape for array in arrays], 0)
+
+    def padded(array: Array, shape: Int[np.ndarray, " axes"]) -> Array:
         widths = [(0, int(n) - have) for n, have in zip(shape, array.shape, strict=True)]
         return jnp.pad(array, widths) if widths else array  # jnp.pad refuses scalars
 
-    return jax.tree.map(lambda *a: jnp.stack(a), *(jax.tree.map(padded, body, most) for body in bodies))
+    def together(*arrays: Array) -> Array:
+        return jnp.stack(arrays)
+
+    shapes = jax.tree.map(most, *bodies)
+    return jax.tree.map(together, *(jax.tree.map(padded, body, shapes) for body in bodies))
 
 
-def form_factor(body: Polyhedron, q: jax.Array) -> jax.Array:
-    """F(q), complex, shape q.shape[:-1], in the cube of the body's length unit; F(0) is the volume.
+def form_factor(body: Polyhedron, q: Float[Array | np.ndarray, "*any 3"]) -> Complex[Array, "*any"]:
+    """F(q) in the cube of the body's length unit; F(0) is the volume.
 
-    q: (..., 3) in inverse length. Accurate relative to F(0): about 1e-5 in float32, 1e-9 in float64 (tests). Memory is
+    q: in inverse length. Accurate relative to F(0): about 1e-5 in float32, 1e-9 in float64 (tests). Memory is
     bounded, that of gradients too: many q at a body of many edges are taken in turns.
     """
     shape, q = q.shape[:-1], q.reshape(-1, 3)
@@ -137,19 +150,19 @@ def form_factor(body: Polyhedron, q: jax.Array) -> jax.Array:
         return _edge_sums(body, q).reshape(shape)
     q = jnp.pad(q, ((0, -count % blocks), (0, 0))).reshape(blocks, -1, 3)
     # Checkpoint: a gradient computes each block anew, so that none keeps its terms for it.
-    values = jax.lax.map(jax.checkpoint(partial(_edge_sums, body)), q)
+    values = cast(Array, jax.lax.map(jax.checkpoint(partial(_edge_sums, body)), q))
     return values.reshape(-1)[:count].reshape(shape)
 
 
-def _edge_sums(body: Polyhedron, q: jax.Array) -> jax.Array:
-    """The same for q (N, 3), all at once."""
+def _edge_sums(body: Polyhedron, q: Float[Array | np.ndarray, "N 3"]) -> Complex[Array, " N"]:
+    """The same for all q at once."""
     double = q.dtype == jnp.float64
     # Below these the edge sums lose digits to cancellation, above them the series lack terms.
     body_series_below, face_series_below = (1e-2, 1e-3) if double else (0.2, 0.15)
 
     qx, qy, qz = q.T  # long axis last: vectorises
 
-    def dot(v):
+    def dot(v: Float[Array, "vectors 3"]) -> Float[Array, "vectors N"]:
         return v[:, :1] * qx + v[:, 1:2] * qy + v[:, 2:] * qz
 
     q2 = qx**2 + qy**2 + qz**2
@@ -197,17 +210,19 @@ def _edge_sums(body: Polyhedron, q: jax.Array) -> jax.Array:
     return jax.lax.complex(real, imag) * jax.lax.complex(cosine, -sine)
 
 
-def ellipsoid_form_factor(semi_axes: jax.Array, q: jax.Array) -> jax.Array:
-    """F(q), real, shape q.shape[:-1], of an ellipsoid with its axes along x, y, z: 3 V (sin x - x cos x) / x^3.
+def ellipsoid_form_factor(
+    semi_axes: float | Float[Array, "*axes"] | Float[np.ndarray, "*axes"], q: Float[Array | np.ndarray, "*any 3"]
+) -> Float[Array, "*any"]:
+    """F(q), real, of an ellipsoid with its axes along x, y, z: 3 V (sin x - x cos x) / x^3.
 
-    semi_axes: (3,) or scalar, a length; q: (..., 3), inverse length. Guinier 1939, Ann. Phys. 11, 161.
+    semi_axes: (3,) or scalar, a length; q: inverse length. Guinier 1939, Ann. Phys. 11, 161.
     """
-    semi_axes = jnp.broadcast_to(semi_axes, (3,))
-    return 4 / 3 * jnp.pi * jnp.prod(semi_axes) * ball_transform(jnp.sum((q * semi_axes) ** 2, -1))
+    three = jnp.broadcast_to(semi_axes, (3,))
+    return 4 / 3 * jnp.pi * jnp.prod(three) * ball_transform(jnp.sum((q * three) ** 2, -1))
 
 
 @jax.custom_jvp
-def _total(terms):
+def _total(terms: Float[Array, "terms ..."]) -> Float[Array, "..."]:
     """Sum over the first axis.
 
     On the CPU, newer XLA (JAX 0.12) would hand the sum and the arithmetic before it to YNNPACK and write out, as
@@ -219,26 +234,26 @@ def _total(terms):
 
 
 @_total.defjvp
-def _total_jvp(terms, slopes):
+def _total_jvp(terms: tuple[Array], slopes: tuple[Array]) -> tuple[Array, Array]:
     # Without the barrier, through which gradients would write out their broadcasts.
     return _total(*terms), slopes[0].sum(0)
 
 
-def _sinc(x):
+def _sinc(x: Float[Array, "*any"]) -> Float[Array, "*any"]:
     small = jnp.abs(x) < 1e-3
     return jnp.where(small, 1 - x * x / 6, cos_sin(x)[1] / jnp.where(small, 1.0, x))
 
 
-def _simplex_moment2(corners):
-    """Mean of r_i r_j over simplices; corners (S, d+1, 3) -> (S, 3, 3)."""
+def _simplex_moment2(corners: Float[Array, "simplices corners 3"]) -> Float[Array, "simplices 3 3"]:
+    """Mean of r_i r_j over simplices."""
     d = corners.shape[1] - 1
     total = corners.sum(1)
     outer = jnp.einsum("sci,scj->sij", corners, corners) + jnp.einsum("si,sj->sij", total, total)
     return outer / ((d + 1) * (d + 2))
 
 
-def _simplex_moment3(corners):
-    """Mean of r_i r_j r_k over simplices; corners (S, d+1, 3) -> (S, 3, 3, 3)."""
+def _simplex_moment3(corners: Float[Array, "simplices corners 3"]) -> Float[Array, "simplices 3 3 3"]:
+    """Mean of r_i r_j r_k over simplices."""
     d = corners.shape[1] - 1
     total = corners.sum(1)
     square = jnp.einsum("sci,scj->sij", corners, corners)

@@ -1,10 +1,15 @@
 """Closed triangle meshes: reading, checking, measuring, and merging triangles into flat faces."""
 
+# SciPy and trimesh tell types in part only.
+# pyright: reportUnknownMemberType=false, reportMissingTypeStubs=false
+
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from .errors import InputError
 
@@ -15,29 +20,29 @@ MESH_SUFFIXES = (".stl", ".obj", ".ply", ".off", ".glb")
 
 @dataclass(frozen=True, eq=False)
 class FlatFaces:
-    """The straight edges between a mesh's flat faces: E edges, K faces.
+    """The straight edges between a mesh's K flat faces.
 
     The face `left[e]` has its boundary run counter-clockwise (seen from outside) along `edges[e]`; the face
     `right[e]` has it run the other way.
     """
 
-    edges: np.ndarray  # (E, 2) int64, the two ends as indices into the mesh's vertices
-    left: np.ndarray  # (E,) int64, 0 to K - 1
-    right: np.ndarray  # (E,) int64
+    edges: Int[np.ndarray, "edges 2"]  # the two ends as indices into the mesh's vertices
+    left: Int[np.ndarray, " edges"]  # 0 to K - 1
+    right: Int[np.ndarray, " edges"]
 
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
-    """A closed surface of V vertices and F triangles; every Mesh that exists has passed the checks.
+    """A closed surface of triangles; every Mesh that exists has passed the checks.
 
-    `vertices` (V, 3) float64; `faces` (F, 3) int64, counter-clockwise seen from outside. Several disjoint
+    `vertices` float64; `faces` int64, counter-clockwise seen from outside. Several disjoint
     bodies, and cavities (inner surfaces wound the other way), are fine. Self-intersection is not checked.
     Raises InputError for a mesh that is empty, not finite, open, non-manifold, inconsistently wound,
     inside out or flat.
     """
 
-    vertices: np.ndarray
-    faces: np.ndarray
+    vertices: Float[np.ndarray, "vertices 3"]
+    faces: Int[np.ndarray, "faces 3"]
     name: str
 
     def __post_init__(self) -> None:
@@ -50,8 +55,8 @@ class Mesh:
         _check_volume(self)
 
     @cached_property
-    def _cone_volumes(self) -> np.ndarray:
-        """(F,) signed volumes of the tetrahedra from the mean vertex to each triangle."""
+    def _cone_volumes(self) -> Float[np.ndarray, " faces"]:
+        """Signed volumes of the tetrahedra from the mean vertex to each triangle."""
         a, b, c = _corners(self.vertices - self.vertices.mean(axis=0), self.faces)
         return np.einsum("fi,fi->f", a, np.cross(b, c)) / 6
 
@@ -61,8 +66,8 @@ class Mesh:
         return float(self._cone_volumes.sum())
 
     @cached_property
-    def centroid(self) -> np.ndarray:
-        """(3,) float64 centroid of the enclosed volume."""
+    def centroid(self) -> Float[np.ndarray, "xyz=3"]:
+        """Centroid of the enclosed volume."""
         apex = self.vertices.mean(axis=0)
         cone_centroids = (self.vertices - apex)[self.faces].sum(axis=1) / 4
         return apex + self._cone_volumes @ cone_centroids / self.volume
@@ -99,8 +104,7 @@ class Mesh:
 
         Edges inside a merged face are left out. A face may have holes: its inner boundaries are edges too.
         """
-        from scipy.sparse import coo_array
-        from scipy.sparse.csgraph import connected_components
+        from scipy.sparse import coo_array, csgraph
 
         a, b, c = _corners(self.vertices, self.faces)
         area_vectors = np.cross(b - a, c - a) / 2
@@ -120,8 +124,7 @@ class Mesh:
         flat[side[height < 1e-6 * lengths.max()]] = True
 
         links = coo_array((np.ones(flat.sum()), (face[flat], other[flat])), shape=(len(areas), len(areas)))
-        _, group = connected_components(links, directed=False)
-        group = group.astype(np.int64)
+        group = cast(np.ndarray, csgraph.connected_components(links, directed=False)[1].astype(np.int64))
         kept = (edges[:, 0] < edges[:, 1]) & (group[face] != group[other])  # each edge once
         return FlatFaces(edges[kept], group[face[kept]], group[other[kept]])
 
@@ -154,8 +157,8 @@ def load_mesh(path: str | Path) -> Mesh:
     return _merge_vertices(triangles, path.stem).normalised()
 
 
-def _merge_vertices(triangles: np.ndarray, name: str) -> Mesh:
-    """(F, 3, 3) triangle corners -> Mesh; corners nearer than about 1e-7 of the extent become one vertex."""
+def _merge_vertices(triangles: Float[np.ndarray, "faces 3 3"], name: str) -> Mesh:
+    """Triangle corners -> Mesh; corners nearer than about 1e-7 of the extent become one vertex."""
     points = triangles.reshape(-1, 3)
     if len(points) and np.isfinite(points).all():
         points = points - points.mean(axis=0)
@@ -166,17 +169,19 @@ def _merge_vertices(triangles: np.ndarray, name: str) -> Mesh:
     return Mesh(points[first], faces[~collapsed], name)
 
 
-def _corners(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _corners(
+    vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]
+) -> tuple[Float[np.ndarray, "faces 3"], Float[np.ndarray, "faces 3"], Float[np.ndarray, "faces 3"]]:
     return vertices[faces[:, 0]], vertices[faces[:, 1]], vertices[faces[:, 2]]
 
 
-def _directed_edges(faces: np.ndarray) -> np.ndarray:
-    """(3F, 2): row 3f + i runs from corner i of face f to the next."""
+def _directed_edges(faces: Int[np.ndarray, "faces 3"]) -> Int[np.ndarray, "3*faces 2"]:
+    """Row 3f + i runs from corner i of face f to the next."""
     return np.stack([faces, np.roll(faces, -1, axis=1)], axis=-1).reshape(-1, 2)
 
 
-def _twins(edges: np.ndarray, n_vertices: int) -> np.ndarray:
-    """(3F,) for each directed edge of a closed mesh the index of its reverse."""
+def _twins(edges: Int[np.ndarray, "edges 2"], n_vertices: int) -> Int[np.ndarray, " edges"]:
+    """For each directed edge of a closed mesh the index of its reverse."""
     forward = edges @ [n_vertices, 1]
     order = np.argsort(forward)
     return order[np.searchsorted(forward, edges @ [1, n_vertices], sorter=order)]
@@ -214,8 +219,7 @@ def _check_edges(mesh: Mesh) -> None:
 
 
 def _check_volume(mesh: Mesh) -> None:
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
+    from scipy.sparse import coo_array, csgraph
 
     who, n = f"mesh {mesh.name!r}", len(mesh.vertices)
     extent = np.linalg.norm(np.ptp(mesh.vertices, axis=0))
@@ -226,11 +230,12 @@ def _check_volume(mesh: Mesh) -> None:
 
     # A body of negative volume is a cavity, but only inside another: elsewhere it would be subtracted.
     edges = _directed_edges(mesh.faces)
-    _, body = connected_components(coo_array((np.ones(len(edges)), tuple(edges.T)), shape=(n, n)))
-    body = body[mesh.faces[:, 0]]
-    volumes = np.bincount(body, mesh._cone_volumes)
+    links = coo_array((np.ones(len(edges)), tuple(edges.T)), shape=(n, n))
+    vertex_body = cast(np.ndarray, csgraph.connected_components(links)[1])
+    body = vertex_body[mesh.faces[:, 0]]
+    volumes = np.bincount(body, mesh._cone_volumes)  # pyright: ignore[reportPrivateUsage]
 
-    def box(k: np.intp) -> tuple[np.ndarray, np.ndarray]:
+    def box(k: np.intp) -> tuple[Float[np.ndarray, "xyz=3"], Float[np.ndarray, "xyz=3"]]:
         corners = mesh.vertices[mesh.faces[body == k]]
         return corners.min((0, 1)), corners.max((0, 1))
 

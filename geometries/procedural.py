@@ -6,7 +6,13 @@ exact form factor grows with its edges. A shape with a seed is a pure function o
 raises InputError for parameters outside the ranges that it states. trimesh is imported late: it takes 0.6 s.
 """
 
+# trimesh tells types in part only.
+# pyright: reportUnknownMemberType=false, reportMissingTypeStubs=false
+
+from typing import Any, cast
+
 import numpy as np
+from jaxtyping import Float
 
 from .errors import InputError
 from .mesh import Mesh
@@ -18,7 +24,7 @@ def random_polyhedron(seed: int = 0, corners: int = 12) -> Mesh:
     Random directions, spread a little so that no face is a sliver (three steps of Lloyd 1982, IEEE Trans. Inf.
     Theory 28, 129), then squeezed and stretched along random axes by up to 1.25 either way.
     """
-    from trimesh.convex import convex_hull
+    from trimesh import convex
 
     rng = _generator("random-polyhedron", seed)
     check_range("random-polyhedron", "corners", corners, 6, 300)
@@ -30,7 +36,7 @@ def random_polyhedron(seed: int = 0, corners: int = 12) -> Mesh:
         np.add.at(total, nearest, samples)
         directions = _unit(total)
     stretch = rng.uniform(0.8, 1.25, size=3)
-    solid = convex_hull(directions @ _rotation(rng) * stretch)
+    solid = cast(Any, convex.convex_hull(directions @ _rotation(rng) * stretch))
     return Mesh(solid.vertices, solid.faces, "random-polyhedron").normalised()
 
 
@@ -44,7 +50,7 @@ def stretched_icosahedron(x: float = 1.0, y: float = 1.0, z: float = 1.5, seed: 
     rng = _generator("stretched-icosahedron", seed)
     for key, factor in (("x", x), ("y", y), ("z", z)):
         check_range("stretched-icosahedron", key, factor, 0.2, 5)
-    solid = creation.icosahedron()
+    solid: Any = creation.icosahedron()
     vertices = solid.vertices @ _rotation(rng) * [x, y, z]
     return Mesh(vertices, solid.faces, "stretched-icosahedron").normalised()
 
@@ -57,7 +63,7 @@ def capsule(aspect: float = 2.0) -> Mesh:
     check_range("capsule", "aspect", aspect, 1, 20)
     angle = np.linspace(0, np.pi / 2, 7)
     end = np.stack([np.sin(angle), aspect - 1 + np.cos(angle)], axis=1)
-    return _revolved([*(end * [1, -1]), *end[::-1]], 24, "capsule")
+    return _revolved(np.concatenate([end * [1, -1], end[::-1]]), 24, "capsule")
 
 
 def disc(aspect: float = 4.0) -> Mesh:
@@ -89,7 +95,7 @@ def shell(thickness: float = 0.3) -> Mesh:
     from trimesh import creation
 
     check_range("shell", "thickness", thickness, 0.05, 0.95)
-    ball = creation.icosphere(2)
+    ball: Any = creation.icosphere(2)
     vertices = np.concatenate([ball.vertices, ball.vertices * (1 - thickness)])
     faces = np.concatenate([ball.faces, ball.faces[:, ::-1] + len(ball.vertices)])
     return Mesh(vertices, faces, "shell").normalised()
@@ -102,7 +108,7 @@ def blob(seed: int = 0, lobes: int = 6) -> Mesh:
     295) in random directions, scaled to a standard deviation of 0.2: few lobes are broad, many are narrow. Every
     point of the surface is seen from the centre, so it never cuts itself.
     """
-    from trimesh.convex import convex_hull
+    from trimesh import convex
 
     rng = _generator("blob", seed)
     check_range("blob", "lobes", lobes, 1, 12)
@@ -111,7 +117,9 @@ def blob(seed: int = 0, lobes: int = 6) -> Mesh:
     height = 1 - point / 175
     longitude = np.pi * (1 + np.sqrt(5)) * point
     width = np.sqrt(1 - height**2)
-    ball = convex_hull(np.stack([width * np.cos(longitude), width * np.sin(longitude), height], axis=1))
+    ball = cast(
+        Any, convex.convex_hull(np.stack([width * np.cos(longitude), width * np.sin(longitude), height], axis=1))
+    )
     cosine = ball.vertices @ _unit(rng.normal(size=(lobes, 3))).T
     log_radius = np.exp((2 + lobes / 2) * (cosine - 1)) @ rng.normal(size=lobes)
     radius = np.exp(0.2 * log_radius / log_radius.std())
@@ -165,20 +173,20 @@ def _generator(shape: str, seed: int) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
+def _unit(vectors: Float[np.ndarray, "*any 3"]) -> Float[np.ndarray, "*any 3"]:
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
-def _rotation(rng: np.random.Generator) -> np.ndarray:
-    """(3, 3) of determinant +1: a reflection would turn a mesh inside out."""
+def _rotation(rng: np.random.Generator) -> Float[np.ndarray, "3 3"]:
+    """Of determinant +1: a reflection would turn a mesh inside out."""
     axis = _unit(rng.normal(size=(2, 3)))
     third = _unit(np.cross(axis[0], axis[1]))
     return np.stack([axis[0], np.cross(third, axis[0]), third])
 
 
-def _revolved(profile: list, sections: int, name: str) -> Mesh:
-    """The body that a profile, (P, 2) of radius and height from the lower pole to the upper, makes about z."""
+def _revolved(profile: list[list[float]] | Float[np.ndarray, "points 2"], sections: int, name: str) -> Mesh:
+    """The body that a profile of radius and height from the lower pole to the upper, makes about z."""
     from trimesh import creation
 
-    solid = creation.revolve(np.array(profile, dtype=float), sections=sections)
+    solid: Any = creation.revolve(np.array(profile, dtype=float), sections=sections)
     return Mesh(solid.vertices, solid.faces, name).normalised()

@@ -4,12 +4,16 @@ Every mesh is normalised: centred on its volume centroid, volume-equivalent sphe
 extent" below is in that unit. The building blocks come from trimesh, imported late because it takes 0.6 s.
 """
 
+# trimesh tells types in part only.
+# pyright: reportUnknownMemberType=false, reportMissingTypeStubs=false
+
 import difflib
 import inspect
 import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -22,18 +26,18 @@ def icosahedron() -> Mesh:
     """Regular icosahedron, the shape of many viruses: 20 faces, longest extent 1.182."""
     from trimesh import creation
 
-    solid = creation.icosahedron()
+    solid: Any = creation.icosahedron()
     return Mesh(solid.vertices, solid.faces, "icosahedron").normalised()
 
 
 def soccer_ball() -> Mesh:
     """Truncated icosahedron: 12 pentagons and 20 hexagons in 116 triangles, longest extent 1.049."""
-    from trimesh.convex import convex_hull
+    from trimesh import convex
 
     big = icosahedron()
     edges = np.concatenate([big.faces[:, [0, 1]], big.faces[:, [1, 2]], big.faces[:, [2, 0]]])
     start, end = big.vertices[edges.T]
-    solid = convex_hull(start + (end - start) / 3)  # both directions of an edge: its two thirds
+    solid = cast(Any, convex.convex_hull(start + (end - start) / 3))  # both directions of an edge: its two thirds)
     return Mesh(solid.vertices, solid.faces, "soccer-ball").normalised()
 
 
@@ -49,7 +53,7 @@ def torus(radius_ratio: float = 3.5, resolution: int = 48) -> Mesh:
     if not 1 < radius_ratio <= 20:
         raise InputError(f"torus has radius_ratio {radius_ratio}; give a ring over tube ratio in (1, 20]")
     check_range("torus", "resolution", resolution, 8, 512)
-    solid = creation.torus(radius_ratio, 1.0, major_sections=resolution, minor_sections=resolution // 2)
+    solid: Any = creation.torus(radius_ratio, 1.0, major_sections=resolution, minor_sections=resolution // 2)
     return Mesh(solid.vertices, solid.faces, "torus").normalised()
 
 
@@ -71,7 +75,7 @@ def spheroid(aspect: float = 1.5, subdivisions: int = 3) -> Mesh:
 
     check_range("spheroid", "aspect", aspect, 0.05, 20)
     check_range("spheroid", "subdivisions", subdivisions, 0, 6)
-    solid = creation.icosphere(subdivisions)
+    solid: Any = creation.icosphere(subdivisions)
     return Mesh(solid.vertices * [1.0, 1.0, aspect], solid.faces, "spheroid").normalised()
 
 
@@ -79,7 +83,7 @@ def cube() -> Mesh:
     """Cube along the axes: 6 faces in 12 triangles, longest extent (the space diagonal) 1.396."""
     from trimesh import creation
 
-    solid = creation.box()
+    solid: Any = creation.box()
     return Mesh(solid.vertices, solid.faces, "cube").normalised()
 
 
@@ -123,7 +127,8 @@ def geometry(spec: str) -> Mesh:
 
 def _parse_parameters(name: str, text: str, make: Callable[..., Mesh]) -> dict[str, int | float]:
     """`a=1,b=2.5` -> values of the types that `make` has as defaults."""
-    known = {key: type(parameter.default) for key, parameter in inspect.signature(make).parameters.items()}
+    parameters = inspect.signature(make).parameters.items()
+    known: dict[str, Callable[[str], int | float]] = {key: type(p.default) for key, p in parameters}
     values: dict[str, int | float] = {}
     for item in text.split(","):
         key, _, value = (part.strip() for part in item.partition("="))

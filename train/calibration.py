@@ -1,6 +1,7 @@
 """Do scores mean what they say: of the patterns given 80 % odds of being good, are 80 % good?"""
 
 import numpy as np
+from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 from scipy.special import expit
@@ -23,7 +24,7 @@ def temperature(label: ArrayLike, score: ArrayLike) -> float:
         raise InputError("a temperature needs good and bad patterns with finite scores; one of them is missing")
     signed = np.where(good, scores, -scores)
 
-    def loss(log_temperature):
+    def loss(log_temperature: float) -> float:
         return np.logaddexp(0, -signed * np.exp(-log_temperature)).mean()
 
     limit = np.log(_HOTTEST)
@@ -43,7 +44,7 @@ def calibration_error(label: ArrayLike, score: ArrayLike, bins: int = 15) -> flo
     return float(np.abs(gap).sum() / max(len(good), 1))
 
 
-def _finite(label, score):
+def _finite(label: ArrayLike, score: ArrayLike) -> tuple[Bool[np.ndarray, " judged"], Float[np.ndarray, " judged"]]:
     good, scores = check_scores(label, score)
     finite = np.isfinite(scores)
     return good[finite], scores[finite]

@@ -10,6 +10,8 @@ from zipfile import BadZipFile
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool, Float, Shaped
+from numpy.typing import ArrayLike
 
 from ..geometries.errors import InputError
 from ..simulate.config_io import from_dict, from_json, to_json, write_whole
@@ -37,7 +39,7 @@ class Classifier:
         self,
         config: TrainConfig,
         checkpoint: Checkpoint,
-        bad_pixel: np.ndarray,
+        bad_pixel: Bool[np.ndarray, "size size"],
         threshold: float = np.nan,
         temperature: float = 1.0,
     ):
@@ -113,8 +115,8 @@ class Classifier:
         state = empty.state._replace(parameters=parameters, batch_statistics=statistics)
         return cls(config, Checkpoint(state, standardisation), bad_pixel, float(threshold), float(temperature))
 
-    def score(self, counts, bad_pixel=None) -> np.ndarray:
-        """Log-odds of good, (N,) float32; -inf for invalid frames (see `invalid`). Of frames that leave the network
+    def score(self, counts: ArrayLike, bad_pixel: ArrayLike | None = None) -> Float[np.ndarray, " frames"]:
+        """Log-odds of good, float32; -inf for invalid frames (see `invalid`). Of frames that leave the network
         unsure (`NetworkConfig.unsure`), the mean over their mirror images.
 
         counts: (N, H, W), any numeric type, binned and cropped to the network's size by the rule of
@@ -151,8 +153,10 @@ class Classifier:
             scores[first : first + _BATCH] = np.where(invalid, -np.inf, score)
         return scores
 
-    def _log_odds(self, counts, bad) -> np.ndarray:
-        """(B,) of counts (B, size, size) at the network's size; bad: (size, size), or one mask a pattern."""
+    def _log_odds(
+        self, counts: Float[Array | np.ndarray, "batch size size"], bad: Bool[Array | np.ndarray, "*masks size size"]
+    ) -> Float[np.ndarray, " batch"]:
+        """Of counts at the network's size; bad: one mask, or one a pattern."""
         state = self.checkpoint.state
         score = log_odds(
             state.parameters,
@@ -166,8 +170,8 @@ class Classifier:
         return np.array(score)
 
 
-def _padded(frames: np.ndarray) -> np.ndarray:
-    """(B, y, x) with zeros after it, up to one of the numbers of frames that are compiled."""
+def _padded(frames: Shaped[np.ndarray, "frames y x"]) -> Shaped[np.ndarray, "padded y x"]:
+    """Frames with zeros after it, up to one of the numbers of frames that are compiled."""
     size = next(size for size in _PADDED_TO if size >= len(frames))
     return np.concatenate([frames, np.zeros((size - len(frames), *frames.shape[1:]), frames.dtype)])
 

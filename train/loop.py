@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Bool, Float, Integer
 
 from ..geometries.errors import InputError
 from ..simulate.config_io import from_json, to_json, write_whole
@@ -17,7 +18,7 @@ from ..simulate.interrupt import interruptible
 from ..simulate.progress import Track, no_track
 from ..simulate.reading.file_source import FileSource
 from ..simulate.reading.invalid_frames import describe_flags, frame_flags
-from ..simulate.source import Patterns, PatternSource, SimulatedSource, Truth, as_pictures
+from ..simulate.source import Indices, Patterns, PatternSource, SimulatedSource, Truth, as_pictures
 from .calibration import temperature
 from .checkpoint import Checkpoint, Checkpoints
 from .classifier import Classifier, empty_checkpoint
@@ -37,25 +38,25 @@ class Trained(NamedTuple):
     """A classifier with its threshold frozen, the validation patterns' labels and scores, and the training record."""
 
     classifier: Classifier
-    label: np.ndarray
-    score: np.ndarray
+    label: Integer[np.ndarray, " patterns"]
+    score: Float[np.ndarray, " patterns"]
     record: dict[str, Any]
 
 
 class _Endless:
     """Some frames of a file over and over, each time in a new random order: pattern i depends on (seed, i) alone."""
 
-    def __init__(self, source: FileSource, frames: np.ndarray, seed: int):
+    def __init__(self, source: FileSource, frames: Integer[np.ndarray, " frames"], seed: int):
         self.shape, self.bad_pixel, self.name = source.shape, source.bad_pixel, source.name
         self._source, self._frames, self._seed = source, frames, seed
 
-    def patterns(self, indices) -> Patterns:
+    def patterns(self, indices: Indices) -> Patterns:
         return self._source.patterns(self._chosen(indices))
 
-    def masks(self, indices) -> np.ndarray:
+    def masks(self, indices: Integer[np.ndarray, " batch"]) -> Bool[np.ndarray, "*batch y x"]:
         return self._source.masks(self._chosen(indices))
 
-    def _chosen(self, indices) -> np.ndarray:
+    def _chosen(self, indices: Indices) -> Integer[np.ndarray, " batch"]:
         rounds, place = np.divmod(np.asarray(indices), len(self._frames))
         chosen = np.empty_like(place)
         for number in np.unique(rounds):
@@ -64,8 +65,8 @@ class _Endless:
         return chosen
 
 
-def frame_masks(source: PatternSource, indices: np.ndarray) -> np.ndarray:
-    """`bad_pixel` of these patterns, or (B, ny, nx) bool of a file in which every frame has a mask of its own."""
+def frame_masks(source: PatternSource, indices: Integer[np.ndarray, " batch"]) -> Bool[np.ndarray, "*masks y x"]:
+    """`bad_pixel` of these patterns, or one mask for each, of a file in which every frame has its own."""
     return source.masks(indices) if isinstance(source, FileSource | _Endless) else source.bad_pixel
 
 
@@ -90,7 +91,7 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
     structure, _, _ = split_network(config.network)
     static = replace(config, data=None)  # another file compiles nothing anew
 
-    def frames(indices: np.ndarray):
+    def frames(indices: Integer[np.ndarray, " batch"]):
         patterns = training.patterns(indices)
         return *to_size(patterns.counts, frame_masks(training, indices), config.network.size), patterns.label
 
@@ -153,19 +154,22 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
 
 
 class Scores(NamedTuple):
-    """What a classifier says of some patterns. label, score: (N,); photons: (N,) float64, on good pixels; truth: of
-    simulated patterns, else None."""
+    """What a classifier says of some patterns. photons: on good pixels; truth: of simulated patterns, else None."""
 
-    label: np.ndarray
-    score: np.ndarray
-    photons: np.ndarray
+    label: Integer[np.ndarray, " patterns"]
+    score: Float[np.ndarray, " patterns"]
+    photons: Float[np.ndarray, " patterns"]
     truth: Truth | None
 
 
 def score_source(
-    classifier: Classifier, source: PatternSource, indices: np.ndarray, track: Track = no_track, what: str = "scoring"
+    classifier: Classifier,
+    source: PatternSource,
+    indices: Integer[np.ndarray, " patterns"],
+    track: Track = no_track,
+    what: str = "scoring",
 ) -> Scores:
-    """Scores of a source's patterns of these indices, (N,) int."""
+    """Scores of a source's patterns of these indices."""
     block = frames_at_once(source)
     blocks: list[Scores] = []
     for i in track(range(-(-len(indices) // block)), what, block):
@@ -182,7 +186,7 @@ def score_source(
 
 def _sources(
     config: TrainConfig, track: Track
-) -> tuple[PatternSource, PatternSource, np.ndarray, dict[str, int] | None]:
+) -> tuple[PatternSource, PatternSource, Integer[np.ndarray, " patterns"], dict[str, int] | None]:
     """What to train on, what to validate on, which of its patterns, and how many frames of a file there are, and how
     many of them are left out since they cannot be judged."""
     if config.data is None:

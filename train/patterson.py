@@ -1,6 +1,8 @@
 """Patterns as Patterson maps, where one particle and several differ in the same way whatever their shape."""
 
 import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Real
 
 from .smoothing import blur, local_mean
 
@@ -11,8 +13,10 @@ _CONTRAST = 0.1  # contrast that counts as 1, however far it stands out of the n
 _HIGHEST = 30.0  # standard deviations; stray bright pixels must not outshine the fringes
 
 
-def patterson_map(counts, bad):
-    """Signal to noise of the fringes by their spacing: (B, size, size // 2) float32, log(1 + power over noise power).
+def patterson_map(
+    counts: Real[Array | np.ndarray, "batch size size"], bad: Bool[Array | np.ndarray, "*masks size size"]
+) -> Float[Array, "batch size size//2"]:
+    """Signal to noise of the fringes by their spacing: log(1 + power over noise power).
 
     The Fourier transform of a pattern is the autocorrelation of what scattered (Patterson 1934, Phys. Rev. 46, 372).
     One particle is a patch about the origin that reaches as far as its longest extent; two particles add a patch at
@@ -23,8 +27,7 @@ def patterson_map(counts, bad):
     drown the fringes and noise is 1 everywhere. Where a tenth of the local mean is more than the noise, that is the
     unit: else the sharp rings of a bright particle have harmonics beyond its extent, where other particles show.
     Towards masked pixels fringes fade out: a sharp edge, such as that of the hole in the bright centre, would spread
-    over the whole map and tell one detector from another. counts: (B, size, size); bad: (size, size), or one mask a
-    pattern.
+    over the whole map and tell one detector from another. bad: one mask, or one a pattern.
     """
     size = counts.shape[-1]
     good = (~bad).astype(jnp.float32)

@@ -1,10 +1,13 @@
 """Photon counts to network input."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool, Float, Key, Real, Shaped
+from numpy.typing import ArrayLike
 
 from ..geometries.errors import InputError
 from .config import View
@@ -16,20 +19,21 @@ _SMALL = 0.05  # share of a frame that is better filled from around than from op
 
 
 class Standardisation(NamedTuple):
-    """Of a view, measured on training patterns. mean, deviation: (size, size) for `poster`, else ()."""
+    """Of a view, measured on training patterns. Of each pixel for `poster`, else one number."""
 
-    mean: jax.Array
-    deviation: jax.Array
+    mean: Float[Array, "*pixels"]
+    deviation: Float[Array, "*pixels"]
 
 
-def to_size(counts, bad_pixel, size: int):
-    """Bin and crop frames to the network's size: counts (B, size, size) float32, bad_pixel (size, size) bool.
+def to_size(
+    counts: ArrayLike, bad_pixel: ArrayLike | None, size: int
+) -> tuple[Float[Array, "batch {size} {size}"], Bool[Array, "*masks {size} {size}"]]:
+    """Bin and crop frames to the network's size: counts and bad_pixel.
 
     The rule: bin by the whole number floor(min(H, W) / size), then keep the middle. A binned pixel holds the sum
     of its good pixels, scaled up for the bad ones; it is bad where fewer than half of them are good.
     counts: (B, H, W) of any numeric type; bad_pixel: (H, W) or one a frame, (B, H, W), non-zero = do not use, or None.
-    With one a frame, the result's bad_pixel is (B, size, size). Raises InputError for another shape or a frame smaller
-    than the network.
+    With one a frame, so is the result's. Raises InputError for another shape or a frame smaller than the network.
     """
     counts = jnp.asarray(counts)
     if counts.ndim != 3 or min(counts.shape[1:]) < size:
@@ -44,7 +48,9 @@ def to_size(counts, bad_pixel, size: int):
     return _to_size(counts, bad, size)
 
 
-def _to_size(counts, bad, size):
+def _to_size(
+    counts: Shaped[Array, "batch height width"], bad: Bool[Array, "*masks height width"], size: int
+) -> tuple[Float[Array, "batch {size} {size}"], Bool[Array, "*masks {size} {size}"]]:
     height, width = counts.shape[1:]
     factor = min(height, width) // size
     top, left = (height - factor * size) // 2, (width - factor * size) // 2
@@ -58,24 +64,32 @@ def _to_size(counts, bad, size):
     return jnp.where(share >= 0.5, counts / jnp.maximum(share, 0.5), 0), share < 0.5
 
 
-def measure(counts, bad, view: View) -> Standardisation:
-    """Mean and deviation over training patterns; counts (B, size, size), bad (size, size), or one mask a pattern."""
+def measure(
+    counts: Real[Array | np.ndarray, "batch size size"], bad: Bool[Array | np.ndarray, "*masks size size"], view: View
+) -> Standardisation:
+    """Mean and deviation over training patterns; bad: one mask, or one a pattern."""
     if view == "poster":
         return Standardisation(counts.mean(0), jnp.maximum(counts.std(0), 1e-3))
     if view == "patterson":
-        x = patterson_map(counts, bad)
+        x = patterson_map(jnp.asarray(counts), jnp.asarray(bad))
         return Standardisation(x.mean(), x.std())
     x = jnp.log1p(counts)[np.broadcast_to(~np.asarray(bad), counts.shape)]
     return Standardisation(x.mean(), x.std())
 
 
-def network_input(counts, bad, standardisation: Standardisation, view: View):
-    """(B, size, size, 1) float32, or for patterson (B, size, size // 2, 1).
+def network_input(
+    counts: Real[Array | np.ndarray, "batch size size"],
+    bad: Bool[Array | np.ndarray, "*masks size size"],
+    standardisation: Standardisation,
+    view: View,
+) -> Float[Array, "batch size columns 1"]:
+    """What a network takes: size columns, or half as many for patterson.
 
     Bad pixels: for poster 0, the mean. Else where much is hidden they take the counts of those opposite; the others are
     faded out for patterson, and for log filled from the good ones around them, so that the shape of a beamstop or a gap
-    says nothing, and 0 far from those. counts: (B, size, size); bad: (size, size), or one mask a pattern.
+    says nothing, and 0 far from those. bad: one mask, or one a pattern.
     """
+    counts, bad = jnp.asarray(counts), jnp.asarray(bad)
     if view != "poster":
         counts, bad = filled_from_opposite(counts, bad)
     x = patterson_map(counts, bad) if view == "patterson" else jnp.log1p(counts) if view == "log" else counts
@@ -85,12 +99,14 @@ def network_input(counts, bad, standardisation: Standardisation, view: View):
     return x[..., None]
 
 
-def filled_from_opposite(counts, bad):
+def filled_from_opposite(
+    counts: Real[Array | np.ndarray, "batch size size"], bad: Bool[Array | np.ndarray, "*masks size size"]
+) -> tuple[Float[Array, "batch size size"], Bool[Array | np.ndarray, "*masks size size"]]:
     """Counts and mask with bad pixels taken from those on the other side of the middle, where these are good.
 
     By Friedel's law I(-q) = I(q), which the curvature of the Ewald sphere breaks little at small angles: a detector of
     which one half is hidden says what a whole one does. Small holes stay as they are: the beam is rarely in the middle
-    to the pixel. counts: (B, size, size), the beam in their middle; bad: (size, size), or one mask a pattern.
+    to the pixel. counts: the beam in their middle; bad: one mask, or one a pattern.
     """
     opposite_bad = bad[..., ::-1, ::-1]
     found = bad & ~opposite_bad
@@ -98,27 +114,34 @@ def filled_from_opposite(counts, bad):
     return jnp.where(found, counts[..., ::-1, ::-1], counts), bad & ~found
 
 
-def network_views(counts, bad, standardisations, views) -> list[jax.Array]:
+def network_views(
+    counts: Real[Array | np.ndarray, "batch size size"],
+    bad: Bool[Array | np.ndarray, "*masks size size"],
+    standardisations: Sequence[Standardisation],
+    views: Sequence[View],
+) -> list[Float[Array, "batch size columns 1"]]:
     """`network_input` for each view."""
     return [network_input(counts, bad, s, view) for s, view in zip(standardisations, views, strict=True)]
 
 
-def random_flips(key, counts, bad):
-    """Flip each of (B, y, x) up-down and left-right with probability one half each, and its mask with it.
+def random_flips(
+    key: Key[Array, ""], counts: Real[Array | np.ndarray, "batch y x"], bad: Bool[Array | np.ndarray, "*masks y x"]
+) -> tuple[Real[Array, "batch y x"], Bool[Array, "batch y x"]]:
+    """Flip each pattern up-down and left-right with probability one half each, and its mask with it.
 
-    bad: (y, x), or one mask a pattern; (B, y, x) on return.
+    bad: one mask, or one a pattern, as it is on return.
     """
     up_down, left_right = jax.random.bernoulli(key, shape=(2, len(counts), 1, 1))
 
-    def flipped(x):
+    def flipped(x: Shaped[Array | np.ndarray, "batch y x"]) -> Shaped[Array, "batch y x"]:
         x = jnp.where(up_down, x[:, ::-1], x)
         return jnp.where(left_right, x[:, :, ::-1], x)
 
     return flipped(counts), flipped(jnp.broadcast_to(bad, counts.shape))
 
 
-def invalid_frames(counts) -> np.ndarray:
-    """(B,) bool: frames that hold NaN, Inf or negative values, or no photons at all."""
+def invalid_frames(counts: Shaped[Array | np.ndarray, "frames y x"]) -> Bool[np.ndarray, " frames"]:
+    """Frames that hold NaN, Inf or negative values, or no photons at all."""
     counts = np.asarray(counts)
     flat = counts.reshape(len(counts), -1)
     finite = np.isfinite(flat).all(1) if counts.dtype.kind == "f" else np.ones(len(flat), bool)

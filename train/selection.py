@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Integer, UInt8
 
 from ..geometries.errors import InputError
 from ..simulate.beamline.instrument import Instrument
@@ -22,13 +23,13 @@ _SCALE = ("photon_energy_ev", "pixel_size_m", "distance_m")
 
 
 class Selection(NamedTuple):
-    """Of every frame, (N,). score: log-odds of a single hit, -inf for invalid frames; photons: on good pixels;
-    diameter_nm: of the sphere that fits best, NaN where no size was expected; verdict: uint8, see `VERDICTS`."""
+    """Of every frame. score: log-odds of a single hit, -inf for invalid frames; photons: on good pixels;
+    diameter_nm: of the sphere that fits best, NaN where no size was expected; verdict: see `VERDICTS`."""
 
-    score: np.ndarray
-    photons: np.ndarray
-    diameter_nm: np.ndarray
-    verdict: np.ndarray
+    score: Float[np.ndarray, " frames"]
+    photons: Float[np.ndarray, " frames"]
+    diameter_nm: Float[np.ndarray, " frames"]
+    verdict: UInt8[np.ndarray, " frames"]
 
 
 def size_estimator(training: TrainConfig, source: PatternSource, expected: ExpectedConfig) -> SizeEstimator | None:
@@ -74,11 +75,11 @@ def check_scale(name: str, scale: tuple[float, float, float], instrument: Instru
 def select(
     classifier: Classifier,
     source: PatternSource,
-    indices: np.ndarray,
+    indices: Integer[np.ndarray, " frames"],
     expected: ExpectedConfig,
     track: Track = no_track,
 ) -> Selection:
-    """Judge the frames of these indices, (N,) int. Those fainter or of another size than expected are discarded
+    """Judge the frames of these indices. Those fainter or of another size than expected are discarded
     whatever their score.
 
     Raises InputError where sizes cannot be measured: see `size_estimator`.

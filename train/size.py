@@ -1,6 +1,7 @@
 """How large is the particle: the sphere whose rings fit a pattern's best."""
 
 import numpy as np
+from jaxtyping import Array, Bool, Float, Shaped
 
 from ..simulate.beamline.instrument import Instrument
 from ..simulate.beamline.pixels import pixel_positions
@@ -30,11 +31,13 @@ class SizeEstimator:
         spread = 1 + _SPREAD * np.linspace(-1, 1, 9)
         self._profile = _sphere(q, self.diameters_nm[:, None, None] * 1e-9 * spread[:, None]).mean(1)  # (D, rings)
 
-    def diameter_nm(self, counts, bad_pixel) -> np.ndarray:
-        """The most likely diameter of each frame, (N,) float64 in nm; NaN without photons.
+    def diameter_nm(
+        self, counts: Shaped[Array | np.ndarray, "frames y x"], bad_pixel: Bool[Array | np.ndarray, "*masks y x"]
+    ) -> Float[np.ndarray, " frames"]:
+        """The most likely diameter of each frame in nm; NaN without photons.
 
-        counts: (N, ny, nx) photons, any numeric type; bad_pixel: (ny, nx) or (N, ny, nx), True = do not use. Each
-        ring's photons are Poisson distributed about a sphere's profile times a brightness that fits best.
+        counts: photons; bad_pixel: one mask, or one a frame, True = do not use. Each ring's photons are Poisson
+        distributed about a sphere's profile times a brightness that fits best.
         """
         counts, good = np.asarray(counts), ~np.asarray(bad_pixel, bool)
         photons = self._ring_sums(np.where(good, counts, 0))
@@ -43,13 +46,13 @@ class SizeEstimator:
         likelihood = photons @ np.log(self._profile).T - photons.sum(1, keepdims=True) * np.log(expected)
         return np.where(photons.sum(1) > 0, self.diameters_nm[likelihood.argmax(1)], np.nan)
 
-    def _ring_sums(self, values) -> np.ndarray:
+    def _ring_sums(self, values: Shaped[np.ndarray, "frames y x"]) -> Float[np.ndarray, "frames rings"]:
         rings = self._profile.shape[1]
         cell = self._ring + rings * np.arange(len(values))[:, None]
         return np.bincount(cell.ravel(), values.ravel(), len(values) * rings).reshape(len(values), rings)
 
 
-def _sphere(q, diameter_m):
+def _sphere(q: Float[np.ndarray, " rings"], diameter_m: Float[np.ndarray, "*any 1"]) -> Float[np.ndarray, "*any rings"]:
     """Squared form factor of a sphere, 1 at q = 0, its dark rings filled with some of its envelope."""
     x = np.maximum(q * diameter_m / 2, 1e-3)
     amplitude = 3 * (np.sin(x) - x * np.cos(x)) / x**3

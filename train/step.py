@@ -9,10 +9,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
+from jaxtyping import Array, Bool, Float, Int, Integer
 
-from .config import NetworkConfig, TrainConfig
+from .config import NetworkConfig, TrainConfig, View
 from .networks.resnet import Network
 from .preprocess import Standardisation, network_views, random_flips
 
@@ -26,7 +28,7 @@ class TrainState(NamedTuple):
     parameters: optax.Params
     batch_statistics: nnx.State
     optimiser: optax.OptState
-    step: jax.Array
+    step: Int[Array, ""]
 
 
 def optimiser(config: TrainConfig) -> optax.GradientTransformation:
@@ -49,9 +51,16 @@ def split_network(config: NetworkConfig, seed: int = 0):
 
 @partial(jax.jit, static_argnames=("config", "structure"), donate_argnums=0)
 def train_step(
-    state: TrainState, counts, bad, label, standardisation: tuple[Standardisation, ...], *, config, structure
-):
-    """One step on (B, size, size) counts and (B,) labels: the next state, and the loss and accuracy before it."""
+    state: TrainState,
+    counts: Float[Array | np.ndarray, "batch size size"],
+    bad: Bool[Array | np.ndarray, "*masks size size"],
+    label: Integer[Array | np.ndarray, " batch"],
+    standardisation: tuple[Standardisation, ...],
+    *,
+    config: TrainConfig,
+    structure,
+) -> tuple[TrainState, Float[Array, ""], Float[Array, ""]]:
+    """One step on labelled counts: the next state, and the loss and accuracy before it."""
     # Another stream than that of the patterns, whose keys are fold_in(key(seed), index).
     key = jax.random.fold_in(jax.random.fold_in(jax.random.key(config.seed), 2**32 - 1), state.step)
     flip_key, dropout_key = jax.random.split(key)
@@ -74,18 +83,25 @@ def train_step(
 
 @partial(jax.jit, static_argnames=("structure", "views"))
 def log_odds(
-    parameters, batch_statistics, counts, bad, standardisation: tuple[Standardisation, ...], *, structure, views
-):
-    """Log-odds of good, (B,), for counts of the network's size (B, size, size): those of the views, combined."""
+    parameters,
+    batch_statistics,
+    counts: Float[Array | np.ndarray, "batch size size"],
+    bad: Bool[Array | np.ndarray, "*masks size size"],
+    standardisation: tuple[Standardisation, ...],
+    *,
+    structure,
+    views: tuple[View, ...],
+) -> Float[Array, " batch"]:
+    """Log-odds of good, for counts of the network's size: those of the views, combined."""
     network = nnx.merge(structure, parameters, batch_statistics)
     logits = network(network_views(counts, bad, standardisation, views))
     return combined(logits[..., 1] - logits[..., 0])
 
 
-def combined(log_odds):
-    """One score (B,) of the views' log-odds (V, B): their sum as far as they agree, less where one of them doubts.
+def combined(log_odds: Float[Array | np.ndarray, "views batch"]) -> Float[Array, " batch"]:
+    """One score of the views' log-odds: their sum as far as they agree, less where one of them doubts.
 
-    V times their soft minimum. The sum would let a view that is sure by mistake outvote another that is not.
+    So many times their soft minimum. The sum would let a view that is sure by mistake outvote another that is not.
     """
     views = len(log_odds)
     return views * _AGREE * (jnp.log(views) - jax.nn.logsumexp(-log_odds / _AGREE, axis=0))

@@ -7,14 +7,17 @@ threshold is kept. A score of -inf (an invalid frame) is legal and is never kept
 import math
 
 import numpy as np
+from jaxtyping import Bool, Float64
 from numpy.typing import ArrayLike
 from scipy.stats import binom
 
 from ..geometries.errors import InputError
 
 
-def check_scores(label: ArrayLike, score: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Return `label` as (N,) bool and `score` as (N,) float64.
+def check_scores(
+    label: ArrayLike, score: ArrayLike
+) -> tuple[Bool[np.ndarray, " patterns"], Float64[np.ndarray, " patterns"]]:
+    """Return `label` and `score` as arrays.
 
     Raises InputError for empty input, shapes other than (N,), unequal lengths, labels other than 0 and 1,
     and scores of NaN or +inf.

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Shaped
 from matplotlib.axes import Axes
 from matplotlib.colors import SymLogNorm
 from matplotlib.figure import Figure
@@ -105,7 +106,7 @@ def band_figure(shares: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
     return figure
 
 
-def _as_maps(name: str, values: np.ndarray) -> np.ndarray:
+def _as_maps(name: str, values: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "y x channels"]:
     if values.ndim == 1 and values.size == _SQUARE**2:
         return values.reshape(_SQUARE, _SQUARE, 1)
     if values.ndim != 3:

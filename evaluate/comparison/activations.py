@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jaxtyping import Array, Bool, Float, Real, Shaped
+from numpy.typing import ArrayLike
 
 from ...geometries.errors import InputError
 from ...simulate.progress import Track, no_track
@@ -19,16 +21,18 @@ _RESAMPLED = 2000
 
 
 class Attribution(NamedTuple):
-    """map: what each pixel adds to the score, (N, size, size) float32, of the network's size; score: of the patterns,
-    (N,) log-odds of good, baseline: of a frame without photons. Each map sums to score - baseline."""
+    """map: what each pixel adds to the score, at the network's size; score: of the patterns, log-odds of good;
+    baseline: of a frame without photons. Each map sums to score - baseline."""
 
-    map: np.ndarray
-    score: np.ndarray
-    baseline: np.ndarray
+    map: Float[np.ndarray, "patterns size size"]
+    score: Float[np.ndarray, " patterns"]
+    baseline: Float[np.ndarray, " patterns"]
 
 
-def resnet_activations(classifier: Classifier, counts, bad_pixel=None) -> dict[str, np.ndarray]:
-    """Maps of every layer after its ReLU, (N, y, x, channels) float32, by view and layer, as in "log, unit 2".
+def resnet_activations(
+    classifier: Classifier, counts: ArrayLike, bad_pixel: ArrayLike | None = None
+) -> dict[str, Float[np.ndarray, "patterns _ _ _"]]:
+    """Maps of every layer after its ReLU, (N, y, x, channels), by view and layer, as in "log, unit 2".
 
     counts (N, H, W) and bad_pixel as `Classifier.score` takes them. A unit's own map, where the identity has been
     added, follows that of its first convolution. Raises InputError for frames of another shape.
@@ -40,7 +44,7 @@ def resnet_activations(classifier: Classifier, counts, bad_pixel=None) -> dict[s
     _, captured = nnx.capture(network, nnx.Intermediate, method_outputs=nnx.Intermediate)(views)
     outputs = dict(nnx.to_flat_state(captured))
 
-    def after_relu(*path) -> np.ndarray:
+    def after_relu(*path: str | int) -> Float[np.ndarray, "patterns y x channels"]:
         return np.maximum(outputs[*path, "__call__"].get_value()[0], 0)
 
     maps = {}
@@ -52,10 +56,14 @@ def resnet_activations(classifier: Classifier, counts, bad_pixel=None) -> dict[s
     return maps
 
 
-def vgg16_activations(classifier: VGG16Classifier, counts, bad_pixel) -> dict[str, np.ndarray]:
-    """Maps of every layer after its ReLU by Keras' names: (N, y, x, channels) float32, fc1 and fc2 (N, 4096).
+def vgg16_activations(
+    classifier: VGG16Classifier,
+    counts: Real[np.ndarray, "patterns height width"],
+    bad_pixel: Bool[np.ndarray, "height width"],
+) -> dict[str, Float[np.ndarray, "patterns ..."]]:
+    """Maps of every layer after its ReLU by Keras' names: (N, y, x, channels), fc1 and fc2 (N, 4096).
 
-    counts: (N, H, W), few of them, since all is kept: 54 MB a frame; bad_pixel: (H, W), True = do not use.
+    counts: of few patterns, since all is kept: 54 MB a frame; bad_pixel: True = do not use.
     """
     weights = classifier.weights
     image = network_image(np.where(bad_pixel, 0, counts), bad_pixel, classifier.size, weights.preprocessing)
@@ -63,7 +71,11 @@ def vgg16_activations(classifier: VGG16Classifier, counts, bad_pixel) -> dict[st
 
 
 def integrated_gradients(
-    classifier: Classifier, counts, bad_pixel=None, steps: int = 128, track: Track = no_track
+    classifier: Classifier,
+    counts: ArrayLike,
+    bad_pixel: ArrayLike | None = None,
+    steps: int = 128,
+    track: Track = no_track,
 ) -> Attribution:
     """What each pixel adds to a score, by integrated gradients (Sundararajan, Taly & Yan 2017, ICML, equation 1).
 
@@ -76,7 +88,7 @@ def integrated_gradients(
     bad = bad | classifier.bad_pixel
     end = jnp.where(bad, 0, jnp.log1p(small))
 
-    def score(log_counts):
+    def score(log_counts: Float[Array, "patterns size size"]) -> Float[Array, " patterns"]:
         return log_odds(
             state.parameters,
             state.batch_statistics,
@@ -96,10 +108,10 @@ def integrated_gradients(
 
 
 def band_shares(
-    score: Callable[[np.ndarray], np.ndarray],
-    counts,
-    label,
-    bad_pixel,
+    score: Callable[[np.ndarray], ArrayLike],
+    counts: Real[np.ndarray, "patterns y x"],
+    label: Shaped[np.ndarray, " patterns"],
+    bad_pixel: Bool[np.ndarray, "y x"],
     periods: Sequence[float] = (4, 8, 16, 32),
     seed: int = 0,
     track: Track = no_track,
@@ -114,9 +126,9 @@ def band_shares(
     `fine_share_interval` is its 95 % bootstrap interval over the pairs. The mean scores are `good`, `bad`,
     `good_with_coarse_of_bad` and `good_with_fine_of_bad`.
 
-    score: of (N, H, W) counts, (N,) log-odds, of any classifier; counts (N, H, W); label (N,), 1 = good;
-    bad_pixel (H, W), True = do not use, 0 in what is scored. Patterns with a score of -inf are left out. Raises
-    InputError where no good or no bad one is left, or where good ones do not score higher in the mean.
+    score: of (N, H, W) counts, (N,) log-odds, of any classifier; label: 1 = good; bad_pixel: True = do not use, 0
+    in what is scored. Patterns with a score of -inf are left out. Raises InputError where no good or no bad one is
+    left, or where good ones do not score higher in the mean.
     """
     counts, label = np.where(bad_pixel, 0, counts), np.asarray(label)
     scores = np.asarray(score(counts), float)
@@ -155,8 +167,8 @@ def band_shares(
     return results
 
 
-def _coarse(frames: np.ndarray, period: float) -> np.ndarray:
-    """The part of (N, H, W) frames that varies more slowly than the period in pixels."""
+def _coarse(frames: Float[np.ndarray, "frames y x"], period: float) -> Float[np.ndarray, "frames y x"]:
+    """The part of frames that varies more slowly than the period in pixels."""
     height, width = frames.shape[1:]
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width))
     weight = np.exp(-np.log(2) * (frequency * period) ** 2)

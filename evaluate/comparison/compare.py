@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Float, Float32, Integer, Real, Shaped
 
 from ...geometries.errors import InputError
 from ...simulate.config import SimulationConfig
 from ...simulate.progress import Track, no_track
 from ...simulate.reading.file_source import FileSource
 from ...simulate.source import PatternSource, SimulatedSource, as_pictures
+from ...train.classifier import Classifier
 from ...train.config import check_shape
 from ...train.loop import frame_masks, train
 from ...train.preprocess import to_size
@@ -31,13 +33,12 @@ _FALSE_POSITIVE_RATE = 0.005
 class Frames(NamedTuple):
     """Frames as all systems get them, binned and cropped by the rule of `train.preprocess.to_size`.
 
-    counts: (N, size, size) float32; label: (N,) int, 1 = good; bad_pixel: (size, size), True = do not use: what any of
-    the frames masks, for systems that know one mask only.
+    label: 1 = good; bad_pixel: True = do not use: what any of the frames masks, for systems that know one mask only.
     """
 
-    counts: np.ndarray
-    label: np.ndarray
-    bad_pixel: np.ndarray
+    counts: Float32[np.ndarray, "frames size size"]
+    label: Integer[np.ndarray, " frames"]
+    bad_pixel: Bool[np.ndarray, "size size"]
 
 
 @lru_cache(maxsize=8)  # for the next system
@@ -63,7 +64,7 @@ def real_frames(config: CompareConfig, track: Track = no_track) -> Frames | None
     return _at_size(source, judged, config.resnet.network.size, track)
 
 
-def _at_size(source: PatternSource, indices: np.ndarray, size: int, track: Track) -> Frames:
+def _at_size(source: PatternSource, indices: Integer[np.ndarray, " frames"], size: int, track: Track) -> Frames:
     counts, label = np.empty((len(indices), size, size), np.float32), np.empty(len(indices), int)
     bad = np.zeros((size, size), bool)
     for block in track(range(-(-len(indices) // _BLOCK)), f"frames of {source.name}", _BLOCK):
@@ -131,12 +132,12 @@ def compare_system(
     return result
 
 
-def _scores(tool: System, counts: np.ndarray, track: Track) -> np.ndarray:
+def _scores(tool: System, counts: Real[np.ndarray, "frames y x"], track: Track) -> Float[np.ndarray, " frames"]:
     blocks = track(range(-(-len(counts) // _BLOCK)), "scoring", _BLOCK)
     return np.concatenate([tool.score(counts[i * _BLOCK : (i + 1) * _BLOCK]) for i in blocks])
 
 
-def correct(label: np.ndarray, score: np.ndarray) -> dict[str, Any]:
+def correct(label: Shaped[np.ndarray, " frames"], score: Real[np.ndarray, " frames"]) -> dict[str, Any]:
     """How many of some frames are called rightly at log-odds 0, and the AUC, each with its 95 % interval."""
     right = int(((score >= 0) == (label == 1)).sum())
     n_good, n_bad = int((label == 1).sum()), int((label == 0).sum())
@@ -150,8 +151,10 @@ def correct(label: np.ndarray, score: np.ndarray) -> dict[str, Any]:
     }
 
 
-def cross_validated(name: SystemName, config: CompareConfig, frames: Frames, track: Track = no_track) -> np.ndarray:
-    """Scores (N,) of frames, each by a system that has learned from the other folds only."""
+def cross_validated(
+    name: SystemName, config: CompareConfig, frames: Frames, track: Track = no_track
+) -> Float[np.ndarray, " frames"]:
+    """Scores of frames, each by a system that has learned from the other folds only."""
     from sklearn.model_selection import LeaveOneOut, StratifiedKFold
 
     counts, label, bad_pixel = frames
@@ -205,5 +208,5 @@ def depth_sweep(config: CompareConfig, folder: Path, track: Track = no_track) ->
     return result
 
 
-def _accuracy(classifier, frames: Frames) -> float:
+def _accuracy(classifier: Classifier, frames: Frames) -> float:
     return float(((classifier.score(frames.counts, frames.bad_pixel) >= 0) == (frames.label == 1)).mean())

@@ -14,6 +14,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Bool, Float, Float32, Integer, Real, Shaped
+from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.sparse.linalg import aslinearoperator, eigsh
 from sklearn.cluster import KMeans
@@ -39,21 +41,22 @@ _BLOCK_PAIRS = 64
 class DiffusionMap(NamedTuple):
     """N snapshots and their places, and what it takes to place others."""
 
-    snapshots: np.ndarray
-    """(N, features) float32."""
+    snapshots: Float32[np.ndarray, "snapshots features"]
     neighbours: int
-    scale: np.ndarray
-    """(N,) squared distance to the last of the nearest neighbours."""
-    density: np.ndarray
-    """(N,) sum of a snapshot's kernel, to the power of alpha."""
-    eigenvalues: np.ndarray
-    """(k,) of the Markov matrix, falling, without the first, which is 1."""
-    coordinates: np.ndarray
-    """(N, k) right eigenvectors of the Markov matrix, of unit variance in its stationary state, times eigenvalues."""
+    scale: Float[np.ndarray, " snapshots"]
+    """Squared distance to the last of the nearest neighbours."""
+    density: Float[np.ndarray, " snapshots"]
+    """Sum of a snapshot's kernel, to the power of alpha."""
+    eigenvalues: Float[np.ndarray, " eigenvectors"]
+    """Of the Markov matrix, falling, without the first, which is 1."""
+    coordinates: Float[np.ndarray, "snapshots eigenvectors"]
+    """Right eigenvectors of the Markov matrix, of unit variance in its stationary state, times eigenvalues."""
 
 
-def snapshots_of(counts, bad_pixel, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Frames (N, H, W) of any real type to snapshots (N, size * size) float32 of unit length, and which are valid (N,).
+def snapshots_of(
+    counts: Shaped[np.ndarray, "frames ..."], bad_pixel: ArrayLike | None, size: int
+) -> tuple[Float32[np.ndarray, "frames {size}*{size}"], Bool[np.ndarray, " frames"]]:
+    """Frames (N, H, W) of any real type to snapshots of unit length, and which are valid.
 
     Binned and cropped by the rule of `train.preprocess.to_size`, which also says what is raised; bad pixels are 0.
     Lengths are made equal since a pulse's brightness says nothing of what it hit. Frames with NaN, Inf, negative values
@@ -71,8 +74,8 @@ def snapshots_of(counts, bad_pixel, size: int) -> tuple[np.ndarray, np.ndarray]:
     return snapshots, valid
 
 
-def fit_diffusion_map(snapshots, config: DiffusionMapConfig) -> DiffusionMap:
-    """The diffusion map of snapshots (N, features) of any real type.
+def fit_diffusion_map(snapshots: Real[np.ndarray, "snapshots features"], config: DiffusionMapConfig) -> DiffusionMap:
+    """The diffusion map of snapshots.
 
     Beside the snapshots it takes about 250 MB for distances and 100 bytes for each of N * `config.neighbours` links.
     Raises InputError where there are too few snapshots, or repeated ones.
@@ -96,8 +99,10 @@ def fit_diffusion_map(snapshots, config: DiffusionMapConfig) -> DiffusionMap:
     return DiffusionMap(snapshots, config.neighbours, scale, density, eigenvalues, coordinates)
 
 
-def neighbour_kernel(snapshots: np.ndarray, neighbours: int) -> tuple[sparse.csr_array, np.ndarray]:
-    """Kernel (N, N), sparse and symmetric, and squared scale s (N,) of snapshots (N, features) float32.
+def neighbour_kernel(
+    snapshots: Float[np.ndarray, "snapshots features"], neighbours: int
+) -> tuple[sparse.csr_array, Float[np.ndarray, " snapshots"]]:
+    """Kernel (N, N), sparse and symmetric, and squared scale s of N snapshots.
 
     exp(-d^2 / sqrt(s_i s_j)) where one of two snapshots is among the nearest neighbours of the other, else 0: d is
     their distance, s a snapshot's squared distance to the last of its neighbours (Zelnik-Manor & Perona, NIPS 17,
@@ -117,7 +122,7 @@ def neighbour_kernel(snapshots: np.ndarray, neighbours: int) -> tuple[sparse.csr
     return kernel.maximum(kernel.T).tocsr(), scale
 
 
-def transitions(diffusion_map: DiffusionMap, snapshots) -> sparse.csr_array:
+def transitions(diffusion_map: DiffusionMap, snapshots: Real[np.ndarray, "..."]) -> sparse.csr_array:
     """Markov matrix (M, N) from new snapshots (M, features) to those of the map: each row sums to 1.
 
     A new snapshot is linked as if it had been there from the start, so for one of the map this is its own row. Raises
@@ -139,16 +144,20 @@ def transitions(diffusion_map: DiffusionMap, snapshots) -> sparse.csr_array:
     return sparse.csr_array(sparse.vstack(parts))
 
 
-def extend(diffusion_map: DiffusionMap, snapshots) -> np.ndarray:
-    """Coordinates (M, k) of new snapshots (M, features): Nystrom's extension, one step of the diffusion from them.
+def extend(
+    diffusion_map: DiffusionMap, snapshots: Real[np.ndarray, "..."]
+) -> Float[np.ndarray, "snapshots eigenvectors"]:
+    """Coordinates of new snapshots (M, features): Nystrom's extension, one step of the diffusion from them.
 
     Raises InputError as `transitions` does.
     """
     return transitions(diffusion_map, snapshots) @ (diffusion_map.coordinates / diffusion_map.eigenvalues)
 
 
-def find_clusters(coordinates: np.ndarray, count: int) -> np.ndarray:
-    """Cluster (N,) int of each place (N, k): by one run of k-means++, always the same.
+def find_clusters(
+    coordinates: Float[np.ndarray, "snapshots eigenvectors"], count: int
+) -> Integer[np.ndarray, " snapshots"]:
+    """Cluster of each place: by one run of k-means++, always the same.
 
     Raises InputError for fewer places than clusters.
     """
@@ -157,7 +166,9 @@ def find_clusters(coordinates: np.ndarray, count: int) -> np.ndarray:
     return KMeans(count, n_init="auto", random_state=0).fit_predict(coordinates)
 
 
-def examples(coordinates: np.ndarray, cluster: np.ndarray, count: int) -> list[np.ndarray]:
+def examples(
+    coordinates: Float[np.ndarray, "snapshots eigenvectors"], cluster: Integer[np.ndarray, " snapshots"], count: int
+) -> list[Integer[np.ndarray, "..."]]:
     """Of each cluster the `count` snapshots nearest to its mean, nearest first: what a user looks at to label it."""
     chosen = []
     for number in range(cluster.max() + 1):
@@ -167,8 +178,10 @@ def examples(coordinates: np.ndarray, cluster: np.ndarray, count: int) -> list[n
     return chosen
 
 
-def good_share(cluster: np.ndarray, label) -> np.ndarray:
-    """Share of good snapshots in each cluster, (clusters,) within 0 and 1: labels (N,) in place of a user's.
+def good_share(
+    cluster: Integer[np.ndarray, " snapshots"], label: Shaped[np.ndarray, " snapshots"]
+) -> Float[np.ndarray, " clusters"]:
+    """Share of good snapshots in each cluster, within 0 and 1: labels in place of a user's.
 
     One good and one bad snapshot are added to each cluster (Laplace's rule), so none is ever certain. Above 0.5, the
     majority is good.
@@ -183,8 +196,13 @@ class DiffusionMapClassifier:
     def __init__(self, config: DiffusionMapConfig = DiffusionMapConfig()):  # noqa: B008, frozen
         self.config = config.check()
 
-    def fit(self, counts, label, bad_pixel) -> None:
-        """Frames (N, H, W), label (N,) of 1 good and 0 bad, bad_pixel (H, W) bool.
+    def fit(
+        self,
+        counts: Real[np.ndarray, "frames y x"],
+        label: Integer[np.ndarray, " frames"],
+        bad_pixel: Bool[np.ndarray, "y x"],
+    ) -> None:
+        """label: 1 good and 0 bad; bad_pixel: True = do not use.
 
         Frames that cannot be judged (NaN, Inf, negative values, no photons) are left out. Of few frames, a third are
         neighbours and eigenvectors at most, and a tenth clusters. Raises InputError for fewer than three.
@@ -200,8 +218,8 @@ class DiffusionMapClassifier:
         self.cluster = find_clusters(self.map.coordinates, clusters)
         self.share = good_share(self.cluster, np.asarray(label)[valid])
 
-    def score(self, counts) -> np.ndarray:
-        """Log-odds (N,) of the chance that a step of the diffusion from a frame ends at a good snapshot.
+    def score(self, counts: Real[np.ndarray, "frames y x"]) -> Float[np.ndarray, " frames"]:
+        """Log-odds of the chance that a step of the diffusion from a frame ends at a good snapshot.
 
         That is the share of good ones in its neighbours' clusters, each as likely as its link is strong. -inf for
         frames that cannot be judged.
@@ -227,7 +245,12 @@ def _nearest(bounds, snapshots, others, neighbours: int) -> tuple[np.ndarray, np
     return index, squared
 
 
-def _squared_distances(snapshots, others, row, column) -> np.ndarray:
+def _squared_distances(
+    snapshots: Float[np.ndarray, "snapshots features"],
+    others: Float[np.ndarray, "others features"],
+    row: Integer[np.ndarray, " pairs"],
+    column: Integer[np.ndarray, " pairs"],
+) -> Float32[np.ndarray, " pairs"]:
     """Of pairs, exact to float32: a matrix product would lose those of near pairs to rounding."""
     squared = np.empty(len(row), np.float32)
     for start in range(0, len(row), _BLOCK_PAIRS):

@@ -1,6 +1,7 @@
 """The baseline that needs no network: how a pattern falls off with the radius and varies around each ring."""
 
 import numpy as np
+from jaxtyping import Bool, Float, Float32, Integer, Real
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
@@ -14,11 +15,13 @@ _ORDERS = 8
 _STRENGTHS = tuple(10.0**power for power in range(-4, 3))
 
 
-def radial_angular_features(counts, bad_pixel) -> np.ndarray:
+def radial_angular_features(
+    counts: Real[np.ndarray, "frames y x"], bad_pixel: Bool[np.ndarray, "y x"]
+) -> Float32[np.ndarray, "frames features"]:
     """Mean of log(1 + photons) on rings about the middle, its deviation around each ring, and the size of its first
-    angular Fourier components there: (N, 10 * 32) float32.
+    angular Fourier components there: 10 * 32 numbers.
 
-    counts: (N, H, W); bad_pixel: (H, W), True = do not use, left out of every mean.
+    bad_pixel: True = do not use, left out of every mean.
     """
     shape = np.asarray(bad_pixel).shape
     y, x = (place - (side - 1) / 2 for place, side in zip(np.indices(shape), shape, strict=True))
@@ -39,8 +42,13 @@ def radial_angular_features(counts, bad_pixel) -> np.ndarray:
 class RadialAngularClassifier:
     """Logistic regression on `radial_angular_features`, its regularisation chosen by cross-validation."""
 
-    def fit(self, counts, label, bad_pixel) -> None:
-        """counts: (N, H, W); label: (N,), 1 = good; bad_pixel: (H, W), True = do not use, also when scoring.
+    def fit(
+        self,
+        counts: Real[np.ndarray, "frames y x"],
+        label: Integer[np.ndarray, " frames"],
+        bad_pixel: Bool[np.ndarray, "y x"],
+    ) -> None:
+        """label: 1 = good; bad_pixel: True = do not use, also when scoring.
 
         Frames that cannot be judged are left out. Raises InputError where fewer than two of either label remain.
         """
@@ -58,8 +66,8 @@ class RadialAngularClassifier:
         )
         self._model = search.fit(radial_angular_features(counts, bad_pixel), label)
 
-    def score(self, counts) -> np.ndarray:
-        """Log-odds of good, (N,); -inf for frames that cannot be judged (see `train.preprocess.invalid_frames`)."""
+    def score(self, counts: Real[np.ndarray, "frames y x"]) -> Float[np.ndarray, " frames"]:
+        """Log-odds of good; -inf for frames that cannot be judged (see `train.preprocess.invalid_frames`)."""
         counts = np.where(self._bad_pixel, 0, counts)
         invalid = invalid_frames(counts)
         features = radial_angular_features(np.where(invalid[:, None, None], 0, counts), self._bad_pixel)

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Real
 
 from .systems import System
 
@@ -15,10 +16,10 @@ _SECONDS = 4.0
 _FEWEST, _MOST = 5, 200
 
 
-def speed(system: System, counts: np.ndarray, batch_sizes: tuple[int, ...]) -> dict[str, Any]:
+def speed(system: System, counts: Real[np.ndarray, "frames y x"], batch_sizes: tuple[int, ...]) -> dict[str, Any]:
     """Frames a second for each batch size, and the latency at batch size 1 in milliseconds (p50, p99).
 
-    system: one that has learned; counts: (N, H, W), repeated to each batch size. A batch size is timed for about four
+    system: one that has learned; counts: repeated to each batch size. A batch size is timed for about four
     seconds, at least 5 times, after one call that compiles; its throughput is that of the median call.
     """
     throughput, latency = {}, None
@@ -42,7 +43,7 @@ def hardware() -> str:
     return f"{cpu}, {cores} cores" + ("" if device.platform == "cpu" else f", {device.device_kind}")
 
 
-def _timed(system: System, batch: np.ndarray) -> list[float]:
+def _timed(system: System, batch: Real[np.ndarray, "frames y x"]) -> list[float]:
     system.score(batch)
     seconds: list[float] = []
     while len(seconds) < _FEWEST or (sum(seconds) < _SECONDS and len(seconds) < _MOST):

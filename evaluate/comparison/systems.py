@@ -3,10 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import h5py
 import numpy as np
+from jaxtyping import Bool, Float, Integer, Real
 
 from ...simulate.progress import Track
 from ...train.classifier import Classifier
@@ -19,16 +20,22 @@ _MOST_TIMES = 50
 """That a network sees a frame: of few frames, more would only be learned by heart."""
 
 
+@runtime_checkable
 class System(Protocol):
     """Learns from labelled frames, then scores frames."""
 
-    def fit(self, counts: np.ndarray, label: np.ndarray, bad_pixel: np.ndarray) -> None:
-        """counts: (N, H, W) photons; label: (N,) int, 1 = good (a single hit); bad_pixel: (H, W), True = do not use,
+    def fit(
+        self,
+        counts: Real[np.ndarray, "frames y x"],
+        label: Integer[np.ndarray, " frames"],
+        bad_pixel: Bool[np.ndarray, "y x"],
+    ) -> None:
+        """counts: photons; label: 1 = good (a single hit); bad_pixel: True = do not use,
         now and when scoring."""
         ...
 
-    def score(self, counts: np.ndarray) -> np.ndarray:
-        """(N,) log-odds of good; -inf for frames that cannot be judged."""
+    def score(self, counts: Real[np.ndarray, "frames y x"]) -> Float[np.ndarray, " frames"]:
+        """Log-odds of good; -inf for frames that cannot be judged."""
         ...
 
 
@@ -41,7 +48,12 @@ class ResNetClassifier:
     def __init__(self, config: TrainConfig, track: Track, run: Path | None = None):
         self._config, self._track, self._run = config, track, run
 
-    def fit(self, counts, label, bad_pixel) -> None:
+    def fit(
+        self,
+        counts: Real[np.ndarray, "frames y x"],
+        label: Integer[np.ndarray, " frames"],
+        bad_pixel: Bool[np.ndarray, "y x"],
+    ) -> None:
         """As `System.fit`: trains on four fifths of either label and validates on the rest.
 
         The frames are kept beside `run`, as RUN.h5. Raises InputError as `train` does.
@@ -57,12 +69,17 @@ class ResNetClassifier:
             trained = train(config, run, self._track)
             self.classifier, self.fit_seconds = trained.classifier, trained.record["seconds"]
 
-    def score(self, counts) -> np.ndarray:
-        """(N,) calibrated log-odds of good; -inf for invalid frames. counts: (N, H, W) photons."""
+    def score(self, counts: Real[np.ndarray, "frames y x"]) -> Float[np.ndarray, " frames"]:
+        """Calibrated log-odds of good; -inf for invalid frames. counts: photons."""
         return self.classifier.score(counts, self._bad_pixel) / self.classifier.temperature
 
 
-def write_labelled(path: Path, counts, label, bad_pixel) -> None:
+def write_labelled(
+    path: Path,
+    counts: Real[np.ndarray, "frames y x"],
+    label: Integer[np.ndarray, " frames"],
+    bad_pixel: Bool[np.ndarray, "y x"],
+) -> None:
     """Frames as plain HDF5, one mask for all; never seen half-written."""
     part = path.with_name(path.name + ".part")
     with h5py.File(part, "w") as file:
@@ -70,7 +87,7 @@ def write_labelled(path: Path, counts, label, bad_pixel) -> None:
     part.replace(path)
 
 
-def _evenly_mixed(label: np.ndarray) -> np.ndarray:
+def _evenly_mixed(label: Integer[np.ndarray, " frames"]) -> Integer[np.ndarray, " frames"]:
     """An order in which every part has its share of both labels: a training validates on the last fifth."""
     place = np.empty(len(label))
     for kind in (0, 1):
@@ -85,12 +102,17 @@ class TrainedRun:
     def __init__(self, run: Path):
         self.classifier = Classifier.load(run)
 
-    def fit(self, counts, label, bad_pixel) -> None:
-        """Takes the mask, (H, W), True = do not use, and learns nothing."""
+    def fit(
+        self,
+        counts: Real[np.ndarray, "frames y x"],
+        label: Integer[np.ndarray, " frames"],
+        bad_pixel: Bool[np.ndarray, "y x"],
+    ) -> None:
+        """Takes the mask, True = do not use, and learns nothing."""
         self._bad_pixel = bad_pixel
 
-    def score(self, counts) -> np.ndarray:
-        """(N,) calibrated log-odds of good; -inf for invalid frames. counts: (N, H, W) photons."""
+    def score(self, counts: Real[np.ndarray, "frames y x"]) -> Float[np.ndarray, " frames"]:
+        """Calibrated log-odds of good; -inf for invalid frames. counts: photons."""
         return self.classifier.score(counts, self._bad_pixel) / self.classifier.temperature
 
 

@@ -1,8 +1,10 @@
 """The poster's ResNet(n, m) for single hits against everything else."""
 
-import jax
+from collections.abc import Sequence
+
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Float, Key
 
 from ..config import NetworkConfig
 
@@ -17,8 +19,10 @@ class ResidualUnit(nnx.Module):
         self.conv2 = nnx.Conv(features, features, (3, 3), use_bias=False, rngs=rngs)
         self.norm2 = nnx.BatchNorm(features, momentum=0.95, rngs=rngs)
 
-    def __call__(self, x, train: bool):
-        """(B, y, x, features_in) to (B, y / stride, x / stride, features), float32.
+    def __call__(
+        self, x: Float[Array, "batch rows columns features_in"], train: bool
+    ) -> Float[Array, "batch rows_out columns_out features_out"]:
+        """Maps to maps, with a stride at a part of the resolution.
 
         train: normalise by the batch's own mean and variance, and move the running ones.
         """
@@ -48,8 +52,10 @@ class ResNet(nnx.Module):
         features = 64 if config.pooling == "global" else 64 * pooled
         self.classes = nnx.Linear(features, 2, rngs=rngs)
 
-    def __call__(self, x, train: bool = False, dropout_key: jax.Array | None = None):
-        """Logits (B, 2). train: normalise by the batch and drop features, drawn from `dropout_key`."""
+    def __call__(
+        self, x: Float[Array, "batch size columns 1"], train: bool = False, dropout_key: Key[Array, ""] | None = None
+    ) -> Float[Array, "batch 2"]:
+        """Logits. train: normalise by the batch and drop features, drawn from `dropout_key`."""
         x = nnx.relu(self.stem_norm(self.stem(x), use_running_average=not train))
         for unit in self.units:
             x = unit(x, train)
@@ -66,6 +72,11 @@ class Network(nnx.Module):
         columns = [config.size // 2 if view == "patterson" else config.size for view in config.views]
         self.parts = nnx.List([ResNet(config, width, rngs) for width in columns])
 
-    def __call__(self, views, train: bool = False, dropout_key: jax.Array | None = None):
-        """Logits of every part, (V, B, 2), for its view of the patterns."""
+    def __call__(
+        self,
+        views: Sequence[Float[Array, "batch size _ 1"]],
+        train: bool = False,
+        dropout_key: Key[Array, ""] | None = None,
+    ) -> Float[Array, "views batch 2"]:
+        """Logits of every part, for its view of the patterns."""
         return jnp.stack([part(x, train, dropout_key) for part, x in zip(self.parts, views, strict=True)])

@@ -3,6 +3,7 @@
 Features are fc1 and fc2 after their ReLU, 8192 numbers; only the regression learns.
 """
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -11,6 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.nn import relu
+from jaxtyping import Array, Bool, Float, Real
+from numpy.typing import ArrayLike
 
 from ...geometries.errors import InputError
 from ...simulate.progress import Track, no_track
@@ -24,17 +27,20 @@ _KERAS_MEAN = (103.939, 116.779, 123.68)  # blue, green, red, as Keras' weights 
 _TORCHVISION_MEAN, _TORCHVISION_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def vgg16_layers(layers, image) -> dict[str, jax.Array]:
+def vgg16_layers(
+    layers: Mapping[str, tuple[Float[Array | np.ndarray, "..."], Float[Array | np.ndarray, "..."]]],
+    image: Float[Array | np.ndarray, "batch size size 3"],
+) -> dict[str, Float[Array, "batch ..."]]:
     """Maps of every layer by Keras' names, after the ReLU: (B, y, x, channels), and (B, 4096) of fc1 and fc2.
 
-    layers: see `VGG16Weights`; image: (B, size, size, 3) float32 from `network_image`, size a multiple of 32. Where
+    layers: see `VGG16Weights`; image: from `network_image`, size a multiple of 32. Where
     that is not 224, the last maps are brought to 7 x 7 by averaging, as torchvision's own VGG16 does.
     """
-    maps, x = {}, image
+    maps, x = {}, jnp.asarray(image)
     for name in KERNELS:
         if name not in layers:
             continue
-        kernel, bias = layers[name]
+        kernel, bias = map(jnp.asarray, layers[name])
         if name == "fc1":
             x = _pooled(x)
             across = _average_to_seven(x.shape[1])
@@ -49,13 +55,18 @@ def vgg16_layers(layers, image) -> dict[str, jax.Array]:
     return maps
 
 
-def network_image(counts, bad_pixel, size: int, preprocessing: Literal["keras", "torchvision"]):
-    """Counts (B, H, W) as the photographs that VGG16 knows: (B, size, size, 3) float32.
+def network_image(
+    counts: Real[Array | np.ndarray, "batch height width"],
+    bad_pixel: Bool[Array | np.ndarray, "*masks height width"],
+    size: int,
+    preprocessing: Literal["keras", "torchvision"],
+) -> Float[Array, "batch {size} {size} 3"]:
+    """Counts as the photographs that VGG16 knows.
 
     The middle square is binned by the whole number floor(min(H, W) / size), at least 1 (`to_size`), log(1 + photons)
     taken, 0 for bad pixels, each frame scaled so that its brightest pixel is 255, made size x size by linear
     interpolation, and repeated to three channels. Then the weights' own preprocessing: Keras subtracts the mean colour,
-    torchvision standardises. bad_pixel: (H, W), or one mask a frame.
+    torchvision standardises. bad_pixel: one mask, or one a frame.
     """
     side = min(counts.shape[1:])
     counts, bad = to_size(counts, bad_pixel, side // max(1, side // size))
@@ -81,8 +92,8 @@ class VGG16Classifier:
         self._bad_pixel = np.zeros((), bool)
         self._regression = None
 
-    def fit(self, counts, label, bad_pixel) -> None:
-        """Learn from counts (N, H, W) and label (N,), 1 = single hit; bad_pixel (H, W), True = never use.
+    def fit(self, counts: ArrayLike, label: ArrayLike, bad_pixel: Bool[np.ndarray, "y x"]) -> None:
+        """Learn from counts (N, H, W) and label (N,), 1 = single hit; bad_pixel: True = never use.
 
         The regularisation is the one of best likelihood in 5-fold cross-validation over these frames alone. Frames with
         NaN, Inf or negative values, or without photons, are left out. Raises InputError where fewer than two frames of
@@ -111,8 +122,8 @@ class VGG16Classifier:
         # All components: the same regression, since its penalty has no preferred axes, on as many numbers as frames.
         self._regression = make_pipeline(StandardScaler(), PCA(), search).fit(features, label)
 
-    def score(self, counts) -> np.ndarray:
-        """Log-odds of good, (N,), where good ones are as frequent as in training; -inf for invalid frames.
+    def score(self, counts: ArrayLike) -> Float[np.ndarray, " frames"]:
+        """Log-odds of good, where good ones are as frequent as in training; -inf for invalid frames.
 
         counts (N, H, W), of `fit`'s frame size. Raises InputError before `fit`.
         """
@@ -121,8 +132,10 @@ class VGG16Classifier:
         features, invalid = self._features(counts, no_track)
         return np.where(invalid, -np.inf, self._regression.decision_function(features))
 
-    def _features(self, counts, track: Track) -> tuple[np.ndarray, np.ndarray]:
-        """(N, 8192) float32, and which frames are invalid, (N,) bool."""
+    def _features(
+        self, counts: ArrayLike, track: Track
+    ) -> tuple[Float[np.ndarray, "frames features"], Bool[np.ndarray, " frames"]]:
+        """Features, and which frames are invalid."""
         counts = np.asarray(counts)
         if not len(counts) or counts.shape[1:] != self._bad_pixel.shape:
             raise InputError(
@@ -160,13 +173,13 @@ def _photograph(counts, bad, *, size, preprocessing):
     return (x / 255 - jnp.array(_TORCHVISION_MEAN)) / jnp.array(_TORCHVISION_DEVIATION)
 
 
-def _pooled(x):
+def _pooled(x: Float[Array, "batch rows columns channels"]) -> Float[Array, "batch rows//2 columns//2 channels"]:
     """The largest of every 2 x 2 pixels."""
     return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
 
 
-def _average_to_seven(side: int) -> np.ndarray:
-    """Averages over seven parts of an axis that cover it evenly, (7, side); of 7 pixels, these themselves."""
+def _average_to_seven(side: int) -> Float[np.ndarray, "7 {side}"]:
+    """Averages over seven parts of an axis that cover it evenly; of 7 pixels, these themselves."""
     parts = np.arange(7)
     first, last = parts * side // 7, -(-(parts + 1) * side // 7)
     inside = (np.arange(side) >= first[:, None]) & (np.arange(side) < last[:, None])

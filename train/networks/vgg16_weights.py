@@ -7,11 +7,13 @@ refusal gives; timm's `vgg16.tv_in1k` is the same network as safetensors.
 """
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import h5py
 import numpy as np
+from jaxtyping import Array, Float
 
 from ...geometries.errors import InputError
 from ...simulate.guard.hdf5_values import attribute, listing, values
@@ -48,7 +50,7 @@ class VGG16Weights(NamedTuple):
     """layers: kernel and bias by `KERNELS`' names, float32, fc1 and fc2 left out where a file has no top;
     preprocessing: whose the weights expect; notes: what to know of them, one line each."""
 
-    layers: dict[str, tuple[np.ndarray, np.ndarray]]
+    layers: Mapping[str, tuple[Float[Array | np.ndarray, "..."], Float[Array | np.ndarray, "..."]]]
     preprocessing: Literal["keras", "torchvision"]
     notes: tuple[str, ...] = ()
 
