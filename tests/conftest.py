@@ -1,5 +1,15 @@
-import jax  # noqa: F401  (before onehit, so that its late names are the real ones)
-from jaxtyping import install_import_hook
+import os
+import shutil
+import tempfile
+
+from onehit.simulate.cache import VARIABLE, use_cache
+
+if "PYTEST_XDIST_WORKER" not in os.environ:  # processes that test side by side share what they compile
+    os.environ[VARIABLE] = tempfile.mkdtemp(prefix="onehit-cache-")
+use_cache()  # before JAX is imported
+
+import jax  # noqa: E402, F401  (before the rest of onehit, so that its late names are the real ones)
+from jaxtyping import install_import_hook  # noqa: E402
 
 install_import_hook("onehit", "checking.typechecker")
 
@@ -11,6 +21,11 @@ from onehit.train import NetworkConfig, TrainConfig  # noqa: E402
 # A busy machine is no fault of the code.
 settings.register_profile("onehit", deadline=None)
 settings.load_profile("onehit")
+
+
+def pytest_unconfigure():
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        shutil.rmtree(os.environ[VARIABLE], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -45,8 +45,6 @@ def _same(made, wanted):
     return np.allclose(made, wanted, rtol=1e-4, atol=1e-6 * np.abs(wanted).max())
 
 
-def compile_once(folder, monkeypatch):
-    """Have worker processes share what they compile: those that start later are faster."""
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(folder))
+def compile_once(monkeypatch):
+    """Have worker processes share all that they compile: those that start later are faster."""
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")  # it finds that the processor might be another one

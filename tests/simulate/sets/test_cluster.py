@@ -99,7 +99,7 @@ def test_workers_that_are_killed_cost_only_time(tmp_path, monkeypatch, count, ki
                 os.kill(killed[-1], signal.SIGKILL)
             yield entries
 
-    compile_once(tmp_path / "compiled", monkeypatch)
+    compile_once(monkeypatch)
     write_set(plan, local_workers(2), track=kill_some)
 
     assert len(killed) == kills

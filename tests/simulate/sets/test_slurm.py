@@ -83,7 +83,7 @@ def test_a_set_is_completed_though_its_job_reaches_the_wall_time(queue, tmp_path
                 os.killpg(int((queue / "job.101").read_text()), signal.SIGKILL)
             yield entries
 
-    compile_once(tmp_path / "compiled", monkeypatch)
+    compile_once(monkeypatch)
     write_set(plan, on_slurm(SlurmConfig(jobs=1, workers=2, cores=2)), track=end_the_first_job)
 
     assert missing(plan) == []
