@@ -9,12 +9,8 @@ from onehit.workbench.options import Bench
 
 
 def test_training_and_scoring_are_measured_and_without_peers_nothing_is_aimed_at(tmp_path, monkeypatch, capsys):
-<<<<<<< ours
     monkeypatch.setattr(network, "_ROUND_SECONDS", 0.01)
-=======
-    monkeypatch.setattr(bench_network, "_ROUND_SECONDS", 0.01)
-    monkeypatch.setattr(bench_network, "_BATCH", 8)
->>>>>>> theirs
+    monkeypatch.setattr(network, "_BATCH", 8)
     out = tmp_path / "bench.json"
     assert main(["bench", "network", "--repeats", "1", "--no-peers", "--out", str(out)]) == 0
     rows = json.loads(out.read_text())["network"]
