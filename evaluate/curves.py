@@ -52,7 +52,7 @@ def separation(truth: Truth, config: SimulationConfig) -> Float[np.ndarray, " pa
     return np.where(_is_pair(truth), np.hypot(*apart.T) / size.mean(1), np.nan)
 
 
-def brightness_ratio(truth: Truth, config: SimulationConfig) -> Float[np.ndarray, " patterns"]:
+def brightness_ratio(truth: Truth, config: SimulationConfig | None) -> Float[np.ndarray, " patterns"]:
     """Photons scattered forward by the fainter particle of a pair over those of the brighter; else NaN."""
     scene = truth.scene
     forward = np.asarray(scene.fluence)[:, :2] * np.asarray(scene.diameter_m)[:, :2] ** 6

@@ -124,7 +124,7 @@ def stack(bodies: list[Polyhedron]) -> Polyhedron:
     """Several bodies as one pytree with a leading axis; edges and faces that one lacks are empty."""
 
     def most(*arrays: Array) -> Int[np.ndarray, " axes"]:
-        return np.max([array.shape for array in arrays], 0)
+        return np.max([array.shape for array in arrays], 0).astype(int)  # of scalars it would be floats
 
     def padded(array: Array, shape: Int[np.ndarray, " axes"]) -> Array:
         widths = [(0, int(n) - have) for n, have in zip(shape, array.shape, strict=True)]

@@ -126,14 +126,21 @@ class ReadoutConfig(
 
 
 @dataclass(frozen=True)
+class _Place:
+    """Where the simulation happens: the last base, so that it may be given first and without a name."""
+
+    instrument: InstrumentConfig = field(default_factory=InstrumentConfig)
+
+
+@dataclass(frozen=True)
 class SimulationConfig(
     Envelope,
     Fluctuations,
     SampleConfig,
+    _Place,
 ):
     """Everything that decides a pattern, besides the seed and its index."""
 
-    instrument: InstrumentConfig = field(default_factory=InstrumentConfig)
     photons: Range = (1e4, 3e5)
     """Fewest and most photons expected on a frame's good pixels, background aside (log-uniform)."""
     good_fraction: float = 0.5

@@ -182,7 +182,9 @@ def test_exact_sums_and_the_table_give_the_same_patterns(expectation):
 
 
 def test_the_table_reaches_as_far_as_stretched_debris(monkeypatch):
-    monkeypatch.setattr("onehit.simulate.source._DEBRIS", ("random-polyhedron:seed=3,corners=20",))  # one of the four
+    monkeypatch.setattr(
+        "onehit.simulate.scattering.hits.debris.Debris.meshes", ("random-polyhedron:seed=3,corners=20",)
+    )  # one of the four
     bad = BadConfig(multi_hit=0, debris=1, debris_diameter_nm=(119.0, 120.0), debris_stretch=0.4)
     config = SimulationConfig(instrument=INSTRUMENT, good_fraction=0, bad=bad, noise=False)
     frames, exact = (
