@@ -9,13 +9,12 @@ from onehit.evaluate.unwanted import score_unwanted
 from onehit.geometries import InputError
 from onehit.simulate import InstrumentConfig
 from onehit.simulate.config import BAD_KINDS
-from onehit.train import Classifier
 from onehit.workbench.commands.study import check_evaluation
 
 
 @pytest.fixture(scope="module")
 def found(small_simulation, small_training):
-    class KeepsEverything(Classifier):
+    class KeepsEverything:
         """Stands in for a classifier that takes any frame with photons for a single hit."""
 
         threshold = 0.0
