@@ -12,7 +12,7 @@ import jax  # noqa: E402, F401  (before the rest of onehit, so that its late nam
 from jaxtyping import install_import_hook  # noqa: E402
 
 # All but `evaluate.curves` and `evaluate.unwanted`, whose tests have stand-ins for a classifier.
-CHECKED = (
+CHECKED = [
     "geometries",
     "simulate",
     "train",
@@ -20,7 +20,7 @@ CHECKED = (
     "evaluate.metrics",
     "evaluate.robustness",
     "workbench",
-)
+]
 install_import_hook([f"onehit.{room}" for room in CHECKED], "checking.typechecker")
 
 import pytest  # noqa: E402

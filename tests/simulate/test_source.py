@@ -17,6 +17,7 @@ from onehit.simulate.config import (
     ReadoutConfig,
     SimulationConfig,
 )
+from onehit.simulate.scattering.hits.debris import Debris
 from onehit.simulate.scattering.scene import scene_of
 from onehit.simulate.source import SimulatedSource
 from oracles import relative_l2
@@ -182,9 +183,7 @@ def test_exact_sums_and_the_table_give_the_same_patterns(expectation):
 
 
 def test_the_table_reaches_as_far_as_stretched_debris(monkeypatch):
-    monkeypatch.setattr(
-        "onehit.simulate.scattering.hits.debris.Debris.meshes", ("random-polyhedron:seed=3,corners=20",)
-    )  # one of the four
+    monkeypatch.setattr(Debris, "meshes", ("random-polyhedron:seed=3,corners=20",))  # one of the four
     bad = BadConfig(multi_hit=0, debris=1, debris_diameter_nm=(119.0, 120.0), debris_stretch=0.4)
     config = SimulationConfig(instrument=INSTRUMENT, good_fraction=0, bad=bad, noise=False)
     frames, exact = (
