@@ -32,13 +32,8 @@ from .scattering.seam import Effect, Kind, part_types, parts
 
 
 @dataclass(frozen=True)
-class BeamConfig(
-    Bandwidth,
-    Coherence,
-    PointingJitter,
-    PhotonEnergyJitter,
-):
-    """What the pulses are like, from shot to shot."""
+class _Focus:
+    """The last base of the beam, so that the profile may be given first and without a name."""
 
     profile: Literal["gaussian", "flat-top"] = "gaussian"
     """Fluence across the focus, whose full width at half maximum the instrument gives; it does not change along it."""
@@ -47,6 +42,17 @@ class BeamConfig(
     pulse_photons: Range | None = None
     """Fewest and most photons in a pulse (log-uniform). Where given, brightness follows from it, from the materials
     and from the place in the focus, on the absolute scale, and `photons` is ignored."""
+
+
+@dataclass(frozen=True)
+class BeamConfig(
+    Bandwidth,
+    Coherence,
+    PointingJitter,
+    PhotonEnergyJitter,
+    _Focus,
+):
+    """What the pulses are like, from shot to shot."""
 
     def check(self) -> Self:
         """Itself, or InputError with the first impossible value."""
