@@ -148,7 +148,8 @@ def load_mesh(path: str | Path) -> Mesh:
     try:
         # process=False: trimesh would merge vertices nearer than 1e-8, all of a particle drawn in metres.
         scene = trimesh.load_scene(path, process=False)
-        triangles = np.asarray(scene.to_mesh().triangles, dtype=np.float64)
+        # Of no triangles trimesh makes an array of two axes.
+        triangles = np.asarray(scene.to_mesh().triangles, dtype=np.float64).reshape(-1, 3, 3)
     except Exception as error:  # whatever a parser raises on a broken file
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise InputError(

@@ -8,7 +8,7 @@ import json
 import logging
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError
 from functools import lru_cache
 from importlib import import_module
@@ -47,7 +47,7 @@ def local_workers(count: int) -> "Engine":
         raise InputError(f"{count} workers were asked for; ask for 1 or more")
     distributed = import_distributed()
 
-    def engine(plan: "Plan", numbers: Sequence[int]) -> "Written":
+    def engine(plan: "Plan", numbers: Iterable[int]) -> "Written":
         import dask.config
         from dask.system import CPU_COUNT
 
@@ -79,7 +79,7 @@ def on_scheduler(address: str) -> "Engine":
     """
     distributed = import_distributed()
 
-    def engine(plan: "Plan", numbers: Sequence[int]) -> "Written":
+    def engine(plan: "Plan", numbers: Iterable[int]) -> "Written":
         try:
             client = distributed.Client(address)
         except (OSError, ValueError) as error:
@@ -112,7 +112,7 @@ def worker_environment(cores: int) -> dict[str, str]:
 
 
 def make_shards(
-    client: Any, plan: "Plan", numbers: Sequence[int], look_after: Callable[[], None] = lambda: None
+    client: Any, plan: "Plan", numbers: Iterable[int], look_after: Callable[[], None] = lambda: None
 ) -> "Written":
     """The manifest's entries of each of these shards, once each, as the workers get them done.
 

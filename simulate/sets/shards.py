@@ -38,7 +38,7 @@ from ..source import Patterns
 from .plan import DETECTOR, Plan, encoded, simulated
 
 Written = Generator[list[Entry], None, None]
-Engine = Callable[[Plan, Sequence[int]], Written]
+Engine = Callable[[Plan, Iterable[int]], Written]
 """Makes the shards of these numbers by `write_shard`, anywhere and in any order; generates the entries of each."""
 
 _LIST = "photons.lst"

@@ -5,7 +5,7 @@ import os
 import shlex
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -59,7 +59,7 @@ def on_slurm(config: SlurmConfig) -> "Engine":
             raise InputError(f"slurm.{name} is {getattr(config, name)}; it must be 1 or more")
     distributed = import_distributed()
 
-    def engine(plan: "Plan", numbers: Sequence[int]) -> "Written":
+    def engine(plan: "Plan", numbers: Iterable[int]) -> "Written":
         with (
             distributed.LocalCluster(
                 n_workers=0,

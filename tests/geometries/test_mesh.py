@@ -241,6 +241,8 @@ def test_refuses_missing_unknown_and_unreadable_files(tmp_path):
     file_refused(r"cannot read .*text.ply' as a .ply mesh", tmp_path / "text.ply")
     (tmp_path / "points.obj").write_text("v 0 0 0\nv 1 0 0\n")
     file_refused("empty", tmp_path / "points.obj")
+    (tmp_path / "faceless.off").write_text("OFF\n3 0 0\n0 0 0\n1 0 0\n0 1 0\n")
+    file_refused("empty|cannot read", tmp_path / "faceless.off")
 
 
 def test_file_of_an_open_mesh_is_refused_with_its_name(tmp_path):
