@@ -34,5 +34,7 @@ class Frames:
     facts: dict[str, Any] = field(default_factory=dict)
     """What else the file says, for people and for checks: distance_m, pixel_size_m, photon_energy_ev (medians),
     image_center, cxi_version; experiment_identifier, train_id, pulse_id, one for each frame; ..."""
+    notes: tuple[str, ...] = ()
+    """How it was read, where that is not plain, one line each."""
     oddities: tuple[str, ...] = ()
     """What is strange about the file, one line each."""

@@ -16,10 +16,18 @@ class FileConfig:
     """Data set that holds the frames, where there are several or its name is unusual."""
     label: str | None = None
     """Data set, or CXI tag, that holds the labels (1 = single hit, 0 = anything else); "" for none."""
-    mask: str | None = None
-    """Mask to use instead of the file's: a data set's name, or another file (mask.npy, other.h5:/name); "" for none."""
+    mask: tuple[str, ...] | str | None = None
+    """Masks to use instead of the file's, all of which count: names of data sets, or other files (mask.npy,
+    other.h5:/name); "" for none."""
     mask_polarity: Literal["auto", "bad", "good", "cxi", "dragonfly"] = "auto"
-    """What the mask's values say: non-zero is bad, non-zero is good, CXI's bits, Dragonfly's 0, 1, 2 (2 is bad)."""
+    """What the masks' values say: non-zero is bad, non-zero is good, CXI's bits, Dragonfly's 0, 1, 2 (2 is bad). Auto:
+    what names and dialects say, or else the frames."""
+    mask_values: tuple[float, ...] = ()
+    """Values that mark a pixel without data, in the frame that has it. NaN and Inf do so in any case, and so does what
+    marks a pixel in all frames: the largest integer, and -1 where nothing else is negative."""
+    axes: str | None = None
+    """What the axes of the frames' array are, a letter each: n frames, m modules, y rows, x columns, 1 of length one.
+    Default: nyx, or nmyx with modules."""
     trusted: bool = False
     """Read also what is refused of strangers: compression by plugins, and frames that lie in other folders."""
     detector: Path | None = None
@@ -39,16 +47,16 @@ class FileConfig:
     shape: tuple[int, int] | None = None
     """Rows and columns to crop to, or to pad with bad pixels, around the middle, after binning."""
 
-    def check(self) -> "FileConfig":
-        """Itself, or InputError with the first impossible value."""
+    def check(self, option: str = "--read") -> "FileConfig":
+        """Itself, or InputError with the first impossible value; option: what the options are called."""
         if self.adu_per_photon is not None and not 0 < self.adu_per_photon < math.inf:
-            raise InputError(f"adu_per_photon is {self.adu_per_photon}; it must be positive and finite")
+            raise InputError(f"{option}.adu-per-photon is {self.adu_per_photon}; it must be positive and finite")
         if not math.isfinite(self.adu_offset):
-            raise InputError(f"adu_offset is {self.adu_offset}; it must be finite")
+            raise InputError(f"{option}.adu-offset is {self.adu_offset}; it must be finite")
         if self.centre is not None and not all(map(math.isfinite, self.centre)):
-            raise InputError(f"centre is {self.centre}; give a row and a column in pixels")
+            raise InputError(f"{option}.centre is {self.centre}; give a row and a column in pixels")
         if self.binning < 1:
-            raise InputError(f"binning is {self.binning}; it must be 1 (none) or more")
+            raise InputError(f"{option}.binning is {self.binning}; it must be 1 (none) or more")
         if self.shape is not None and min(self.shape) < 1:
-            raise InputError(f"shape is {self.shape}; give at least one row and one column")
+            raise InputError(f"{option}.shape is {self.shape}; give at least one row and one column")
         return self

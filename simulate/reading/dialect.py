@@ -1,5 +1,6 @@
 """The seam where dialects join: what a room in `dialects/` fills in, and what rooms have in common."""
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -10,18 +11,20 @@ import numpy as np
 from ...geometries.errors import InputError
 from ..formats.frames import Frames
 from .masks import Mask, MaskPolarity, combine, mask_file
-from .stack import joined_shape, read_frames
+from .stack import Stored, StoredAsIs, Turned, check_order, in_order, joined_shape, read_frames
 
 
 class Given(NamedTuple):
     """What the user says of a file: see `open_frames`."""
 
-    data: str | None
-    label: str | None
-    mask: str | None
-    mask_polarity: MaskPolarity
-    detector: Path | None
-    trusted: bool
+    data: str | None = None
+    label: str | None = None
+    mask: tuple[str, ...] | None = None
+    mask_polarity: MaskPolarity = "auto"
+    axes: str | None = None
+    detector: Path | None = None
+    trusted: bool = False
+    option: str = "--read"
 
 
 class Opened(NamedTuple):
@@ -44,37 +47,63 @@ class Dialect(Protocol):
         ...
 
 
-def frames_of(path: Path, format: str, parts: list, masks: list[Mask], given: Given) -> Frames:
+def frames_of(
+    path: Path, format: str, parts: Sequence[StoredAsIs], masks: list[Mask], given: Given, frames_first: bool = False
+) -> Frames:
     """Frames of data sets or arrays that are one stack together, each a band of rows; raises InputError where they do
-    not fit each other, or masks do not fit them."""
-    size = joined_shape(parts, f"{path}: frames")
+    not fit each other, masks do not fit them, or the frames seem to lie along another axis than the first.
+
+    frames_first: the file says that they do not.
+    """
+    where = f"{path}: frames"
+    ordered = [in_order(part, given.axes, where, given.option) for part in parts]
+    if not frames_first and given.axes is None:
+        check_order(ordered[0], where, given.option)
+    size = joined_shape(ordered, where)
     count, shape = (1, size) if len(size) == 2 else (size[0], size[1:])
-    bad = combine(path, masks, count, shape, given.mask_polarity)
+    read = partial(read_frames, path, ordered)
+    bad = combine(path, masks, count, shape, read, given.mask_polarity, given.option)
+    taken = f"{parts[0].shape} read as {count} frames of {' x '.join(map(str, shape))}"
     return Frames(
         path,
         format,
         count,
         shape,
-        np.result_type(*(part.dtype.newbyteorder("=") for part in parts)),
-        partial(read_frames, path, parts),
+        np.result_type(*(part.dtype.newbyteorder("=") for part in ordered)),
+        read,
         bad.bad_pixel,
         bad.frame_bad_pixel,
         bad.meaning,
+        notes=(taken,) if isinstance(ordered[0], Turned) else (),
         oddities=bad.oddities,
     )
 
 
-def given_mask(given: Given) -> list[Mask]:
-    """The mask in another file that the user names, if any; raises InputError where there is none of that name."""
-    if not given.mask:
-        return []
-    mask = mask_file(given.mask)
-    if mask is None:
-        raise InputError(f"{given.mask} does not exist: give a mask as mask.npy or other.h5:/name")
-    return [mask]
+def mask_in_order(part: StoredAsIs, given: Given, where: str) -> Stored:
+    """A mask that lies beside frames, in their order of axes, or in that of one frame."""
+    axes = given.axes
+    if axes is not None and part.ndim < len(axes):
+        axes = "".join(letter for letter in axes if letter not in "n1")
+    return in_order(part, axes, where, given.option)
+
+
+def given_masks(given: Given, inside: Callable[[str], Mask | None] = lambda name: None) -> list[Mask]:
+    """The masks that the user names: in the file itself, by `inside`, or in other files; raises InputError where there
+    is none of a name."""
+    masks = []
+    for name in given.mask or ():
+        if name:
+            mask = inside(name) or mask_file(name)
+            if mask is None:
+                raise InputError(
+                    f"{given.option}.mask {name} does not exist, neither in the file nor as a file: give a data set's "
+                    "name, mask.npy or other.h5:/name"
+                )
+            masks.append(mask)
+    return masks
 
 
 def refuse_names(path: Path, given: Given) -> None:
     """Raises InputError where the user names data sets, for files that have none."""
     if given.data or given.label:
-        raise InputError(f"{path} has no data sets with names: leave out data and label")
+        raise InputError(f"{path} has no named data sets: leave out {given.option}.data and .label")

@@ -23,10 +23,12 @@ _WHERE = {
     "image_center": ("entry_1/image_1/image_center",),
     "centre_x": ("detector/cx",),
     "centre_y": ("detector/cy",),
+    "is_fft_shifted": ("entry_1/image_1/is_fft_shifted",),
     "experiment_identifier": ("entry_1/experiment_identifier",),
     "train_id": ("entry_1/trainId",),
     "pulse_id": ("entry_1/pulseId",),
 }
+_MAY_BE_0 = ("centre_x", "centre_y", "is_fft_shifted")
 _LISTS = ("image_center", "experiment_identifier", "train_id", "pulse_id")
 _MOST_VALUES = 1_000_000
 
@@ -64,7 +66,7 @@ def _number(fact: str, name: str, found: Shaped[np.ndarray, "..."], oddities: li
     if found.dtype.kind not in "uif" or found.size == 0:
         raise InputError(f"{name} is no number")
     value = float(np.median(found))
-    if not 0 < value < math.inf and not (fact.startswith("centre") and math.isfinite(value)):
+    if not 0 < value < math.inf and not (fact in _MAY_BE_0 and math.isfinite(value)):
         raise InputError(f"{name} is {value:g}")
     if name.endswith("wavelength"):
         return PLANCK_TIMES_C_EV_M / value

@@ -15,10 +15,13 @@ from ..progress import Track, no_track
 from ..source import Indices, Patterns
 from .arrange import panel_pixels, window
 from .config import FileConfig
+from .gaps import find_gaps, spread
 from .invalid_frames import Flags, frame_flags
 from .recognise import open_frames
 
 _BLOCK_BYTES = 2**26
+_MOST_LOST = 0.01
+"""Share of a frame's pixels that may be NaN or Inf; they are masked in it. Of more, the frame is invalid."""
 _AS_IT_IS = FileConfig()
 
 
@@ -35,15 +38,16 @@ class FileSource:
     """
 
     def __init__(self, path: str | Path, config: FileConfig = _AS_IT_IS, option: str = "--read"):
-        self.config, self._option = config.check(), option
+        self.config, self._option = config.check(option), option
         self.frames = frames = open_frames(
             path, config.data, config.label, config.mask, mask_polarity=config.mask_polarity,
-            detector=config.detector, trusted=config.trusted,
+            axes=config.axes, detector=config.detector, trusted=config.trusted, option=option,
         )  # fmt: skip
         self.name, self.label = frames.path.stem, frames.label
-        self.notes: list[str] = []
+        self.notes = [*frames.notes]
         self._adu_per_photon = config.adu_per_photon
         self._common_bad = np.zeros(frames.shape, bool) if frames.bad_pixel is None else frames.bad_pixel.copy()
+        self._mask_gaps()
         pixels = np.arange(math.prod(frames.shape)).reshape(frames.shape)
         if config.geom is not None:
             pixels = self._assembled(read_geom(config.geom))
@@ -51,6 +55,9 @@ class FileSource:
             raise InputError(
                 f"{path}: the frames are modules, {frames.shape}: say where they stand with {option}.geom FILE.geom"
             )
+        if frames.facts.get("is_fft_shifted"):
+            pixels = np.fft.fftshift(pixels)
+            self.notes.append("the file has the beam in the corner of its frames: it was brought to the middle")
         if self._adu_per_photon is None and config.adu_offset:
             raise InputError(f"{option}.adu-offset means nothing without {option}.adu-per-photon: give both")
         self._pixels = window(pixels, config, option)
@@ -72,19 +79,19 @@ class FileSource:
         """
         indices = np.asarray(indices)
         unique, place = np.unique(indices, return_inverse=True)
-        counts = self._in_blocks(lambda some: self._picture(self._photons(self.frames.read(some))), unique)
+        counts = self._in_blocks(lambda some: self._picture(self._photons(self._read(some))), unique)
         if not np.array_equal(unique, indices):
             counts = counts[place]
         label = np.full(len(indices), -1, np.int32) if self.label is None else self.label[indices]
         return Patterns(counts, label, None)
 
     def masks(self, indices: Indices) -> Bool[np.ndarray, "y x"] | Bool[np.ndarray, "batch y x"]:
-        """`bad_pixel`, or one for each where every frame has a mask of its own."""
-        read = self.frames.frame_bad_pixel
-        if read is None:
+        """`bad_pixel`, or one for each where some of these frames have a mask of their own, or pixels without data."""
+        if self._masks_are_common:
             return self.bad_pixel
         unique, place = np.unique(np.asarray(indices), return_inverse=True)
-        return self._in_blocks(lambda some: self._picture_mask(read(some) | self._common_bad), unique)[place]
+        bad = self._in_blocks(lambda some: self._picture_mask(self._bad(some)), unique)
+        return self.bad_pixel if (bad == self.bad_pixel).all() else bad[place]
 
     def labels(self) -> Int[np.ndarray, " frames"]:
         """The labels; raises InputError where the file has none."""
@@ -120,6 +127,48 @@ class FileSource:
             result[first : first + len(part)] = part
         assert result is not None
         return result
+
+    def _read(self, indices: Int[np.ndarray, " batch"]) -> Shaped[np.ndarray, " batch *frame"]:
+        """Frames as they lie in the file; the last ones are kept, as masks are asked for beside patterns."""
+        kept, values = self._latest
+        if not np.array_equal(kept, indices):
+            values = self.frames.read(indices)
+            self._latest = (indices, values)
+        return values
+
+    def _mask_gaps(self) -> None:
+        """Mask pixels that hold nothing but a marker, and learn whether single frames have pixels without data."""
+        frames = self.frames
+        gap, found = find_gaps(frames.read(spread(frames.count, frames.dtype.itemsize * math.prod(frames.shape))))
+        gap &= ~self._common_bad
+        if gap.any():
+            self._common_bad |= gap
+            markers = ", ".join(f"{value} in {n:,}" for value, n in found.items())
+            self.notes.append(f"pixels masked that hold the same marker in every frame: {gap.sum():,} ({markers})")
+        if self._common_bad.all():
+            raise InputError(
+                f"{frames.path}: no pixel is left unmasked ({frames.mask_meaning}): give another {self._option}.mask, "
+                f"or another {self._option}.mask-polarity"
+            )
+        marks = frames.dtype.kind == "f" or self.config.mask_values
+        self._masks_are_common = frames.frame_bad_pixel is None and not marks
+        self._latest: tuple[np.ndarray, np.ndarray] = (np.arange(0), np.empty(0))
+
+    def _bad(self, indices: Int[np.ndarray, " batch"]) -> Bool[np.ndarray, " batch *frame"]:
+        """Pixels not to use of the file's frames: those of all, each frame's own, and those without data.
+
+        Frames that lost many pixels to NaN or Inf keep them, and are flagged for it.
+        """
+        bad = np.broadcast_to(self._common_bad, (len(indices), *self.frames.shape))
+        if self.frames.frame_bad_pixel is not None:
+            bad = bad | self.frames.frame_bad_pixel(indices)
+        if self.frames.dtype.kind == "f" or self.config.mask_values:
+            values = self._read(indices)
+            bad = bad | np.isin(values, self.config.mask_values)
+            lost = ~np.isfinite(values) & ~bad
+            few = lost.sum(tuple(range(1, lost.ndim))) <= _MOST_LOST * lost[0].size
+            bad = bad | (lost & few.reshape(-1, *[1] * (lost.ndim - 1)))
+        return bad
 
     def _photons(self, values: Shaped[np.ndarray, " batch *frame"]) -> Shaped[np.ndarray, " batch *frame"]:
         """Whole photons if asked for."""

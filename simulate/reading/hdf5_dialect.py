@@ -6,9 +6,9 @@ import h5py
 
 from ...geometries.errors import InputError
 from ..formats.frames import Frames
-from ..guard.hdf5_values import listing
+from ..guard.hdf5_values import attribute, listing
 from ..guard.safe_hdf5 import exists, find, unwritten_chunks
-from .dialect import Given, Opened, frames_of, given_mask
+from .dialect import Given, Opened, frames_of, given_masks, mask_in_order
 from .facts import read_facts
 from .labels import read_label
 from .masks import Mask, MaskPolarity
@@ -26,13 +26,15 @@ class Hdf5Dialect:
     needs: tuple[str, ...] = ()
     """What tells it from the dialects below it in the table."""
     mask_polarity: MaskPolarity = "cxi"
-    """Of a mask whose name does not say it."""
+    """Of a mask whose name does not say it; "auto" where the dialect does not say it either."""
     masks: tuple[str, ...] = ("bad_pixel", "bad_pixels", "mask", "good_pixels", "good_pixel")
     """Names of masks beside the frames; all that are there count."""
     label: str | None = None
     """Name of the labels beside the frames, where it is neither `label` nor CXI's tags."""
     oddities: tuple[str, ...] = ()
     """What is strange about a file that is taken for this."""
+    frames_first: bool = True
+    """Whether the dialect says that frames lie along the first axis."""
 
     def recognises(self, opened: Opened) -> bool:
         """Whether all that it needs is there."""
@@ -44,7 +46,8 @@ class Hdf5Dialect:
         file = opened.hdf5
         assert file is not None
         parts = [_needed(file, name, given) for name in self.frames]
-        frames = frames_of(opened.path, self.format, parts, self._masks(file, given), given)
+        first = self.frames_first or _says_frames_first(parts[0])
+        frames = frames_of(opened.path, self.format, parts, self._masks(file, given), given, first)
         label = None
         if given.label != "":
             group = _group(self.frames[0])
@@ -62,16 +65,24 @@ class Hdf5Dialect:
         )
 
     def _masks(self, file: h5py.File, given: Given) -> list[Mask]:
-        """The mask that the user names, or all that stand beside the frames."""
+        """The masks that the user names, or all that stand beside the frames."""
+
+        def inside(name: str) -> Mask | None:
+            found = find(file, name, given.trusted) or find(file, f"{_group(self.frames[0])}/{name}", given.trusted)
+            if found is None:
+                return None
+            return Mask(name, [mask_in_order(found, given, f"{file.filename}: mask {name}")], self.mask_polarity)
+
         if given.mask is not None:
-            inside = find(file, given.mask, given.trusted) if given.mask else None
-            return [Mask(given.mask, [inside], self.mask_polarity)] if inside is not None else given_mask(given)
+            return given_masks(given, inside)
         masks = []
         for name in self.masks:
             beside = [find(file, f"{_group(frames)}/{name}", given.trusted) for frames in self.frames]
             parts = [part for part in beside if part is not None]
             if len(parts) == len(beside):
-                masks.append(Mask(f"{_group(self.frames[0])}/{name}".lstrip("/"), parts, self.mask_polarity))
+                where = f"{file.filename}: mask {name}"
+                ordered = [mask_in_order(part, given, where) for part in parts]
+                masks.append(Mask(f"{_group(self.frames[0])}/{name}".lstrip("/"), ordered, self.mask_polarity))
         return masks
 
 
@@ -80,6 +91,11 @@ def _needed(file: h5py.File, name: str, given: Given) -> h5py.Dataset:
     if found is None:
         raise InputError(f"{file.filename} has no data set {name!r}; {listing(file)}")
     return found
+
+
+def _says_frames_first(part: h5py.Dataset) -> bool:
+    """By onehit's own attribute, or CXI's `axes`."""
+    return attribute(part, "frame_axis") == 0 or str(attribute(part, "axes")).startswith("experiment_identifier")
 
 
 def _group(frames: str) -> str:

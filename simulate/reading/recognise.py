@@ -14,6 +14,7 @@ from .dialects.condor import CONDOR
 from .dialects.cxi import CXI, CXI_DATA, CXI_IMAGE, WITH_GOOD_PIXELS
 from .dialects.emc import Emc
 from .dialects.european_xfel import EUROPEAN_XFEL
+from .dialects.hawk import HAWK, HAWK_IMAGE
 from .dialects.npy import Npy
 from .dialects.plain_hdf5 import PLAIN, OnlyStack, named
 from .dialects.specklenn import SPECKLENN
@@ -30,6 +31,8 @@ DIALECTS: tuple[Dialect, ...] = (
     CXI_DATA,
     CXI_IMAGE,
     SPECKLENN,
+    HAWK,
+    HAWK_IMAGE,
     PLAIN,
     OnlyStack(),
 )
@@ -40,21 +43,25 @@ def open_frames(
     path: str | Path,
     data: str | None = None,
     label: str | None = None,
-    mask: str | None = None,
+    mask: tuple[str, ...] | str | None = None,
     mask_polarity: MaskPolarity = "auto",
+    axes: str | None = None,
     detector: Path | None = None,
     trusted: bool = False,
+    option: str = "--read",
 ) -> Frames:
     """Recognise and open a file of frames, which are read when they are asked for.
 
     data, label, mask: names of data sets, where they are not the dialect's; label: also a heading of CXI's tags; mask:
-    also another file, mask.npy or other.h5:/name; label or mask "": the file's own is not used. mask_polarity: what
-    the masks' values say, see `bad_where`, where neither their names nor the dialect do. detector: Dragonfly's detector
-    file, for EMC. trusted: see `safe_hdf5.find`.
+    other files too, mask.npy or other.h5:/name, all of which count; label or mask "": the file's own is not used.
+    mask_polarity: what the masks' values say, see `bad_where`, whatever names, dialect and frames do. axes: see
+    `stack.Turned`. detector: Dragonfly's detector file, for EMC. trusted: see `safe_hdf5.find`. option: what the
+    options are called, for messages.
 
     Raises InputError for a file that is missing, damaged, unsafe, or in no dialect known, and for names not in it.
     """
-    return _open(Path(path), Given(data, label, mask, mask_polarity, detector, trusted))
+    masks = (mask,) if isinstance(mask, str) else mask
+    return _open(Path(path), Given(data, label, masks, mask_polarity, axes, detector, trusted, option))
 
 
 def _open(path: Path, given: Given) -> Frames:

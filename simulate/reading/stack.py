@@ -7,18 +7,78 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
-from jaxtyping import Int, Shaped
+from jaxtyping import Float, Int, Shaped
 
 from ...geometries.errors import InputError
 from ..guard.safe_hdf5 import reading
 
 _LARGEST_FRAME_BYTES = 2**28
+_USUAL = {2: "yx", 3: "nyx", 4: "nmyx"}
+_ORDERS = [sorted(letters) for letters in ("yx", "nyx", "myx", "nmyx")]
 
 
-def joined_shape(parts: Sequence[h5py.Dataset | Shaped[np.ndarray, "..."]], where: str) -> tuple[int, ...]:
+class Turned:
+    """An array whose axes lie in another order than (frames, modules, rows, columns), read as if they lay so.
+
+    axes: what each of its axes is, a letter each: n frames, m modules, y rows, x columns, 1 of length one, which falls
+    away. Has what `stack` uses of an array. Raises ValueError where the letters do not fit it.
+    """
+
+    def __init__(self, array: "h5py.Dataset | Shaped[np.ndarray, '...']", axes: str):
+        kept = axes.replace("1", "")
+        lengths = dict(zip(axes, array.shape, strict=False)) | {"1": 1}
+        fallen = [size for letter, size in zip(axes, array.shape, strict=False) if letter == "1"]
+        if len(axes) != array.ndim or sorted(kept) not in _ORDERS or any(size != 1 for size in fallen):
+            raise ValueError
+        self._array, self._axes = array, axes
+        order = "nmyx" if "m" in kept else "nyx" if "n" in kept else "yx"
+        self._has_frames = "n" in kept
+        self._transpose = [kept.index(letter) for letter in order if letter in kept]
+        self.shape: tuple[int, ...] = tuple(lengths.get(letter, 1) for letter in order)
+        self.ndim = len(order)
+        self.dtype: np.dtype = array.dtype
+        self.name = getattr(array, "name", None)
+
+    def __getitem__(self, index: Any) -> Shaped[np.ndarray, "..."]:
+        """All, with `()`, or the frames of a slice."""
+        frames = index if isinstance(index, slice) else slice(None)
+        one = tuple(0 if letter == "1" else frames if letter == "n" else slice(None) for letter in self._axes)
+        turned = np.transpose(np.asarray(self._array[one]), self._transpose)
+        return turned if self._has_frames or self.ndim == 2 else turned[None][frames]
+
+
+StoredAsIs = h5py.Dataset | Shaped[np.ndarray, "..."]
+Stored = StoredAsIs | Turned
+"""An array of a file, whose numbers are read as they are needed."""
+
+
+def in_order(array: StoredAsIs, axes: str | None, where: str, option: str) -> Stored:
+    """The array as (frames, modules, rows, columns), without the axes that it does not have.
+
+    axes: as in `Turned`, or None: it lies so, and axes of length one fall away, as of (frames, 1, y, x) and of Hawk's
+    (y, x, 1). Raises InputError, with `where`, for axes that do not fit it.
+    """
+    if axes is None:
+        fixed = (0, 1) if array.ndim == 3 else (0,)  # frames may have a single row
+        kept = [axis for axis, size in enumerate(array.shape) if axis in fixed or size != 1]
+        if len(kept) == array.ndim or len(kept) not in _USUAL:
+            return array
+        letters = dict(zip(kept, _USUAL[len(kept)], strict=True))
+        axes = "".join(letters.get(axis, "1") for axis in range(array.ndim))
+    try:
+        return Turned(array, axes)
+    except ValueError:
+        raise InputError(
+            f"{where} has shape {array.shape}, which {option}.axes {axes} does not fit: give a letter for each axis, n "
+            "(frames), m (modules), y (rows), x (columns), 1 (of length 1), such as nyx or yxn"
+        ) from None
+
+
+def joined_shape(parts: Sequence[Stored], where: str) -> tuple[int, ...]:
     """Shape of the arrays together. Raises InputError where they do not fit, or are no frames of sensible size."""
     for part in parts:
         if part.ndim == 5:
@@ -39,7 +99,7 @@ def joined_shape(parts: Sequence[h5py.Dataset | Shaped[np.ndarray, "..."]], wher
     return (*first[:-2], sum(part.shape[-2] for part in parts), first[-1])
 
 
-def read_all(parts: Sequence[h5py.Dataset | Shaped[np.ndarray, "..."]]) -> Shaped[np.ndarray, "..."]:
+def read_all(parts: Sequence[Stored]) -> Shaped[np.ndarray, "..."]:
     """Everything, (*joined_shape), in the machine's byte order."""
     whole = [np.asarray(part[()]) for part in parts]
     joined = whole[0] if len(whole) == 1 else np.concatenate(whole, axis=-2)
@@ -47,7 +107,7 @@ def read_all(parts: Sequence[h5py.Dataset | Shaped[np.ndarray, "..."]]) -> Shape
 
 
 def read_frames(
-    path: str | Path, parts: Sequence[h5py.Dataset | Shaped[np.ndarray, "..."]], indices: Int[np.ndarray, " batch"]
+    path: str | Path, parts: Sequence[Stored], indices: Int[np.ndarray, " batch"]
 ) -> Shaped[np.ndarray, "batch ..."]:
     """Frames of sorted, unique indices, in the machine's byte order.
 
@@ -69,3 +129,44 @@ def _runs(path, part, indices):
         with reading(f"{path}, frame {first}" + (f" to {last}" if last > first else "")):
             frames[start:stop] = part[first : last + 1]
     return frames
+
+
+_SQUARE, _OBLONG = 0.9, 0.8
+_SMOOTH, _RANDOM = 0.3, 0.6
+_FEWEST, _MOST_LOOKED_AT, _BYTES_LOOKED_AT = 8, 64, 2**28
+
+
+def check_order(part: Stored, where: str, option: str) -> None:
+    """Raises InputError where the frames seem to lie along the last of three axes, and nobody says how they lie.
+
+    So it seems where the first two axes are rather the rows and columns of a picture than the last two, by their
+    lengths, or by the numbers: from row to row of a picture the brightness goes smoothly, from frame to frame it jumps.
+    """
+    if part.ndim != 3 or isinstance(part, Turned):
+        return
+    first, rows, columns = part.shape
+    before, behind = (min(pair) / max(pair) for pair in ((first, rows), (rows, columns)))
+    if (before >= _SQUARE and behind < _OBLONG) or _frames_are_last(part):
+        raise InputError(
+            f"{where} has shape {part.shape}, which looks like {columns} frames of {first} x {rows}: say "
+            f"{option}.axes yxn if so, or {option}.axes nyx for {first} frames of {rows} x {columns}"
+        )
+
+
+def _frames_are_last(part: Stored) -> bool:
+    first, rows, columns = part.shape
+    some = min(first, _MOST_LOOKED_AT, max(1, _BYTES_LOOKED_AT // (8 * rows * columns)))
+    if min(some, columns) < _FEWEST:
+        return False
+    start = (first - some) // 2
+    with reading("frames"):
+        block = np.asarray(part[start : start + some], float)
+    block = np.maximum(np.nan_to_num(block, posinf=0), 0)
+    return _jumps(block.sum((1, 2))) < _SMOOTH and _jumps(block.sum((0, 1))) > _RANDOM
+
+
+def _jumps(values: Float[np.ndarray, " n"]) -> float:
+    """Half the mean square of steps, over the variance: near 0 for a smooth curve, near 1 for numbers in no order
+    (von Neumann 1941, Ann. Math. Stat. 12, 367)."""
+    variance = np.var(values)
+    return float(np.mean(np.diff(values) ** 2) / (2 * variance)) if variance > 0 else 0.0

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from ...formats.frames import Frames
 from ...guard.safe_hdf5 import exists
-from ..dialect import Given, Opened, given_mask, refuse_names
+from ..dialect import Given, Opened, given_masks, refuse_names
 from ..masks import combine
 
 
@@ -29,5 +29,6 @@ class Emc:
         frames = open_emc(path, given.detector, labelled=given.label != "")
         if given.mask is None:
             return frames
-        bad = combine(path, given_mask(given), frames.count, frames.shape, given.mask_polarity)
+        masks = given_masks(given)
+        bad = combine(path, masks, frames.count, frames.shape, frames.read, given.mask_polarity, given.option)
         return replace(frames, bad_pixel=bad.bad_pixel, frame_bad_pixel=bad.frame_bad_pixel, mask_meaning=bad.meaning)

@@ -2,7 +2,7 @@
 
 from ...formats.frames import Frames
 from ...formats.npy import MAGIC, open_npy
-from ..dialect import Given, Opened, frames_of, given_mask, refuse_names
+from ..dialect import Given, Opened, frames_of, given_masks, refuse_names
 
 
 class Npy:
@@ -15,4 +15,4 @@ class Npy:
     def open(self, opened: Opened, given: Given) -> Frames:
         """Raises InputError where the user names data sets."""
         refuse_names(opened.path, given)
-        return frames_of(opened.path, "NPY", [open_npy(opened.path)], given_mask(given), given)
+        return frames_of(opened.path, "NPY", [open_npy(opened.path)], given_masks(given), given)

@@ -6,17 +6,17 @@ from ...guard.hdf5_values import data_set_names, listing
 from ..dialect import Given, Opened
 from ..hdf5_dialect import Hdf5Dialect
 
-PLAIN = Hdf5Dialect("HDF5", ("counts",), (), "good")
+PLAIN = Hdf5Dialect("HDF5", ("counts",), (), "auto", frames_first=False)
 
 
 def named(data: str) -> Hdf5Dialect:
     """A file whose frames are in the data set of that name."""
     is_cxi = data.strip("/").startswith("entry_")
-    return Hdf5Dialect("CXI", (data,)) if is_cxi else Hdf5Dialect("HDF5", (data,), (), "good")
+    return Hdf5Dialect("CXI", (data,)) if is_cxi else Hdf5Dialect("HDF5", (data,), (), "auto", frames_first=False)
 
 
 class OnlyStack:
-    """Any other HDF5 file: frames are its only data set of three axes."""
+    """Any other HDF5 file: frames are its only data set of three axes, or of two if there is none of three."""
 
     def recognises(self, opened: Opened) -> bool:
         """Every HDF5 file: what cannot be one is refused with the names of what it holds."""
@@ -26,10 +26,19 @@ class OnlyStack:
         """Raises InputError where there are none, or several."""
         file = opened.hdf5
         assert file is not None
-        stacks = data_set_names(file, dimensions=3)
-        if len(stacks) != 1:
-            raise InputError(
-                f"{file.filename} is in no dialect known: say which data set holds the frames; {listing(file)}"
-            )
-        oddity = f"frames are taken from {stacks[0]}, the only data set of three axes"
-        return Hdf5Dialect("HDF5", (stacks[0],), (), "good", oddities=(oddity,)).open(opened, given)
+        for axes in (3, 2):
+            found = [name for name in data_set_names(file, dimensions=axes) if not _is_mask(name)]
+            if len(found) == 1:
+                oddity = f"frames are taken from {found[0]}, the only data set of {axes} axes that is no mask"
+                dialect = Hdf5Dialect("HDF5", (found[0],), (), "auto", oddities=(oddity,), frames_first=False)
+                return dialect.open(opened, given)
+            if found:
+                break
+        raise InputError(
+            f"{file.filename} is in no dialect known: say which data set holds the frames with {given.option}.data; "
+            f"{listing(file)}"
+        )
+
+
+def _is_mask(name: str) -> bool:
+    return any(word in name.rpartition("/")[2].lower() for word in ("mask", "good", "bad"))

@@ -8,7 +8,7 @@ import pytest
 from onehit.geometries.errors import InputError
 from onehit.simulate import FileSource
 from onehit.simulate.reading import recognise
-from onehit.simulate.reading.dialect import frames_of, given_mask
+from onehit.simulate.reading.dialect import frames_of, given_masks
 from onehit.simulate.reading.hdf5_dialect import Hdf5Dialect
 from onehit.simulate.reading.recognise import open_frames
 
@@ -213,14 +213,14 @@ def test_an_only_stack_is_taken_and_two_are_not(write):
         open_frames(write({"photons": COUNTS, "background": COUNTS}, "two.h5"))
 
 
-def test_plain_mask_is_good_where_not_zero_and_says_so(write):
-    frames = open_frames(write({"counts": COUNTS, "mask": ~BAD}, "a.h5"))
+@pytest.mark.parametrize("mask, meaning", [(~BAD, "mask: 0 = do not use"), (BAD, "mask: not 0 = do not use")])
+def test_a_plain_mask_means_what_leaves_most_of_the_detector_and_says_so(write, mask, meaning):
+    frames = open_frames(path := write({"counts": COUNTS, "mask": mask}, "a.h5"))
     np.testing.assert_array_equal(frames.bad_pixel, BAD)
-    assert frames.mask_meaning == "mask: 0 = do not use" and frames.oddities == ()
-    frames = open_frames(write({"counts": COUNTS, "mask": BAD}, "b.h5"))
-    assert "mask_polarity" in frames.oddities[0]
-    np.testing.assert_array_equal(open_frames(tmp := frames.path, mask_polarity="bad").bad_pixel, BAD)
-    assert open_frames(tmp, mask="").bad_pixel is None
+    assert frames.mask_meaning.startswith(meaning) and "12.50% hidden" in frames.mask_meaning
+    assert frames.oddities == ()
+    np.testing.assert_array_equal(open_frames(path, mask_polarity="bad").bad_pixel, mask)
+    assert open_frames(path, mask="").bad_pixel is None
 
 
 def test_mask_of_another_file(write, tmp_path):
@@ -277,7 +277,7 @@ def test_frames_never_written_are_called_odd(tmp_path):
         ({"counts": COUNTS, "label": SINGLE[:3]}, "5 frames but labels of shape"),
         ({"counts": COUNTS, "label": SINGLE + 1}, r"holds \[1, 2\]; say 1"),
         ({"counts": COUNTS, "bad_pixel": BAD[:, :3]}, "say which mask"),
-        ({"counts": COUNTS, "mask": BAD + 7}, "say mask_polarity"),
+        ({"counts": COUNTS, "mask": BAD + 7}, "say which with --read.mask-polarity"),
         ({"counts": COUNTS[0, 0]}, "numbers .frames, rows, columns. are needed"),
         ({"counts": COUNTS[:0]}, "numbers .frames, rows, columns. are needed"),
         ({"counts": COUNTS + 1j}, "plain numbers are needed"),
@@ -318,7 +318,7 @@ def test_a_made_up_dialect_joins_by_one_line(tmp_path, monkeypatch):
 
         def open(self, opened, given):
             frames = np.frombuffer(opened.path.read_bytes()[5:], np.uint8).reshape(-1, 4, 6)
-            return frames_of(opened.path, "shots", [frames], given_mask(given), given)
+            return frames_of(opened.path, "shots", [frames], given_masks(given), given)
 
     (tmp_path / "a.shots").write_bytes(b"SHOTS" + np.arange(48, dtype=np.uint8).tobytes())
     with pytest.raises(InputError, match="no CXI, EMC, HDF5 or NPY"):

@@ -235,9 +235,9 @@ def test_modules_whose_panels_do_not_repeat_are_refused(tmp_path):
 @pytest.mark.parametrize(
     "config, message",
     [
-        ({"adu_per_photon": 0.0}, "adu_per_photon is 0"),
+        ({"adu_per_photon": 0.0}, "--read.adu-per-photon is 0"),
         ({"adu_offset": 3.0}, r"without --read\.adu-per-photon"),
-        ({"adu_offset": np.nan}, "adu_offset is nan"),
+        ({"adu_offset": np.nan}, "--read.adu-offset is nan"),
         ({"binning": 0}, "binning is 0"),
         ({"binning": 9}, "leaves no pixel of 8 x 8"),
         ({"centre": (8.0, 3.0)}, "8 3, outside pictures of 8 x 8"),

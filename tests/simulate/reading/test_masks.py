@@ -54,8 +54,12 @@ def test_other_conventions():
         assert bad_where(np.array([np.nan]), polarity).all()
 
 
-def masks(*given, polarity="auto"):
-    return combine("file", [Mask(*one) for one in given], 4, (2, 2), polarity)
+ALIKE = np.ones((4, 2, 2))
+
+
+def masks(*given, polarity="auto", frames=ALIKE):
+    """Of frames that say nothing about masks, unless given."""
+    return combine("file", [Mask(*one) for one in given], 4, (2, 2), lambda some: frames[some], polarity)
 
 
 def test_masks_of_all_and_of_single_frames_are_combined():
@@ -76,11 +80,11 @@ def test_the_user_overrides_what_a_name_says():
     assert masks(mask).bad_pixel.tolist() == [[False, True], [True, False]]
 
 
-def test_a_mask_that_leaves_few_pixels_is_odd():
+def test_a_mask_that_leaves_few_pixels_by_what_its_name_says_is_odd():
     mostly = np.array([[1, 1], [1, 0]])
-    assert masks(("mask", [mostly])).oddities == ()
-    (oddity,) = masks(("mask", [1 - mostly])).oddities
-    assert "leaves 25 % of the pixels" in oddity and "mask_polarity" in oddity
+    assert masks(("good", [mostly])).oddities == ()
+    (oddity,) = masks(("good", [1 - mostly])).oddities
+    assert "leaves 25 % of the pixels" in oddity and "--read.mask-polarity" in oddity
 
 
 @pytest.mark.parametrize(
@@ -88,7 +92,11 @@ def test_a_mask_that_leaves_few_pixels_is_odd():
     [
         (("mask", [np.zeros((2, 3))]), "auto", r"shape \(2, 3\), the frames \(2, 2\)"),
         (("mask", [np.zeros((3, 2, 2))]), "auto", r"shape \(3, 2, 2\)"),
-        (("mask", [np.array([[0, 1], [2, 1]])]), "auto", r"holds \[0, 1, 2\], not 0 and 1 alone: say mask_polarity"),
+        (
+            ("mask", [np.array([[0, 1], [2, 1]])]),
+            "auto",
+            r"holds \[0, 1, 2\], not two values alone: say which with --read.mask-polarity",
+        ),
         (("mask", [np.zeros((2, 2))]), "cxi", "which has no bits"),
     ],
 )

@@ -1,0 +1,52 @@
+"""Pixels without data that a file marks by a value: gaps between modules, masked and dead pixels."""
+
+import numpy as np
+from jaxtyping import Bool, Int, Shaped
+
+_FRAMES_LOOKED_AT = 64
+_BYTES_LOOKED_AT = 2**28
+_LARGEST = (2.0**16 - 1, 2.0**31 - 1, 2.0**32 - 1)
+"""The largest integers of detectors, which stay what they are in a file of a wider type."""
+
+
+def spread(count: int, frame_bytes: int) -> Int[np.ndarray, " frames"]:
+    """A few frames from all over a file of `count`, fewer of large ones; sorted, no two alike."""
+    most = max(2, min(_FRAMES_LOOKED_AT, _BYTES_LOOKED_AT // frame_bytes))
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int))
+
+
+def find_gaps(frames: Shaped[np.ndarray, " frames *shape"]) -> tuple[Bool[np.ndarray, "*shape"], dict[str, int]]:
+    """Pixels that hold one and the same marker in each of these frames, and how many there are of each.
+
+    Markers are NaN and Inf, the largest integers that detectors have, the least one of a signed type, and -1 where
+    nothing else is negative. NeXus and DECTRIS fill masked pixels with the largest integer (NXdetector, pixel_mask),
+    others with -1 or NaN.
+    """
+    gap, found = np.zeros(frames.shape[1:], bool), {}
+    first = frames[0]
+    same = (frames == first).all(0)
+    marked = {f"{value:.0f}": same & (first == value) for value in _integers(frames)}
+    if frames.dtype.kind == "f":
+        marked["NaN or Inf"] = ~np.isfinite(frames).any(0)
+    for name, here in marked.items():
+        if here.any():
+            gap |= here
+            found[name] = int(here.sum())
+    return gap, found
+
+
+def _integers(frames: Shaped[np.ndarray, " frames *shape"]) -> list[float]:
+    """Those that mark pixels in frames of this type."""
+    kind = frames.dtype.kind
+    if kind == "b":
+        return []
+    markers = set(_LARGEST)
+    negative = frames[frames < 0] if kind in "if" else np.zeros(0)
+    if kind in "ui" and frames.dtype.itemsize > 1:
+        limits = np.iinfo(frames.dtype)
+        markers.add(float(limits.max))
+        if kind == "i":
+            markers.add(float(limits.min))
+            negative = negative[negative != limits.min]
+    # Noise about 0, or a pedestal subtracted, has -1 too, and other negative numbers.
+    return sorted(markers | ({-1.0} if len(negative) and (negative == -1).all() else set()))
