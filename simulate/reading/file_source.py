@@ -145,11 +145,6 @@ class FileSource:
             self._common_bad |= gap
             markers = ", ".join(f"{value} in {n:,}" for value, n in found.items())
             self.notes.append(f"pixels masked that hold the same marker in every frame: {gap.sum():,} ({markers})")
-        if self._common_bad.all():
-            raise InputError(
-                f"{frames.path}: no pixel is left unmasked ({frames.mask_meaning}): give another {self._option}.mask, "
-                f"or another {self._option}.mask-polarity"
-            )
         marks = frames.dtype.kind == "f" or self.config.mask_values
         self._masks_are_common = frames.frame_bad_pixel is None and not marks
         self._latest: tuple[np.ndarray, np.ndarray] = (np.arange(0), np.empty(0))

@@ -19,7 +19,8 @@ class Inspection(NamedTuple):
     share of them that are not 0; brightest: the largest value, and
     brightest_times: how often it occurs; whole: every value is a whole number; divisor: the largest number that all of
     them are multiples of, if so; repeated: how many frames equal another one; centre: row and column of the point
-    symmetry of the mean, or None where there is no clear one.
+    symmetry of the mean, or None where there is no clear one; lost: how many frames have NaN or Inf on a few pixels,
+    which are masked in them.
     """
 
     indices: Int[np.ndarray, " frames"]
@@ -32,13 +33,14 @@ class Inspection(NamedTuple):
     divisor: int
     repeated: int
     centre: tuple[float, float] | None
+    lost: int = 0
 
 
 def inspect_frames(source: FileSource, indices: Int[np.ndarray, " frames"], track: Track = no_track) -> Inspection:
     """One pass over the frames of these indices, sorted."""
     total, lit, seen = (np.zeros(source.shape) for _ in range(3))
     flags, prints = [], []
-    brightest, times, whole, divisor = -np.inf, 0, True, 0
+    brightest, times, whole, divisor, lost = -np.inf, 0, True, 0, 0
     for first in track(range(0, len(indices), source.block), f"inspecting {source.name}", source.block):
         some = indices[first : first + source.block]
         counts, bad = np.asarray(source.patterns(some).counts), source.masks(some)
@@ -46,6 +48,8 @@ def inspect_frames(source: FileSource, indices: Int[np.ndarray, " frames"], trac
         counts = np.where(bad, 0, counts)
         prints += [hash(frame.tobytes()) for frame in counts if frame.any()]
         finite = np.isfinite(counts)
+        if bad.ndim == 3 and source.frames.frame_bad_pixel is None:
+            lost += int((bad & ~source.bad_pixel).any((1, 2)).sum())
         seen += (finite & ~bad).sum(0)
         counts = np.where(finite, counts, 0)
         total += counts.sum(0, dtype=float)
@@ -69,6 +73,7 @@ def inspect_frames(source: FileSource, indices: Int[np.ndarray, " frames"], trac
         divisor,
         len(prints) - len(set(prints)),
         symmetry_centre(mean),
+        lost,
     )
 
 

@@ -28,6 +28,9 @@ def oddities(source: FileSource, seen: Inspection, option: str = "--read") -> li
 
 
 def _mask(source: FileSource, seen, option):
+    if source.bad_pixel.all():
+        meaning = "; ".join([source.frames.mask_meaning, *source.notes])
+        return f"no pixel is left unmasked ({meaning}): give another {option}.mask or {option}.mask-polarity"
     if not source.bad_pixel.any() and source.frames.frame_bad_pixel is None:
         return f"no pixel is masked, so that shadows and dead pixels count as dark: give a mask with {option}.mask"
     return None
@@ -43,8 +46,8 @@ def _invalid(source, seen: Inspection, option):
     counted = seen.flags.counted()
     if counted["nan"] or counted["inf"]:
         return (
-            f"frames with NaN on good pixels: {counted['nan']}, with Inf: {counted['inf']}; they are never taken for "
-            f"single hits: mask those pixels with {option}.mask"
+            f"frames with NaN on many good pixels: {counted['nan']}, with Inf: {counted['inf']}; they are never taken "
+            f"for single hits: mask those pixels with {option}.mask"
         )
     return None
 

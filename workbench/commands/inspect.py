@@ -68,6 +68,7 @@ def summarise_file(source: FileSource, seen: Inspection) -> dict[str, Any]:
         "masks_differ": frames.frame_bad_pixel is not None,
         "labels": None if label is None else {"1": int((label == 1).sum()), "0": int((label == 0).sum())},
         "flags": seen.flags.counted(),
+        "frames_with_lost_pixels": seen.lost,
         "photons_a_frame": dict(zip(("least", "25 %", "median", "75 %", "most"), quartiles.tolist(), strict=True)),
         "largest_value": seen.brightest,
         "radial_profile": [None if np.isnan(value) else float(value) for value in radial_profile(seen.mean)],
@@ -111,7 +112,8 @@ def _table(summary: dict[str, Any]) -> Table:
     labels = summary["labels"]
     add("labels", "none" if labels is None else f"{labels['1']:,} single hits, {labels['0']:,} others")
     add("photons", ", ".join(f"{name} {value:,.0f}" for name, value in summary["photons_a_frame"].items()))
-    add("flags", describe_flags(summary["flags"]))
+    lost = summary["frames_with_lost_pixels"]
+    add("flags", describe_flags(summary["flags"]) + f"; pixels without data are masked in {lost:,}" * bool(lost))
     add("profile", _sparkline(summary["radial_profile"]))
     for name, value in summary["facts"].items():
         add(name, f"{value:.6g}" if isinstance(value, float) else str(value))
