@@ -6,7 +6,7 @@ import h5py
 
 from ...geometries.errors import InputError
 from ..formats.frames import Frames
-from ..guard.hdf5_values import listing
+from ..guard.hdf5_values import attribute, listing
 from ..guard.safe_hdf5 import exists, find, unwritten_chunks
 from .dialect import Given, Opened, frames_of, given_mask
 from .facts import read_facts
@@ -52,6 +52,8 @@ class Hdf5Dialect:
             name = given.label or (beside if beside and exists(file, beside) else None)
             label = read_label(file, group, frames.count, name, given.trusted)
         facts, strange = read_facts(file)
+        if isinstance(units := attribute(parts[0], "units"), str):
+            facts["units"] = units
         version = f" {facts['cxi_version'] / 100:.1f}" if "cxi_version" in facts else ""
         return replace(
             frames,

@@ -17,6 +17,7 @@ from .dialects.european_xfel import EUROPEAN_XFEL
 from .dialects.npy import Npy
 from .dialects.plain_hdf5 import PLAIN, OnlyStack, named
 from .dialects.specklenn import SPECKLENN
+from .hdf5_dialect import Hdf5Dialect
 from .masks import MaskPolarity
 
 # A new one goes above those that would take its files too, and always above OnlyStack, which takes any HDF5 file.
@@ -66,7 +67,7 @@ def _open(path: Path, given: Given) -> Frames:
         head = file.read(1024)
     opened = Opened(path, head, open_hdf5(path) if h5py.is_hdf5(path) else None)
     if given.data is not None and opened.hdf5 is not None and not Emc().recognises(opened):
-        return named(given.data).open(opened, given)
+        return _with_data(given.data, opened).open(opened, given)
     for dialect in DIALECTS:
         if dialect.recognises(opened):
             return dialect.open(opened, given)
@@ -74,3 +75,9 @@ def _open(path: Path, given: Given) -> Frames:
         f"{path} is no CXI, EMC, HDF5 or NPY file, or its beginning is damaged; pickles and archives (.npz) are not "
         "read: save one array as .npy, or write HDF5"
     )
+
+
+def _with_data(data: str, opened: Opened) -> Hdf5Dialect:
+    """The dialect that has the frames in that data set anyway, which knows what its masks mean; or any."""
+    known = (one for one in DIALECTS if isinstance(one, Hdf5Dialect) and one.frames == (data.strip("/"),))
+    return next((dialect for dialect in known if dialect.recognises(opened)), named(data))
