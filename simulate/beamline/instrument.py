@@ -101,14 +101,18 @@ def instrument_of(
 ) -> Instrument:
     """A geometry file's detector with the focus and polarisation of `base`: no beamstop, no blind strip.
 
-    distance_m, photon_energy_ev: in place of the file's. Raises InputError where neither says them, or where a
-    panel does not lie downstream of the sample.
+    distance_m, photon_energy_ev: in place of the file's. Raises InputError where neither says them, where the file
+    does not say the pixel size, or where a panel does not lie downstream of the sample.
     """
     distance, energy = distance_m or geom.distance_m, photon_energy_ev or geom.photon_energy_ev
     if distance is None:
-        raise InputError(f"{geom.path} leaves the detector distance (clen) to the data files: give distance_m")
+        raise InputError(
+            f"{geom.path} does not say the detector distance (clen) as a number: give --instrument.distance-m"
+        )
     if energy is None:
-        raise InputError(f"{geom.path} does not say the photon energy as a number: give photon_energy_ev")
+        raise InputError(f"{geom.path} does not say the photon energy as a number: give --instrument.photon-energy-ev")
+    if geom.pixel_size_m is None:
+        raise InputError(f"{geom.path} does not say the pixel size: add a line `res = ...`, pixels per metre, on top")
     rows, columns = geom.shape[0] // len(geom.panels), geom.shape[1]
     for name, panel in zip(geom.names, geom.panels, strict=True):
         (_, _, z), (_, _, across), (_, _, down) = panel.corner_m, panel.fast_m, panel.slow_m
@@ -116,7 +120,7 @@ def instrument_of(
         if not nearest > 0:
             raise InputError(
                 f"{geom.path}: panel {name} reaches to z = {nearest:.3g} m, upstream of the sample; check its "
-                "clen, coffset, fs and ss, or distance_m"
+                "clen, coffset, fs and ss, or --instrument.distance-m"
             )
     return Instrument(
         energy,

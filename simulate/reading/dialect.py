@@ -22,6 +22,8 @@ class Given(NamedTuple):
     mask: tuple[str, ...] | None = None
     mask_polarity: MaskPolarity = "auto"
     axes: str | None = None
+    has_geometry: bool = False
+    """A geometry file says what the frames' axes are, also those of length one."""
     detector: Path | None = None
     trusted: bool = False
     option: str = "--read"
@@ -56,8 +58,8 @@ def frames_of(
     frames_first: the file says that they do not.
     """
     where = f"{path}: frames"
-    ordered = [in_order(part, given.axes, where, given.option) for part in parts]
-    if not frames_first and given.axes is None:
+    ordered = [*parts] if given.has_geometry else [in_order(part, given.axes, where, given.option) for part in parts]
+    if not (frames_first or given.has_geometry or given.axes):
         check_order(ordered[0], where, given.option)
     size = joined_shape(ordered, where)
     count, shape = (1, size) if len(size) == 2 else (size[0], size[1:])
@@ -82,6 +84,8 @@ def frames_of(
 def mask_in_order(part: StoredAsIs, given: Given, where: str) -> Stored:
     """A mask that lies beside frames, in their order of axes, or in that of one frame."""
     axes = given.axes
+    if given.has_geometry:
+        return part
     if axes is not None and part.ndim < len(axes):
         axes = "".join(letter for letter in axes if letter not in "n1")
     return in_order(part, axes, where, given.option)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,19 +10,24 @@ from jaxtyping import Bool, Int, Shaped
 
 from ...geometries.errors import InputError
 from ..beamline.geom import Geom, read_geom
-from ..beamline.instrument import PRESETS, instrument_of
+from ..beamline.instrument import PRESETS, Instrument, instrument_of
 from ..beamline.pixels import assemble, hidden_pixels
+from ..formats.frames import Frames
 from ..progress import Track, no_track
 from ..source import Indices, Patterns
-from .arrange import panel_pixels, window
+from .arrange import window
 from .config import FileConfig
 from .gaps import find_gaps, spread
 from .invalid_frames import Flags, frame_flags
+from .modules.masks import frames_named, names_data_sets, with_flags, with_masks
+from .modules.place import check_picture, own_instrument, panel_pixels
 from .recognise import open_frames
 
 _BLOCK_BYTES = 2**26
 _MOST_LOST = 0.01
 """Share of a frame's pixels that may be NaN or Inf; they are masked in it. Of more, the frame is invalid."""
+_SAMPLE = 8
+_FAR_M = 1e9
 _AS_IT_IS = FileConfig()
 
 
@@ -39,22 +45,25 @@ class FileSource:
 
     def __init__(self, path: str | Path, config: FileConfig = _AS_IT_IS, option: str = "--read"):
         self.config, self._option = config.check(option), option
-        self.frames = frames = open_frames(
-            path, config.data, config.label, config.mask, mask_polarity=config.mask_polarity,
-            axes=config.axes, detector=config.detector, trusted=config.trusted, option=option,
-        )  # fmt: skip
+        self.notes: list[str] = []
+        geom = None if config.geom is None else read_geom(config.geom, option)
+        own = own_instrument(Path(path), config, option)
+        self.frames = frames = self._opened(Path(path), geom if own is None else None)
+        self.notes += frames.notes
+        if own is not None and math.prod(own.shape) != math.prod(frames.shape):
+            own = None  # the user names another data set
         self.name, self.label = frames.path.stem, frames.label
-        self.notes = [*frames.notes]
         self._adu_per_photon = config.adu_per_photon
         self._common_bad = np.zeros(frames.shape, bool) if frames.bad_pixel is None else frames.bad_pixel.copy()
         self._mask_gaps()
         pixels = np.arange(math.prod(frames.shape)).reshape(frames.shape)
-        if config.geom is not None:
-            pixels = self._assembled(read_geom(config.geom))
-        elif pixels.ndim != 2:
-            raise InputError(
-                f"{path}: the frames are modules, {frames.shape}: say where they stand with {option}.geom FILE.geom"
-            )
+        if geom is not None:
+            pixels = self._assembled(geom, own)
+        elif own is None:
+            check_picture(frames.shape, Path(path), config, option)
+        elif own.panels:
+            pixels = assemble(pixels.reshape(1, *own.shape) + 1, own)[0][0] - 1
+            self.notes.append("the panels stand where the file says that onehit simulated them")
         if frames.facts.get("is_fft_shifted"):
             pixels = np.fft.fftshift(pixels)
             self.notes.append("the file has the beam in the corner of its frames: it was brought to the middle")
@@ -197,15 +206,65 @@ class FileSource:
         pictures[:, self._pixels < 0] = outside
         return pictures
 
-    def _assembled(self, geom: Geom) -> Int[np.ndarray, "y x"]:
+    def _opened(self, path: Path, geom: Geom | None) -> Frames:
+        """The file, with the data set and the masks that the geometry file names where the user names none."""
+        config, data, masked = self.config, self.config.data, False
+        if geom is not None:
+            named = names_data_sets(path)
+            data = data or (frames_named(geom, path, self._option) if named else None)
+            masked = config.mask is None and bool(geom.masks) and (named or all(mask.file for mask in geom.masks))
+        frames = open_frames(
+            path, data, config.label, "" if masked else config.mask, mask_polarity=config.mask_polarity,
+            axes=config.axes, has_geometry=geom is not None, detector=config.detector, trusted=config.trusted,
+            option=self._option,
+        )  # fmt: skip
+        if geom is None:
+            return frames
+        if masked:
+            frames = with_masks(frames, geom, self._option, config.trusted)
+        elif geom.masks:
+            self.notes.append(f"masks of {geom.path} are not used: {', '.join(mask.data for mask in geom.masks)}")
+        return with_flags(frames, geom)
+
+    def _assembled(self, geom: Geom, own: Instrument | None) -> Int[np.ndarray, "y x"]:
         """The pixels of the file's frame, counted along its rows, where they stand in the picture; -1 in gaps."""
-        slab = panel_pixels(geom, self.frames.shape, str(self.frames.path))
-        # Only where pixels lie across the beam matters here, which neither of the two changes.
-        instrument = instrument_of(geom, PRESETS["amo86615"], geom.distance_m or 1.0, geom.photon_energy_ev or 1e3)
+        size = math.prod(self.frames.shape)
+        if own is None:
+            slab = panel_pixels(geom, self.frames.shape, str(self.frames.path))
+            # Only where pixels lie across the beam matters here, which none of the three changes.
+            sized = replace(geom, pixel_size_m=geom.pixel_size_m or 1.0)
+            instrument = instrument_of(sized, PRESETS["amo86615"], _FAR_M, 1e3)
+        else:
+            slab, instrument = np.arange(size).reshape(own.shape), own
         self._common_bad.reshape(-1)[slab[hidden_pixels(instrument)]] = True
-        if self._adu_per_photon is None and geom.adu_per_photon is not None:
-            self._adu_per_photon = geom.adu_per_photon
-            self.notes.append(f"data numbers a photon: {geom.adu_per_photon:g}, by {geom.path}")
+        if slab.size < size:
+            share = 100 * slab.size / size
+            self.notes.append(f"the panels of {geom.path} are {share:.3g} % of each frame; the rest is left out")
+        if geom.adu is not None:
+            self.notes.append(self._data_numbers(geom))
         if geom.ignored:
             self.notes.append(f"of {geom.path}, {', '.join(geom.ignored)} are not used")
         return assemble(slab[None] + 1, instrument)[0][0] - 1
+
+    def _data_numbers(self, geom: Geom) -> str:
+        """Takes the geometry file's data numbers a photon where the file's values are no photons yet; what it took."""
+        if self._adu_per_photon is not None:
+            return f"data numbers a photon: {self._adu_per_photon:g}, as you say; {geom.adu} of {geom.path} is not used"
+        why = None
+        if self.frames.facts.get("units") == "photons":
+            why = "the file says that its values are photons"
+        elif self._holds_whole_numbers():
+            why = "the file's values are whole numbers: taken for photons"
+        if why is not None:
+            return f"{why}; {geom.adu} of {geom.path} is not used: {self._option}.adu-per-photon N to divide"
+        self._adu_per_photon = geom.adu_per_photon
+        return f"data numbers a photon: {geom.adu_per_photon:g}, by {geom.adu} of {geom.path}"
+
+    def _holds_whole_numbers(self) -> bool:
+        """Whether all finite values on good pixels are whole, of some frames from first to last."""
+        if self.frames.dtype.kind != "f":
+            return True
+        some = np.unique(np.linspace(0, len(self) - 1, _SAMPLE).astype(int))
+        seen = self.frames.read(some)[:, ~self._common_bad]
+        seen = seen[np.isfinite(seen)]
+        return bool((seen == np.rint(seen)).all())

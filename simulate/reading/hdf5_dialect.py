@@ -55,6 +55,8 @@ class Hdf5Dialect:
             name = given.label or (beside if beside and exists(file, beside) else None)
             label = read_label(file, group, frames.count, name, given.trusted)
         facts, strange = read_facts(file)
+        if isinstance(units := attribute(parts[0], "units"), str):
+            facts["units"] = units
         version = f" {facts['cxi_version'] / 100:.1f}" if "cxi_version" in facts else ""
         return replace(
             frames,
@@ -95,7 +97,7 @@ def _needed(file: h5py.File, name: str, given: Given) -> h5py.Dataset:
 
 def _says_frames_first(part: h5py.Dataset) -> bool:
     """By onehit's own attribute, or CXI's `axes`."""
-    return attribute(part, "frame_axis") == 0 or str(attribute(part, "axes")).startswith("experiment_identifier")
+    return bool(attribute(part, "frame_axis") == 0) or str(attribute(part, "axes")).startswith("experiment_identifier")
 
 
 def _group(frames: str) -> str:

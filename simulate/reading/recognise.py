@@ -18,6 +18,7 @@ from .dialects.hawk import HAWK, HAWK_IMAGE
 from .dialects.npy import Npy
 from .dialects.plain_hdf5 import PLAIN, OnlyStack, named
 from .dialects.specklenn import SPECKLENN
+from .hdf5_dialect import Hdf5Dialect
 from .masks import MaskPolarity
 
 # A new one goes above those that would take its files too, and always above OnlyStack, which takes any HDF5 file.
@@ -46,6 +47,7 @@ def open_frames(
     mask: tuple[str, ...] | str | None = None,
     mask_polarity: MaskPolarity = "auto",
     axes: str | None = None,
+    has_geometry: bool = False,
     detector: Path | None = None,
     trusted: bool = False,
     option: str = "--read",
@@ -55,13 +57,13 @@ def open_frames(
     data, label, mask: names of data sets, where they are not the dialect's; label: also a heading of CXI's tags; mask:
     other files too, mask.npy or other.h5:/name, all of which count; label or mask "": the file's own is not used.
     mask_polarity: what the masks' values say, see `bad_where`, whatever names, dialect and frames do. axes: see
-    `stack.Turned`. detector: Dragonfly's detector file, for EMC. trusted: see `safe_hdf5.find`. option: what the
-    options are called, for messages.
+    `stack.Turned`; has_geometry: a geometry file says what they are. detector: Dragonfly's detector file, for EMC.
+    trusted: see `safe_hdf5.find`. option: what the options are called, for messages.
 
     Raises InputError for a file that is missing, damaged, unsafe, or in no dialect known, and for names not in it.
     """
     masks = (mask,) if isinstance(mask, str) else mask
-    return _open(Path(path), Given(data, label, masks, mask_polarity, axes, detector, trusted, option))
+    return _open(Path(path), Given(data, label, masks, mask_polarity, axes, has_geometry, detector, trusted, option))
 
 
 def _open(path: Path, given: Given) -> Frames:
@@ -73,7 +75,7 @@ def _open(path: Path, given: Given) -> Frames:
         head = file.read(1024)
     opened = Opened(path, head, open_hdf5(path) if h5py.is_hdf5(path) else None)
     if given.data is not None and opened.hdf5 is not None and not Emc().recognises(opened):
-        return named(given.data).open(opened, given)
+        return _with_data(given.data, opened).open(opened, given)
     for dialect in DIALECTS:
         if dialect.recognises(opened):
             return dialect.open(opened, given)
@@ -81,3 +83,9 @@ def _open(path: Path, given: Given) -> Frames:
         f"{path} is no CXI, EMC, HDF5 or NPY file, or its beginning is damaged; pickles and archives (.npz) are not "
         "read: save one array as .npy, or write HDF5"
     )
+
+
+def _with_data(data: str, opened: Opened) -> Hdf5Dialect:
+    """The dialect that has the frames in that data set anyway, which knows what its masks mean; or any."""
+    known = (one for one in DIALECTS if isinstance(one, Hdf5Dialect) and one.frames == (data.strip("/"),))
+    return next((dialect for dialect in known if dialect.recognises(opened)), named(data))

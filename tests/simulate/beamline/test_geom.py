@@ -18,8 +18,18 @@ coffset = 0.001
 res = 10000
 data = /entry/data
 dim0 = %
+dim1 = 3
+dim2 = ss
+dim3 = fs
 mask = /entry/mask
-mask_good = 0x0
+mask_good = 0x8
+mask_bad = 0xfff3
+mask1_file = bad.h5
+mask1_data = /bad
+mask1_badbits = 1
+flag_lessthan = -5
+flag_equal = 0
+flag_equal = 1e3
 rigid_group_q0 = a,b
 max_adu = 7000
 
@@ -40,7 +50,7 @@ b/corner_y = 2
 b/coffset = -0.003
 b/fs = +0.01x +0.98y-.1z
 b/ss = - 1x
-b/dim1 = ss
+b/dim1 = 0
 
 clen = 7.0
 badspot/min_x = -9.9
@@ -75,7 +85,11 @@ def test_every_setting_means_what_the_manual_says(tmp_path):
     np.testing.assert_allclose([a.fast_m, a.slow_m], [[1e-4, 0, 0], [0, -1e-4, 0]])
     np.testing.assert_allclose(b.corner_m, [1e-3, 2e-4, -0.004])
     np.testing.assert_allclose([b.fast_m, b.slow_m], [[1e-6, 0.98e-4, -1e-5], [-1e-4, 0, 0]])
-    assert set(geom.ignored) == {"data", "dim0", "mask", "mask_good", "rigid_group_q0", "max_adu", "dim1"}
+    assert geom.axes == (("%", "3", "ss", "fs"), ("%", "0", "ss", "fs"))
+    assert geom.data == "/entry/data" and geom.adu == "adu_per_eV = 0.0001"
+    assert geom.masks == (("/entry/mask", None, 8, 0xFFF3), ("/bad", "bad.h5", 0, 1))
+    assert geom.flags == (("flag_equal", 0), ("flag_equal", 1000), ("flag_lessthan", -5))
+    assert geom.ignored == ("max_adu",)  # groups say nothing about pixels
     assert geom.bad_blocks == ((1, 2, 1, 2),)
     np.testing.assert_allclose(geom.bad_boxes_m, [[-9.9e-4, -8.1e-4, 0, 1e-3]])
 
@@ -110,9 +124,9 @@ def test_the_wavelength_and_what_lies_in_the_data_files(tmp_path):
     assert geom.photon_energy_ev is None and geom.distance_m is None and geom.adu_per_photon is None
     assert "clen = /LCLS/detectorPosition" in geom.ignored
     assert "photon_energy = /LCLS/photon_energy_eV" in geom.ignored
-    with pytest.raises(InputError, match="give distance_m"):
+    with pytest.raises(InputError, match=r"\(clen\) as a number: give --instrument\.distance-m"):
         instrument_of(geom, PRESET)
-    with pytest.raises(InputError, match="give photon_energy_ev"):
+    with pytest.raises(InputError, match=r"give --instrument\.photon-energy-ev"):
         instrument_of(geom, PRESET, 0.5)
     instrument = instrument_of(geom, PRESET, 0.5, 7000.0)
     # The planes' distances to each other still hold.
@@ -195,6 +209,110 @@ def test_the_command_line_takes_a_geometry_file(tmp_path):
         InstrumentConfig(geometry_file=path, distance_m=0.0041).instrument()
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("clen = 80 mm\n", ""),
+        ("clen = 80 mm", "clen = coffset"),
+        ("clen = 80 mm", "clen = <distance>"),
+        ("clen = 80 mm", "clen = 80 km"),
+        ("clen = 80 mm", "clen ="),
+        ("clen = 80 mm", "clen = /LCLS/detector_1/EncoderValue mm"),
+    ],
+)
+def test_a_picture_needs_no_distance_but_a_simulation_does(tmp_path, old, new):
+    text = swap(old, new).replace("clen = 7.0\n", "")
+    geom = read_geom(write(tmp_path, text))
+    assert geom.distance_m is None and [line for line in geom.ignored if line.startswith("clen")] == [new] * bool(new)
+    corners = [panel.corner_m for panel in geom.panels]
+    np.testing.assert_allclose(corners, [[-10.5e-4, 4e-4, 0], [1e-3, 2e-4, -0.004]], atol=1e-12)
+    with pytest.raises(InputError, match=r"--instrument\.distance-m"):
+        InstrumentConfig(geometry_file=str(geom.path)).instrument()
+    assert InstrumentConfig(geometry_file=str(geom.path), distance_m=0.1).instrument().distance_m == 0.1
+
+
+@pytest.mark.parametrize(
+    ("text", "energy_ev"),
+    [("9300", 9300), ("9300 eV", 9300), ("9.3 keV", 9300), ("0.0093 MeV", 9300), ("/a/b keV", None), ("0", None)],
+)
+def test_a_photon_energy_in_its_units_or_elsewhere(tmp_path, text, energy_ev):
+    geom = read_geom(write(tmp_path, swap("photon_energy = 9.3 keV", f"photon_energy = {text}")))
+    assert geom.photon_energy_ev == (energy_ev and pytest.approx(energy_ev))
+    assert (f"photon_energy = {text}" in geom.ignored) == (energy_ev is None)
+    assert ("adu_per_eV = 0.0001 (the photon energy is not known)" in geom.ignored) == (energy_ev is None)
+
+
+def test_a_picture_needs_no_pixel_size_but_a_simulation_does(tmp_path):
+    geom = read_geom(write(tmp_path, swap("res = 10000\n", "")))
+    assert geom.pixel_size_m is None and geom.panels[0].corner_m[:2] == (-10.5, 4)
+    with pytest.raises(InputError, match=r"does not say the pixel size: add a line `res = "):
+        instrument_of(geom, PRESET)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("comment", "Überprüft").encode("latin-1"),
+        lambda text: text.replace("comment", "Überprüft").encode(),
+        lambda text: b"\xef\xbb\xbf" + text.encode(),
+        lambda text: text.replace("\n", "\r\n").encode(),
+        lambda text: text.replace("\n", "\r").encode(),
+        lambda text: text.replace("a/corner_x = -10.5", "a/corner_x =\n\n  -10.5 ; below its name").encode(),
+    ],
+    ids=["Latin-1", "UTF-8", "byte order mark", "CRLF", "CR", "a value on a line of its own"],
+)
+def test_editors_of_all_kinds_change_nothing(tmp_path, change):
+    plain = read_geom(write(tmp_path))
+    (tmp_path / "detector.geom").write_bytes(change(TEXT))
+    assert read_geom(tmp_path / "detector.geom") == plain
+
+
+def test_old_and_new_names_of_masks_and_masks_without_bits(tmp_path):
+    old = swap("mask = /entry/mask\nmask_good = 0x8\nmask_bad = 0xfff3\n", "mask=/m\nmask_bad=0x3\nmask_file = f.h5\n")
+    new = (
+        old.replace("mask=/m", "mask0_data = /m")
+        .replace("mask_bad", "mask0_badbits")
+        .replace("mask_file", "mask0_file")
+    )
+    geom = read_geom(write(tmp_path, new))
+    assert geom.masks[0] == ("/m", "f.h5", 0, 3)
+    assert replace(geom, ignored=()) == replace(read_geom(write(tmp_path, old)), ignored=())
+    geom = read_geom(write(tmp_path, old.replace("mask_bad=0x3", "mask_bad=0x0")))
+    assert geom.masks == (("/bad", "bad.h5", 0, 1),)
+    assert any("mask = /m (without any bits it hides nothing)" in line for line in geom.ignored)
+
+
+def test_edges_of_panels_may_be_bad(tmp_path):
+    geom = read_geom(write(tmp_path, swap("b/dim1 = 0", "b/mask_edge_pixels = 1")))
+    good = np.zeros((6, 5), bool)
+    good[4, 1:4] = True
+    for first_row, last_row, first_column, last_column in geom.bad_blocks[1:]:
+        assert not good[first_row : last_row + 1, first_column : last_column + 1].any()
+    assert sum((b - a + 1) * (d - c + 1) for a, b, c, d in geom.bad_blocks[1:]) == 16
+
+
+def test_data_numbers_that_differ_from_panel_to_panel_are_not_used(tmp_path):
+    geom = read_geom(write(tmp_path, swap("b/dim1 = 0", "b/adu_per_photon = 7")))
+    assert geom.adu_per_photon is None and "adu_per_eV = 0.0001 (it differs from panel to panel)" in geom.ignored
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "kind", "remedy"),
+    [
+        ("a.poni", "# Nota\nponi_version: 2\nDistance: 0.1\nPoni1: 0.01\n", "pyFAI", r"--read-data\.centre ROW COLUMN"),
+        ("a.geom", "PixelSize1: 1e-4\nDistance: 0.1\nPoni1: 0.01\n", "pyFAI", r"--read-data\.centre"),
+        ("a.imctrl", "type:PWDR\nIOtth:[1,2]\n", "GSAS-II", r"--read-data\.centre"),
+        ("a.calib", "anything", "Dioptas", r"--read-data\.centre"),
+        ("a.expt", '{"__id__": "ExperimentList", "detector": []}', "DIALS", r"as a CrystFEL geometry file \(\.geom\)"),
+        ("XDS.INP", "! input\nJOB= XYCORR\nORGX= 512 ORGY= 512\n", "XDS", r"--read-data\.centre"),
+    ],
+)
+def test_other_geometries_are_named(tmp_path, name, text, kind, remedy):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=rf"{name} is .*{kind}.*, no CrystFEL geometry file: .*{remedy}"):
+        read_geom(tmp_path / name, "--read-data")
+
+
 def swap(old, new):
     assert old in TEXT
     return TEXT.replace(old, new)
@@ -206,10 +324,15 @@ def swap(old, new):
         ("", "names no panel"),
         ("clen = 0.1\n", "names no panel"),
         ("\n\nhello\n", "line 3: 'hello' is not of the form `name = value`"),
-        ("clen =\n", "line 1: 'clen =' is not of the form"),
+        (swap("a/min_fs = 0", "a/min_fs ="), "line 24: a/min_fs is ''; a number"),
+        (
+            swap("a/min_fs = 0", "a/min_fs\n= 0"),
+            "line 24: 'a/min_fs' is not of the form .* put a semicolon before a com",
+        ),
         (swap("a/fs = x\n", ""), "panel a has no fs; add `a/fs = ...`"),
-        (swap("res = 10000\n", ""), "panel a has no res"),
-        (swap("a/fs = x", "a/fs = 3"), "line 20: a/fs is '3'; a direction such as"),
+        (swap("res = 10000\n", "") + "b/res = 1e4", "panel a has no res"),
+        (swap("res = 10000\n", "detector_shift_x = 1 mm\n"), r"without the pixel size it says nothing: add `res"),
+        (swap("a/fs = x", "a/fs = 3"), "line 30: a/fs is '3'; a direction such as"),
         (swap("a/fs = x", "a/fs = x x"), "a direction such as"),
         (swap("a/fs = x", "a/fs = 0.9x 0.1y"), "a direction such as"),
         (swap("a/fs = x", "a/fs = 0.01x"), "its length must be about one pixel"),
@@ -218,16 +341,28 @@ def swap(old, new):
         (swap("res = 10000", "res = 0"), "line 6: res is '0'; a number from 1 to 1e"),
         (swap("res = 10000", "res = nan"), "res is 'nan'"),
         (swap("res = 10000", "res = 1_0"), "res is '1_0'"),
-        (swap("clen = 80 mm", "clen = 80 km"), r"clen is '80 km'; a number \(m or mm\)"),
-        (swap("photon_energy = 9.3 keV", "photon_energy = 0"), r"a number \(eV or keV\) from 10"),
         (swap("photon_energy = 9.3 keV", "photon_energy = 1\nwavelength = 1 A"), "says the photon energy twice"),
         (swap("a/max_fs = 4", "a/max_fs = -4"), "a/max_fs is '-4'"),
         (swap("a/max_fs = 4", "a/max_fs = 4.5"), "a whole number is needed"),
         (swap("a/min_ss = 10", "a/min_ss = 20"), "it must not be below min_ss, 20"),
         (swap("a/max_fs = 4", "a/max_fs = 5"), "panel b has 3 x 5 pixels, panel a 3 x 6: frames stack panels of one"),
-        (swap("b/dim1 = ss", "b/res = 20000"), "panel a has 10000; one pixel size is needed"),
-        (swap("b/dim1 = ss", "b/clen = /where"), "panels take clen from different places"),
-        (swap("b/dim1 = ss", "b/no_index = maybe"), "no_index is 'maybe'; say 0 or 1"),
+        (swap("b/dim1 = 0", "b/res = 20000"), "panel a has 10000; one pixel size is needed"),
+        (swap("b/dim1 = 0", "b/clen = /where"), "line 41: panels take clen from different places"),
+        (swap("b/dim1 = 0", "b/dim1 = s"), "line 41: b/dim1 is 's'; say %, ss, fs or a whole number"),
+        (swap("b/dim1 = 0", "b/dim1 = %"), "the axes are %, %, ss, fs: there must be one ss, one fs, and at most one"),
+        (swap("b/dim1 = 0", "b/dim2 = 1"), "there must be one ss, one fs"),
+        (swap("b/dim1 = 0", "b/dim5 = 1"), r"there is no dim4: add `dim4 = \.\.\.`"),
+        (
+            swap("b/dim1 = 0", "b/dim0 = ss\nb/dim1 = %\nb/dim2 = 1"),
+            r"panels a and b have different axes of frames \(%\), which",
+        ),
+        (swap("b/dim1 = 0", "b/data = /other"), "panels a and b have different data set, which cannot be obeyed"),
+        (swap("b/dim1 = 0", "b/mask = /other"), "panels a and b have different masks, which cannot be obeyed"),
+        (swap("b/dim1 = 0", "b/flag_morethan = 9"), "panels a and b have different flags, which cannot be obeyed"),
+        (swap("data = /entry/data", "data = /"), "the full name of a data set, such as /data/data, is needed"),
+        (swap("mask_bad = 0xfff3", "mask_bad = 1.5"), "mask_bad is '1.5'; bits such as 0xffff are needed"),
+        (swap("badspot/max_x = -8.1", "badspot/max_x = -12"), "it must not be below min_x, -9.9"),
+        (swap("b/dim1 = 0", "b/no_index = maybe"), "no_index is 'maybe'; say 0 or 1"),
         (swap("badrow/panel = a", "badrow/panel = c"), "the file has no panel of that name"),
         (swap("badrow/max_fs = 2\n", ""), "bad region badrow needs"),
         (swap("badspot/max_y", "badspot/max_fs"), "bad region badspot needs"),
