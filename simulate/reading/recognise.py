@@ -8,7 +8,7 @@ import h5py
 from ...geometries.errors import InputError
 from ..formats.frames import Frames
 from ..formats.manifest import open_set, set_folder
-from ..guard.safe_hdf5 import open_hdf5, reading
+from ..guard.safe_hdf5 import check_file, open_hdf5, reading
 from .dialect import Dialect, Given, Opened
 from .dialects.condor import CONDOR
 from .dialects.cxi import CXI, CXI_DATA, CXI_IMAGE, WITH_GOOD_PIXELS
@@ -60,8 +60,7 @@ def open_frames(
 def _open(path: Path, given: Given) -> Frames:
     if set_folder(path) is not None:
         return open_set(path, partial(_open, given=given), named_label=given.label is not None)
-    if not path.is_file():
-        raise InputError(f"{path} does not exist or is no file: give a CXI, EMC, HDF5 or NPY file")
+    check_file(path, "a CXI, EMC, HDF5 or NPY file")
     with reading(path), path.open("rb") as file:
         head = file.read(1024)
     opened = Opened(path, head, open_hdf5(path) if h5py.is_hdf5(path) else None)

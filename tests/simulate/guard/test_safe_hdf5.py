@@ -109,12 +109,12 @@ def test_virtual_sources_beside_the_file_are_read(fill, tmp_path):
         ("../secret.h5", "another folder, '../secret.h5'"),
         ("{}/secret.h5", "another folder"),
         ("link.h5", "another folder, 'link.h5'"),
-        ("missing.h5", "missing: its frames would read as zeros"),
+        ("missing.h5", "whose frames would read as zeros: .* does not exist"),
         ("empty.h5", "'counts' of 'empty.h5', which is missing"),
         ("virtual.h5", "virtual themselves"),
         ("linked.h5", "external link"),
         ("raw.h5", "another file, '/etc/hostname'"),
-        ("text.h5", "is damaged or incomplete"),
+        ("text.h5", "is no HDF5 file"),
         ("unwritten.h5", "was never written"),
     ],
 )
@@ -144,7 +144,7 @@ def test_virtual_sources_that_are_counted_by_a_pattern_are_refused(fill):
 
 def test_who_trusts_a_file_may_have_its_sources_anywhere_but_not_missing(fill):
     np.testing.assert_array_equal(find(fill(virtual("../secret.h5")), "counts", trusted=True)[()], COUNTS)
-    with pytest.raises(InputError, match="missing"):
+    with pytest.raises(InputError, match=r"needs '../none.h5', whose frames would read as zeros"):
         find(fill(virtual("../none.h5")), "counts", trusted=True)
 
 
@@ -203,9 +203,11 @@ def test_compression_that_does_not_survive_damage_is_refused_unless_trusted(fill
     lz4, bitshuffle = 32004, 32008
     for code in (lz4, bitshuffle):
         file = fill(filtered(code), f"{code}.h5")
-        refuses(file, "counts", f"filter {code}, whose decoder may crash")
+        refuses(
+            file, "counts", f"filter {code}, whose decoder may crash.* --read.trusted.* pip install .onehit.plugins"
+        )
         if not h5py.h5z.filter_avail(code):
-            with pytest.raises(InputError, match="pip install hdf5plugin"):
+            with pytest.raises(InputError, match=r'pip install "onehit.plugins."'):
                 find(file, "counts", trusted=True)
     refuses(fill(filtered(1, 1)), "counts", "compressed more than once")
 
@@ -224,10 +226,12 @@ def test_only_plain_numbers_and_text_are_read(fill, dtype):
 
 
 def test_files_that_are_not_there_or_not_hdf5_are_refused(tmp_path):
-    with pytest.raises(InputError, match="does not exist or is no file"):
+    with pytest.raises(InputError, match="is a folder: give an HDF5 file in it"):
         open_hdf5(tmp_path)
+    with pytest.raises(InputError, match="does not exist or is no file: give an HDF5 file"):
+        open_hdf5(tmp_path / "none.h5")
     (tmp_path / "text.h5").write_text("no HDF5")
-    with pytest.raises(InputError, match="is damaged or incomplete"):
+    with pytest.raises(InputError, match=r"text.h5 is no HDF5 file, or its beginning is damaged: give an HDF5 file"):
         open_hdf5(tmp_path / "text.h5")
 
 
