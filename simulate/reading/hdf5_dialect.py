@@ -8,6 +8,7 @@ from ...geometries.errors import InputError
 from ..formats.frames import Frames
 from ..guard.hdf5_values import listing
 from ..guard.safe_hdf5 import exists, find, unwritten_chunks
+from ..guard.virtual_sources import share_without_source
 from .dialect import Given, Opened, frames_of, given_mask
 from .facts import read_facts
 from .labels import read_label
@@ -37,7 +38,7 @@ class Hdf5Dialect:
     def recognises(self, opened: Opened) -> bool:
         """Whether all that it needs is there."""
         file = opened.hdf5
-        return file is not None and all(exists(file, name) for name in (*self.frames, *self.needs))
+        return file is not None and all(exists(file, name, opened.trusted) for name in (*self.frames, *self.needs))
 
     def open(self, opened: Opened, given: Given) -> Frames:
         """Open the frames, with their masks, labels and facts."""
@@ -49,23 +50,22 @@ class Hdf5Dialect:
         if given.label != "":
             group = _group(self.frames[0])
             beside = self.label and f"{group}/{self.label}"
-            name = given.label or (beside if beside and exists(file, beside) else None)
+            name = given.label or (beside if beside and exists(file, beside, given.trusted) else None)
             label = read_label(file, group, frames.count, name, given.trusted)
-        facts, strange = read_facts(file)
+        facts, strange = read_facts(file, given.trusted)
         version = f" {facts['cxi_version'] / 100:.1f}" if "cxi_version" in facts else ""
         return replace(
             frames,
             format=self.format + version,
             label=label,
             facts=facts,
-            oddities=(*self.oddities, *_unwritten(parts), *frames.oddities, *strange),
+            oddities=(*self.oddities, *storage_oddities(parts), *frames.oddities, *strange),
         )
 
     def _masks(self, file: h5py.File, given: Given) -> list[Mask]:
         """The mask that the user names, or all that stand beside the frames."""
         if given.mask is not None:
-            inside = find(file, given.mask, given.trusted) if given.mask else None
-            return [Mask(given.mask, [inside], self.mask_polarity)] if inside is not None else given_mask(given)
+            return named_mask(file, given, self.mask_polarity)
         masks = []
         for name in self.masks:
             beside = [find(file, f"{_group(frames)}/{name}", given.trusted) for frames in self.frames]
@@ -73,6 +73,12 @@ class Hdf5Dialect:
             if len(parts) == len(beside):
                 masks.append(Mask(f"{_group(self.frames[0])}/{name}".lstrip("/"), parts, self.mask_polarity))
         return masks
+
+
+def named_mask(file: h5py.File, given: Given, polarity: MaskPolarity) -> list[Mask]:
+    """The mask that the user names, in the file or another; none for "". polarity: where its name does not say it."""
+    inside = find(file, given.mask, given.trusted) if given.mask else None
+    return [Mask(given.mask or "", [inside], polarity)] if inside is not None else given_mask(given)
 
 
 def _needed(file: h5py.File, name: str, given: Given) -> h5py.Dataset:
@@ -86,6 +92,14 @@ def _group(frames: str) -> str:
     return frames.rpartition("/")[0]
 
 
-def _unwritten(parts: list[h5py.Dataset]) -> list[str]:
-    missing = {str(part.name): n for part in parts if (n := unwritten_chunks(part))}
-    return [f"{n} chunks of {name} were never written, and read as a fill value" for name, n in missing.items()]
+def storage_oddities(parts: list[h5py.Dataset]) -> list[str]:
+    """What is strange about where frames are stored, one line each."""
+    oddities = []
+    for part in parts:
+        if n := unwritten_chunks(part):
+            oddities.append(f"{n} chunks of {part.name} were never written, and read as a fill value")
+        if share := share_without_source(part):
+            oddities.append(f"{100 * share:.3g} % of {part.name} have no source, and read as a fill value")
+    if any(part.file.swmr_mode for part in parts):
+        oddities.append("the file is being written: what it has now is read")
+    return list(dict.fromkeys(oddities))

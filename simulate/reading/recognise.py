@@ -14,6 +14,7 @@ from .dialects.condor import CONDOR
 from .dialects.cxi import CXI, CXI_DATA, CXI_IMAGE, WITH_GOOD_PIXELS
 from .dialects.emc import Emc
 from .dialects.european_xfel import EUROPEAN_XFEL
+from .dialects.nexus import Nexus
 from .dialects.npy import Npy
 from .dialects.plain_hdf5 import PLAIN, OnlyStack, named
 from .dialects.specklenn import SPECKLENN
@@ -31,6 +32,7 @@ DIALECTS: tuple[Dialect, ...] = (
     CXI_IMAGE,
     SPECKLENN,
     PLAIN,
+    Nexus(),
     OnlyStack(),
 )
 """The first that recognises a file opens it."""
@@ -63,9 +65,10 @@ def _open(path: Path, given: Given) -> Frames:
     check_file(path, "a CXI, EMC, HDF5 or NPY file")
     with reading(path), path.open("rb") as file:
         head = file.read(1024)
-    opened = Opened(path, head, open_hdf5(path) if h5py.is_hdf5(path) else None)
+    opened = Opened(path, head, open_hdf5(path) if h5py.is_hdf5(path) else None, given.trusted)
     if given.data is not None and opened.hdf5 is not None and not Emc().recognises(opened):
-        return named(given.data).open(opened, given)
+        dialect = Nexus() if Nexus().holds(opened, given.data) else named(given.data)
+        return dialect.open(opened, given)
     for dialect in DIALECTS:
         if dialect.recognises(opened):
             return dialect.open(opened, given)
