@@ -52,12 +52,16 @@ class Nexus:
     def recognises(self, opened: Opened) -> bool:
         """By numbered frames, or an NXdata group with a picture, or a link to one, as its signal."""
         file = opened.hdf5
-        return file is not None and any(_frames(file, entry, opened.trusted) for entry in _entries(file))
+        return file is not None and any(
+            _frames(file, entry, opened.trusted) for entry in _entries(file, opened.trusted)
+        )
 
     def holds(self, opened: Opened, name: str) -> bool:
         """Whether something of that name would be in an entry, and is not CXI's, whose entries may be NeXus' too."""
         file = opened.hdf5
-        return file is not None and not exists(file, "cxi_version") and _steps(name)[0] in _entries(file)
+        return (
+            file is not None and not exists(file, "cxi_version") and _steps(name)[0] in _entries(file, opened.trusted)
+        )
 
     def open(self, opened: Opened, given: Given) -> Frames:
         """Raises InputError where a file of the sequence is missing, or lies elsewhere and is not trusted."""
@@ -66,8 +70,9 @@ class Nexus:
         if given.data is not None:
             entry, names = _steps(given.data)[0], [given.data]
         else:
-            entry, names = next((one, found) for one in _entries(file) if (found := _frames(file, one, given.trusted)))
-        detectors = _classed(file, f"{entry}/instrument", "NXdetector", "detector")
+            found = ((one, _frames(file, one, given.trusted)) for one in _entries(file, given.trusted))
+            entry, names = next((one, names) for one, names in found if names)
+        detectors = _classed(file, f"{entry}/instrument", "NXdetector", "detector", given.trusted)
         specific = (find_group(file, f"{one}/detectorSpecific", given.trusted) for one in detectors)
         format = "NeXus (DECTRIS)" if _is_numbered(names[0]) or any(one is not None for one in specific) else "NeXus"
         if given.data is None and _is_numbered(names[0]):
@@ -94,13 +99,13 @@ class Nexus:
         )
 
 
-def _entries(file: h5py.File) -> list[str]:
-    return _classed(file, "", "NXentry", "entry")
+def _entries(file: h5py.File, trusted: bool) -> list[str]:
+    return _classed(file, "", "NXentry", "entry", trusted)
 
 
-def _classed(file: h5py.File, parent: str, nx_class: str, usual: str) -> list[str]:
+def _classed(file: h5py.File, parent: str, nx_class: str, usual: str, trusted: bool) -> list[str]:
     """Full names of a group's members of that class, the usual name first, which needs no class."""
-    group = find_group(file, parent)
+    group = find_group(file, parent, trusted)
     if group is None:
         return []
     found = []
@@ -109,7 +114,7 @@ def _classed(file: h5py.File, parent: str, nx_class: str, usual: str) -> list[st
     for name in names:
         full = f"{parent}/{name}".lstrip("/")
         with contextlib.suppress(LeadsOut):
-            member = find_group(file, full)
+            member = find_group(file, full, trusted)
             if member is not None and (name == usual or _text(member, "NX_class") == nx_class):
                 found.append(full)
     return found
@@ -123,7 +128,7 @@ def _text(item: h5py.Group | h5py.Dataset, name: str) -> str | None:
 
 
 def _steps(name: str) -> list[str]:
-    return [*name.strip("/").split("/")]
+    return name.strip("/").split("/")
 
 
 def _frames(file: h5py.File, entry: str, trusted: bool) -> list[str]:
@@ -137,7 +142,9 @@ def _frames(file: h5py.File, entry: str, trusted: bool) -> list[str]:
             numbered = sorted(filter(_is_numbered, group), key=_numbered)
         if numbered:
             return [f"{entry}/data/{name}" for name in numbered]
-    signals = [signal for one in _classed(file, entry, "NXdata", "data") if (signal := _signal(file, one, trusted))]
+    signals = [
+        signal for one in _classed(file, entry, "NXdata", "data", trusted) if (signal := _signal(file, one, trusted))
+    ]
     if len(signals) > 1 and not signals[0].startswith(f"{entry}/data/"):
         raise InputError(
             f"{file.filename} has frames in several groups, {', '.join(map(repr, signals))}: give one as --read.data"

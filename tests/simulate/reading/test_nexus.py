@@ -94,6 +94,19 @@ def test_a_missing_file_or_another_in_its_place_is_refused(master, tmp_path):
     np.testing.assert_array_equal(alone.bad_pixel, BAD)
 
 
+def test_the_detector_may_lie_in_a_file_of_its_own(master, tmp_path):
+    def move(file):
+        with h5py.File(tmp_path / "meta.h5", "w") as meta:
+            file.copy("entry/instrument", meta)
+        del file["entry/instrument"]
+        file["entry/instrument"] = h5py.ExternalLink("meta.h5", "/instrument")
+
+    frames = open_frames(master(change=move), trusted=True)
+    check(frames)
+    np.testing.assert_array_equal(frames.bad_pixel, BAD)
+    assert frames.facts["distance_m"] == 0.5
+
+
 def test_links_in_a_circle_are_refused(master, tmp_path):
     path = master()
     with h5py.File(tmp_path / "run_data_000001.h5", "w") as part:
