@@ -89,6 +89,21 @@ def write_virtual(path: Path) -> None:
         file["entry_1/data_1"] = h5py.SoftLink("/entry_1/instrument_1/detector_1")
 
 
+def write_nexus(path: Path) -> None:
+    """A master over two files; this is the master."""
+    with h5py.File(path, "w") as file:
+        file.create_group("entry/data")
+        for number in range(2):
+            with h5py.File(path.with_name(f"data{number}.h5"), "w") as part:
+                part["entry/data/data"] = counts()[number * COUNT // 2 :][: COUNT // 2]
+            file[f"entry/data/data_{number + 1:06}"] = h5py.ExternalLink(f"data{number}.h5", "/entry/data/data")
+        detector = file.create_group("entry/instrument/detector")
+        detector.attrs["NX_class"] = np.bytes_("NXdetector")
+        detector["pixel_mask"] = np.eye(*SHAPE, dtype=np.uint32)
+        detector["detector_distance"] = 0.5
+        detector["detector_distance"].attrs["units"] = np.bytes_("m")
+
+
 def write_shard(path: Path) -> None:
     """The only shard of a set with a manifest, which knows its sha256."""
     write_plain(path)
@@ -106,6 +121,7 @@ WRITERS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "emc": ("a.emc", write_emc),
     "emc-hdf5": ("a.h5", write_emc_hdf5),
     "virtual": ("a.cxi", write_virtual),
+    "nexus": ("a_master.h5", write_nexus),
     "set": ("a.h5", write_shard),
 }
 
@@ -134,7 +150,7 @@ def mutate(content: bytes, seed: int) -> bytes:
 
 
 def read_everything(path: Path) -> list[np.ndarray]:
-    frames = open_frames(path)
+    frames = open_frames(path, trusted=path.name == "a_master.h5")
     everything = np.arange(frames.count)
     found = []
     for block in np.array_split(everything, max(1, len(everything) // 8)):

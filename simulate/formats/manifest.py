@@ -35,7 +35,7 @@ def folder_of(out: Path) -> Path:
 
 def set_folder(path: Path) -> Path | None:
     """The folder of the long set that a path means: OUT, OUT.shards or its manifest; None where it means none."""
-    for folder in (path, path.parent if path.name == MANIFEST else None, folder_of(path)):
+    for folder in (path, path.parent if path.name == MANIFEST else None, folder_of(path) if path.name else None):
         if folder is not None and (folder / MANIFEST).is_file():
             return folder
     return None

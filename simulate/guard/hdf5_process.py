@@ -9,6 +9,7 @@ import atexit
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ from jaxtyping import Int, Num
 
 from ...geometries.errors import InputError
 from ..platforms import check_platform
+from .faults import fault, free_memory
 
 SECONDS_TO_ANSWER = 30.0
 _SERVER = Path(__file__).with_name("hdf5_server.py")
@@ -46,17 +48,32 @@ def read_texts(path: Path, name: str, attribute: str | None = None) -> list[str]
 
 def _ask(path: Path, **request) -> tuple[dict, list[bytes]]:
     check_platform()  # without an alarm the server would not answer, and the file be called damaged
+    what = f"{path}: {request['name']}" if "name" in request else str(path)
     with _lock:
+        server = _running(what)
         try:
-            reply, payload = _exchange(_running(), {"path": str(path.resolve()), **request})
+            reply, payload = _exchange(server, {"path": str(path.resolve()), **request})
         except (OSError, ValueError, EOFError):
-            _stop()
-            reply, payload = {"error": "HDF5 breaks down on it"}, b""
+            raise _ended(server, what) from None
     if "error" in reply:
-        name = f": {request['name']}" if "name" in request else ""
-        raise InputError(f"{path}{name} is damaged or incomplete ({reply['error']}): copy or write it again")
+        raise fault(what, reply["error"])
     ends = np.cumsum([0, *reply["bytes"]])
     return reply, [payload[start:end] for start, end in pairwise(ends)]
+
+
+def _ended(server: subprocess.Popen, what: str) -> InputError:
+    """Why it did not answer."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        server.wait(1)
+    code = server.returncode
+    _stop()
+    if code == -signal.SIGKILL:
+        return InputError(
+            f"{what} is not read: the process that opens HDF5 files was killed, most likely for want of memory "
+            f"({free_memory()}): end other programs, or ask for more"
+        )
+    slow = f"HDF5 comes to no end within {SECONDS_TO_ANSWER:g} s"
+    return fault(what, slow if code == -signal.SIGALRM else "HDF5 breaks down on it")
 
 
 def _exchange(server: subprocess.Popen, request: dict) -> tuple[dict, bytes]:
@@ -72,19 +89,42 @@ def _exchange(server: subprocess.Popen, request: dict) -> tuple[dict, bytes]:
     return reply, payload
 
 
-def _running() -> subprocess.Popen:
+def _running(what: str) -> subprocess.Popen:
+    """The server, started if need be. Raises InputError where it does not start."""
     server = _servers.get(os.getpid())
     if server is None or server.poll() is not None:
         _stop()
-        server = subprocess.Popen(
-            [sys.executable, "-P", str(_SERVER)],  # -P: the modules beside it must not hide others of the same names
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C is for its parent
-        )
+        try:
+            server = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-P",
+                    str(_SERVER),
+                ],  # -P: the modules beside it must not hide others of the same names
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C is for its parent
+            )
+        except (OSError, MemoryError) as error:
+            raise _not_started(what, str(error) or type(error).__name__) from None
         _servers[os.getpid()] = server
+        assert server.stdout and server.stderr
+        with server.stderr as stderr:
+            if not server.stdout.readline():  # its greeting
+                said = [line for line in stderr.read().decode(errors="replace").splitlines() if "rror" in line]
+                code = server.wait()
+                _stop()
+                raise _not_started(what, said[-1] if said else f"it ends with {code}")
     return server
+
+
+def _not_started(what: str, reason: str) -> InputError:
+    return InputError(
+        f"{what} is not read: the process that opens HDF5 files does not start ({reason[:200]}): it needs about 0.3 GB "
+        f"of memory, {free_memory()}; end other programs, or raise the limits (ulimit -v: memory, -u: processes, -n: "
+        "open files)"
+    )
 
 
 @atexit.register

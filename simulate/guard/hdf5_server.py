@@ -1,11 +1,13 @@
 """The process that `hdf5_process` asks; it may crash or hang. Run as a script, it imports nothing of onehit.
 
 A request is a line of JSON: path, what (look, lists or texts), name, attribute, indices, and the seconds it may take.
-The reply is a line of JSON, `error`, or `dtype` and `bytes` of each element, and then the elements.
+The reply is a line of JSON, `error`, or `dtype` and `bytes` of each element, and then the elements. In front of all
+stands an empty line, its greeting.
 """
 
 import contextlib
 import json
+import os
 import re
 import signal
 import sys
@@ -16,6 +18,19 @@ import h5py
 import numpy as np
 
 _MOST_MEMORY_BYTES = 2**31
+
+
+def open_to_read(path: str | Path, **options: Any) -> h5py.File:
+    """h5py's own, also of a file that is being written, if its writer allows that (single writer, multiple readers)."""
+    try:
+        return h5py.File(path, "r", **options)
+    except OSError as error:
+        if "already open for" not in str(error):
+            raise
+        try:
+            return h5py.File(path, "r", swmr=True, **options)
+        except OSError:
+            raise error from None
 
 
 def _look(file: h5py.File) -> None:
@@ -68,7 +83,7 @@ def _as_bytes(element) -> bytes:
 
 
 def _reply(request: dict) -> tuple[dict, bytes]:
-    with h5py.File(request["path"], "r") as file:
+    with open_to_read(request["path"]) as file:
         elements = _elements(file, request)
     dtypes = {element.dtype.str for element in elements if isinstance(element, np.ndarray)}
     assert len(dtypes) <= 1
@@ -77,7 +92,9 @@ def _reply(request: dict) -> tuple[dict, bytes]:
 
 
 def serve() -> None:
-    """Answer until the other process closes the pipe."""
+    """Greet, and answer until the other process closes the pipe."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # nobody listens any more
+    print(flush=True)
     for line in sys.stdin:
         request = json.loads(line)
         # Unless the alarm is put off it kills this process, also where HDF5 loops and nobody waits any more.
@@ -85,7 +102,7 @@ def serve() -> None:
         try:
             reply, payload = _reply(request)
         except Exception as error:
-            reply, payload = {"error": " ".join(str(error).split())[:200]}, b""
+            reply, payload = {"error": str(error) or type(error).__name__}, b""
         signal.setitimer(signal.ITIMER_REAL, 0)
         sys.stdout.buffer.write(json.dumps(reply).encode() + b"\n" + payload)
         sys.stdout.buffer.flush()
@@ -99,6 +116,8 @@ def _limit_memory() -> None:
         import resource
 
         limit = int(pages.read_text().split()[0]) * resource.getpagesize() + _MOST_MEMORY_BYTES
+        already = [one for one in resource.getrlimit(resource.RLIMIT_AS) if one != resource.RLIM_INFINITY]
+        limit = min(limit, *already) if already else limit
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 

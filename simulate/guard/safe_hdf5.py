@@ -13,18 +13,23 @@ from typing import Any
 import h5py
 
 from ...geometries.errors import InputError
+from .faults import fault
 from .hdf5_process import look
+from .hdf5_server import open_to_read
+from .virtual_sources import check_fit, sources_of
 
 _LARGEST_CHUNK_BYTES = 2**26
 _CHUNK_CACHE_BYTES = 2**23
 _SMALL_BYTES = 2**26
 # gzip shrinks zeros at most 1032 to 1, so beyond this nearly all was never written, or packed more than once.
 _LARGEST_RATIO = 1000
-_MOST_SOURCES = 100_000
-_MOST_SOFT_LINKS = 16
+_DEEPEST_SOURCE = 8
+_MOST_LINKS = 16
 # gzip, shuffle, fletcher32, lzf: not one crash on 3000 damaged files each; bitshuffle crashed on one in seven. HDF5's
 # others (szip, nbit, scaleoffset) are rare, and can pack any number of zeros into a few bytes.
 _FILTERS = (1, 2, 3, 32000)
+_Above = tuple[tuple[Path, str], ...]
+"""Virtual data sets, by file and name."""
 
 
 @contextlib.contextmanager
@@ -35,33 +40,49 @@ def reading(what: Path | str) -> Iterator[None]:
     except InputError:
         raise
     except (OSError, RuntimeError, ValueError, LookupError, TypeError, ArithmeticError, MemoryError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{what} is damaged or incomplete ({reason[:200]}): copy or write it again") from None
+        raise fault(what, error) from None
+
+
+class LeadsOut(InputError):
+    """What lies behind an external link, in a file that nobody trusts."""
+
+
+def check_file(path: Path, kind: str) -> None:
+    """Raises InputError where there is no file that can be read. kind: what is to be given instead."""
+    with reading(path):
+        if path.is_dir():
+            raise InputError(f"{path} is a folder: give {kind} in it")
+        if not path.is_file():
+            raise InputError(f"{path} does not exist or is no file: give {kind}")
 
 
 def open_hdf5(path: str | Path) -> h5py.File:
-    """Open for reading. Raises InputError where the file is missing, not HDF5, or damaged at its beginning."""
+    """Open for reading, also where the file is being written, if its writer allows that (`swmr_mode` is True then).
+
+    Raises InputError where the file is missing, not HDF5, in use, or damaged at its beginning.
+    """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path} does not exist or is no file: give an HDF5 file")
+    check_file(path, "an HDF5 file")
     look(path)
     with reading(path):
         # HDF5 1's own is too small for a chunk of several frames.
-        return h5py.File(path, "r", rdcc_nbytes=_CHUNK_CACHE_BYTES)
+        return open_to_read(path, rdcc_nbytes=_CHUNK_CACHE_BYTES)
 
 
 def find(file: h5py.File, name: str, trusted: bool = False) -> h5py.Dataset | None:
     """The data set of a name, safe to read, or None where there is no object of that name.
 
-    trusted: the file is the user's own: its virtual sources may lie anywhere and are not looked into, and plugins may
-    have compressed it, whose decoders may crash on damaged chunks; much of it may be unwritten.
-    Raises InputError, with the reason, where the name leads out of the file or is a group, and where the data set has
-    storage outside the file, chunks over 64 MB, neither plain numbers nor text, or is far larger than what is
-    stored of it.
+    trusted: the file is the user's own: external links are followed, virtual sources may lie anywhere, be virtual
+    themselves and follow such links, and plugins may have compressed it all, whose decoders may crash on damaged
+    chunks; much of it may be unwritten.
+    Raises InputError, with the reason, where the name leads out of the file (`LeadsOut`) or is a group, and where the
+    data set has storage outside the file, chunks over 64 MB, neither plain numbers nor text, was never written or is
+    far larger than what is stored of it, and where it has sources that HDF5 would read as zeros: missing, not to be
+    opened, or smaller than what is taken from them.
     """
     path = Path(file.filename)
     with reading(path):
-        found = _follow(file, name, path)
+        found = _follow(file, name, trusted)
         if found is None:
             return None
         if not isinstance(found, h5py.Dataset):
@@ -70,10 +91,17 @@ def find(file: h5py.File, name: str, trusted: bool = False) -> h5py.Dataset | No
         return found
 
 
-def exists(file: h5py.File, name: str) -> bool:
-    """Whether the file has a group or data set of that name. Raises InputError where the name leads out of the file."""
-    with reading(path := Path(file.filename)):
-        return _follow(file, name, path) is not None
+def find_group(file: h5py.File, name: str, trusted: bool = False) -> h5py.Group | None:
+    """The group of a name, or None where there is none. Raises InputError as `find`."""
+    with reading(Path(file.filename)):
+        found = _follow(file, name, trusted)
+        return found if isinstance(found, h5py.Group) else None
+
+
+def exists(file: h5py.File, name: str, trusted: bool = False) -> bool:
+    """Whether the file has a group or data set of that name. Raises InputError as `find` where the name leads out."""
+    with reading(Path(file.filename)):
+        return _follow(file, name, trusted) is not None
 
 
 def unwritten_chunks(data_set: h5py.Dataset) -> int:
@@ -85,50 +113,70 @@ def unwritten_chunks(data_set: h5py.Dataset) -> int:
         return max(0, needed - data_set.id.get_num_chunks())
 
 
-def _follow(file: h5py.File, name: str, path: Path) -> h5py.Group | h5py.Dataset | None:
+def _follow(file: h5py.File, name: str, trusted: bool) -> h5py.Group | h5py.Dataset | None:
     """Step by step, as HDF5 would follow an external link anywhere on the way."""
+    path = Path(file.filename)
     item: Any = file
-    parts = [part for part in name.split("/") if part not in ("", ".")]
-    soft_links = 0
+    parts = _steps(name)
+    links = 0
     while parts:
         part, *parts = parts
         if not isinstance(item, h5py.Group) or (link := _link(item, part, path)) is None:
             return None
-        if isinstance(link, h5py.ExternalLink):
-            raise InputError(
-                f"{path}: {name} leads through an external link to {link.filename!r}, which is not followed: copy the "
-                "data into this file (h5copy), or give that file"
-            )
-        if isinstance(link, h5py.SoftLink):
-            soft_links += 1
-            if soft_links > _MOST_SOFT_LINKS:
-                raise InputError(f"{path}: {name} leads through soft links that go in a circle")
-            item = file if link.path.startswith("/") else item
-            parts = [one for one in link.path.split("/") if one not in ("", ".")] + parts
-        else:
+        if isinstance(link, h5py.HardLink):
             item = item[part]
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            raise InputError(f"{path}: {name} leads through links that go in a circle")
+        if isinstance(link, h5py.ExternalLink):
+            if not trusted:
+                raise LeadsOut(
+                    f"{path}: {name} leads through an external link to {link.filename!r}: give --read.trusted to "
+                    "follow it, if the files are yours, or copy the data into this file (h5copy)"
+                )
+            try:
+                file = item = open_hdf5(_beside(file, link.filename))
+            except InputError as error:
+                raise InputError(f"{path}: {name} needs {link.filename!r}: {error}") from None
+        elif link.path.startswith("/"):
+            item = file
+        parts = _steps(link.path) + parts
     return item
 
 
-def _link(group: h5py.Group, name: str, path: Path):
+def _steps(name: str) -> list[str]:
+    return [part for part in name.split("/") if part not in ("", ".")]
+
+
+def _beside(file: h5py.File, name: str) -> Path:
+    """Where HDF5 looks first for a file that another names."""
+    return Path(file.filename).parent / name
+
+
+def _link(group: h5py.Group, name: str, path: Path) -> Any:
     try:
         return group.get(name, getlink=True)
     except TypeError:
         raise InputError(f"{path}: {name} is a link of an unknown kind, which is not followed") from None
 
 
-def _check(data_set: h5py.Dataset, where: str, trusted: bool) -> None:
+def _check(data_set: h5py.Dataset, where: str, trusted: bool, above: _Above = ()) -> int:
+    """Bytes stored of it. above: what it is a source of."""
     if data_set.dtype.kind not in "uifbS" and h5py.check_string_dtype(data_set.dtype) is None:
         raise InputError(f"{where} holds {data_set.dtype}; plain numbers are needed")
     if data_set.shape is None:
         raise InputError(f"{where} is empty: give a data set that holds something")
     if data_set.is_virtual:
-        stored = _check_sources(data_set, where, trusted)
+        stored = _check_sources(data_set, where, trusted, above)
     else:
         _check_storage(data_set, where, trusted)
         stored = data_set.id.get_storage_size()
+    if stored == 0 and data_set.nbytes > 0:
+        raise InputError(f"{where} declares {data_set.nbytes} bytes but stores none: it was never written")
     if not trusted:
         _check_ratio(data_set, stored, where)
+    return stored
 
 
 def _check_storage(data_set: h5py.Dataset, where: str, trusted: bool) -> None:
@@ -154,56 +202,75 @@ def _check_storage(data_set: h5py.Dataset, where: str, trusted: bool) -> None:
     for code in filters:
         if code not in _FILTERS and not trusted:
             raise InputError(
-                f"{where} is compressed by filter {code}, whose decoder may crash on damaged files: rewrite it "
-                "(h5repack -f GZIP=1), or say that you trust the file"
+                f"{where} is compressed by a plugin, filter {code}, whose decoder may crash on damaged files: give "
+                f'--read.trusted, if the file is yours, after pip install "onehit[plugins]"; or rewrite it '
+                "(h5repack -f GZIP=1)"
             )
-        with contextlib.suppress(ImportError):
-            if not h5py.h5z.filter_avail(code):
-                import_module("hdf5plugin")  # makes its filters known to HDF5
         if not h5py.h5z.filter_avail(code):
-            raise InputError(f"{where} is compressed by filter {code}, which is not there: pip install hdf5plugin")
+            _load_plugins(code, where)
 
 
-def _check_sources(data_set: h5py.Dataset, where: str, trusted: bool) -> int:
+def _load_plugins(code: int, where: str) -> None:
+    """Make hdf5plugin's filters known to HDF5."""
+    try:
+        import_module("hdf5plugin")
+    except ImportError:
+        raise InputError(f'{where} is compressed by filter {code}: pip install "onehit[plugins]"') from None
+    if not h5py.h5z.filter_avail(code):
+        raise InputError(
+            f"{where} is compressed by filter {code}, which neither HDF5 nor hdf5plugin has: rewrite it where it was "
+            "written (h5repack -f GZIP=1)"
+        )
+
+
+def _check_sources(data_set: h5py.Dataset, where: str, trusted: bool, above: _Above) -> int:
     """Bytes stored of all sources together."""
-    properties = data_set.id.get_create_plist()
-    if properties.get_virtual_count() > _MOST_SOURCES:
-        raise InputError(f"{where} has {properties.get_virtual_count()} sources; {_MOST_SOURCES} are allowed")
-    home = Path(data_set.file.filename).parent
+    above = (*above, (Path(data_set.file.filename).resolve(), str(data_set.name)))
     stored = 0
-    for name, inside in sorted({(source.file_name, source.dset_name) for source in data_set.virtual_sources()}):
-        if "%" in (name + inside).replace("%%", ""):
-            raise InputError(f"{where} counts its sources by a pattern, {name!r}, which is not followed: name each one")
-        name, inside = name.replace("%%", "%"), inside.replace("%%", "%")
-        file = Path(data_set.file.filename) if name == "." else home / name
-        if not trusted and not file.resolve().is_relative_to(home.resolve()):
-            raise InputError(
-                f"{where} reads from another folder, {name!r}: move the file beside its sources, copy the numbers into "
-                "it (h5repack), or say that you trust the file"
-            )
-        # HDF5 reads a missing source as zeros.
-        if not file.is_file():
-            raise InputError(f"{where} needs {name!r}, which is missing: its frames would read as zeros")
-        if trusted:
-            continue
-        with open_hdf5(file) as source_file:
-            source = _follow(source_file, inside, file)
-            if not isinstance(source, h5py.Dataset):
-                raise InputError(
-                    f"{where} needs {inside!r} of {name!r}, which is missing: its frames would read as zeros"
-                )
-            if source.is_virtual:
-                raise InputError(f"{where} has sources that are virtual themselves, which are not followed")
-            _check_storage(source, f"{file}: {inside}", trusted=False)
-            stored += source.id.get_storage_size()
+    for name, of_file in sources_of(data_set, where).items():
+        with _source_file(data_set, name, where, trusted) as file:
+            for inside, mappings in of_file.items():
+                source = _follow(file, inside, trusted)
+                if not isinstance(source, h5py.Dataset):
+                    raise InputError(
+                        f"{where} needs {inside!r} of {name!r}, which is missing: its frames would read as zeros"
+                    )
+                at = (Path(source.file.filename).resolve(), str(source.name))
+                if source.is_virtual and not trusted:
+                    raise InputError(
+                        f"{where} has sources that are virtual themselves: give --read.trusted to follow them, if the "
+                        "files are yours"
+                    )
+                if at in above or len(above) > _DEEPEST_SOURCE:
+                    raise InputError(f"{where} has sources of sources that go in a circle, or are too deep")
+                stored += _check(source, f"{source.file.filename}: {inside}", trusted, above)
+                for mapping in mappings:
+                    check_fit(source, mapping, data_set.dtype, where, f"{inside!r} of {name!r}")
     return stored
+
+
+@contextlib.contextmanager
+def _source_file(data_set: h5py.Dataset, name: str, where: str, trusted: bool) -> Iterator[h5py.File]:
+    if name == ".":
+        yield data_set.file
+        return
+    path = _beside(data_set.file, name)
+    if not trusted and not path.resolve().is_relative_to(_beside(data_set.file, ".").resolve()):
+        raise InputError(
+            f"{where} reads from another folder, {name!r}: give --read.trusted, if the files are yours, move the file "
+            "beside its sources, or copy the numbers into it (h5repack)"
+        )
+    try:
+        file = open_hdf5(path)
+    except InputError as error:
+        raise InputError(f"{where} needs {name!r}, whose frames would read as zeros: {error}") from None
+    with file:
+        yield file
 
 
 def _check_ratio(data_set: h5py.Dataset, stored: int, where: str) -> None:
     """Refuse what declares far more than it holds. A very dark set passes: all of its chunks are there."""
-    declared = math.prod(data_set.shape) * data_set.dtype.itemsize
-    if stored == 0 and declared > 0:
-        raise InputError(f"{where} declares {declared} bytes but stores none: it was never written")
+    declared = data_set.nbytes
     if declared <= max(_SMALL_BYTES, _LARGEST_RATIO * stored) or (data_set.chunks and not unwritten_chunks(data_set)):
         return
     raise InputError(

@@ -30,11 +30,13 @@ class Given(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """A file that is to be recognised. head: its first 1024 bytes; hdf5: None where it is no such file."""
+    """A file that is to be recognised. head: its first 1024 bytes; hdf5: None where it is no such file; trusted: its
+    links may be followed."""
 
     path: Path
     head: bytes
     hdf5: h5py.File | None
+    trusted: bool = False
 
 
 class Dialect(Protocol):

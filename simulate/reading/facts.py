@@ -33,7 +33,7 @@ _LISTS = ("image_center", "experiment_identifier", "train_id", "pulse_id")
 _MOST_VALUES = 1_000_000
 
 
-def read_facts(file: h5py.File) -> tuple[dict[str, Any], tuple[str, ...]]:
+def read_facts(file: h5py.File, trusted: bool = False) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Facts as `Frames` has them, and what is strange about them; a strange fact is left out, the file still readable.
 
     Numbers that differ from frame to frame are given as their median. image_center: (x, y, ...) in pixels, the first
@@ -44,7 +44,7 @@ def read_facts(file: h5py.File) -> tuple[dict[str, Any], tuple[str, ...]]:
     for fact, names in _WHERE.items():
         try:
             for name in names:
-                if fact not in facts and (found := _values(file, name)) is not None:
+                if fact not in facts and (found := _values(file, name, trusted)) is not None:
                     facts[fact] = found if fact in _LISTS else _number(fact, name, found, oddities)
         except InputError as error:
             oddities.append(f"{fact} is left out: {error}")
@@ -53,8 +53,8 @@ def read_facts(file: h5py.File) -> tuple[dict[str, Any], tuple[str, ...]]:
     return facts, tuple(oddities)
 
 
-def _values(file, name) -> Shaped[np.ndarray, "..."] | None:
-    found = find(file, name)
+def _values(file, name, trusted) -> Shaped[np.ndarray, "..."] | None:
+    found = find(file, name, trusted)
     if found is None:
         return None
     if math.prod(found.shape) > _MOST_VALUES:

@@ -8,6 +8,7 @@ from ...geometries.errors import InputError
 from ..formats.frames import Frames
 from ..guard.hdf5_values import attribute, listing
 from ..guard.safe_hdf5 import exists, find, unwritten_chunks
+from ..guard.virtual_sources import share_without_source
 from .dialect import Given, Opened, frames_of, given_masks, mask_in_order
 from .facts import read_facts
 from .labels import read_label
@@ -39,7 +40,7 @@ class Hdf5Dialect:
     def recognises(self, opened: Opened) -> bool:
         """Whether all that it needs is there."""
         file = opened.hdf5
-        return file is not None and all(exists(file, name) for name in (*self.frames, *self.needs))
+        return file is not None and all(exists(file, name, opened.trusted) for name in (*self.frames, *self.needs))
 
     def open(self, opened: Opened, given: Given) -> Frames:
         """Open the frames, with their masks, labels and facts."""
@@ -52,9 +53,9 @@ class Hdf5Dialect:
         if given.label != "":
             group = _group(self.frames[0])
             beside = self.label and f"{group}/{self.label}"
-            name = given.label or (beside if beside and exists(file, beside) else None)
+            name = given.label or (beside if beside and exists(file, beside, given.trusted) else None)
             label = read_label(file, group, frames.count, name, given.trusted)
-        facts, strange = read_facts(file)
+        facts, strange = read_facts(file, given.trusted)
         if isinstance(units := attribute(parts[0], "units"), str):
             facts["units"] = units
         version = f" {facts['cxi_version'] / 100:.1f}" if "cxi_version" in facts else ""
@@ -63,20 +64,13 @@ class Hdf5Dialect:
             format=self.format + version,
             label=label,
             facts=facts,
-            oddities=(*self.oddities, *_unwritten(parts), *frames.oddities, *strange),
+            oddities=(*self.oddities, *storage_oddities(parts), *frames.oddities, *strange),
         )
 
     def _masks(self, file: h5py.File, given: Given) -> list[Mask]:
         """The masks that the user names, or all that stand beside the frames."""
-
-        def inside(name: str) -> Mask | None:
-            found = find(file, name, given.trusted) or find(file, f"{_group(self.frames[0])}/{name}", given.trusted)
-            if found is None:
-                return None
-            return Mask(name, [mask_in_order(found, given, f"{file.filename}: mask {name}")], self.mask_polarity)
-
         if given.mask is not None:
-            return given_masks(given, inside)
+            return named_masks(file, given, self.mask_polarity, _group(self.frames[0]))
         masks = []
         for name in self.masks:
             beside = [find(file, f"{_group(frames)}/{name}", given.trusted) for frames in self.frames]
@@ -86,6 +80,21 @@ class Hdf5Dialect:
                 ordered = [mask_in_order(part, given, where) for part in parts]
                 masks.append(Mask(f"{_group(self.frames[0])}/{name}".lstrip("/"), ordered, self.mask_polarity))
         return masks
+
+
+def named_masks(file: h5py.File, given: Given, polarity: MaskPolarity, group: str) -> list[Mask]:
+    """The masks that the user names, in the file, in a group of it, or in others; none for "". polarity: where their
+    names do not say it."""
+
+    def inside(name: str) -> Mask | None:
+        found = find(file, name, given.trusted)
+        if found is None and group:
+            found = find(file, f"{group}/{name}", given.trusted)
+        if found is None:
+            return None
+        return Mask(name, [mask_in_order(found, given, f"{file.filename}: mask {name}")], polarity)
+
+    return given_masks(given, inside)
 
 
 def _needed(file: h5py.File, name: str, given: Given) -> h5py.Dataset:
@@ -104,6 +113,14 @@ def _group(frames: str) -> str:
     return frames.rpartition("/")[0]
 
 
-def _unwritten(parts: list[h5py.Dataset]) -> list[str]:
-    missing = {str(part.name): n for part in parts if (n := unwritten_chunks(part))}
-    return [f"{n} chunks of {name} were never written, and read as a fill value" for name, n in missing.items()]
+def storage_oddities(parts: list[h5py.Dataset]) -> list[str]:
+    """What is strange about where frames are stored, one line each."""
+    oddities = []
+    for part in parts:
+        if n := unwritten_chunks(part):
+            oddities.append(f"{n} chunks of {part.name} were never written, and read as a fill value")
+        if share := share_without_source(part):
+            oddities.append(f"{100 * share:.3g} % of {part.name} have no source, and read as a fill value")
+    if any(part.file.swmr_mode for part in parts):
+        oddities.append("the file is being written: what it has now is read")
+    return list(dict.fromkeys(oddities))

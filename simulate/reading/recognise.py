@@ -8,13 +8,14 @@ import h5py
 from ...geometries.errors import InputError
 from ..formats.frames import Frames
 from ..formats.manifest import open_set, set_folder
-from ..guard.safe_hdf5 import open_hdf5, reading
+from ..guard.safe_hdf5 import check_file, open_hdf5, reading
 from .dialect import Dialect, Given, Opened
 from .dialects.condor import CONDOR
 from .dialects.cxi import CXI, CXI_DATA, CXI_IMAGE, WITH_GOOD_PIXELS
 from .dialects.emc import Emc
 from .dialects.european_xfel import EUROPEAN_XFEL
 from .dialects.hawk import HAWK, HAWK_IMAGE
+from .dialects.nexus import Nexus
 from .dialects.npy import Npy
 from .dialects.plain_hdf5 import PLAIN, OnlyStack, named
 from .dialects.specklenn import SPECKLENN
@@ -35,6 +36,7 @@ DIALECTS: tuple[Dialect, ...] = (
     HAWK,
     HAWK_IMAGE,
     PLAIN,
+    Nexus(),
     OnlyStack(),
 )
 """The first that recognises a file opens it."""
@@ -69,13 +71,13 @@ def open_frames(
 def _open(path: Path, given: Given) -> Frames:
     if set_folder(path) is not None:
         return open_set(path, partial(_open, given=given), named_label=given.label is not None)
-    if not path.is_file():
-        raise InputError(f"{path} does not exist or is no file: give a CXI, EMC, HDF5 or NPY file")
+    check_file(path, "a CXI, EMC, HDF5 or NPY file")
     with reading(path), path.open("rb") as file:
         head = file.read(1024)
-    opened = Opened(path, head, open_hdf5(path) if h5py.is_hdf5(path) else None)
+    opened = Opened(path, head, open_hdf5(path) if h5py.is_hdf5(path) else None, given.trusted)
     if given.data is not None and opened.hdf5 is not None and not Emc().recognises(opened):
-        return _with_data(given.data, opened).open(opened, given)
+        dialect = Nexus() if Nexus().holds(opened, given.data) else _with_data(given.data, opened)
+        return dialect.open(opened, given)
     for dialect in DIALECTS:
         if dialect.recognises(opened):
             return dialect.open(opened, given)

@@ -15,7 +15,7 @@ class Emc:
         """By HDF5's data set of places; or by numbers of frames and pixels and the type of frames, then nothing up to
         byte 1024; or, where that is damaged, by the name."""
         if opened.hdf5 is not None:
-            return exists(opened.hdf5, "place_ones")
+            return exists(opened.hdf5, "place_ones", opened.trusted)
         head = opened.head
         header = len(head) == 1024 and any(head[:4]) and any(head[4:8]) and head[8] <= 2 and not any(head[9:])
         return opened.path.suffix == ".emc" or header

@@ -2,6 +2,9 @@
 
 import math
 import os
+import resource
+import sys
+import types
 import zlib
 
 import h5py
@@ -61,7 +64,7 @@ def test_external_links_are_not_followed_anywhere_on_the_way(fill, name):
         file["soft_group"] = h5py.SoftLink("/group")
 
     file = fill(write)
-    refuses(file, name, "external link to '../secret.h5'")
+    refuses(file, name, "external link to '../secret.h5': give --read.trusted to follow it")
     with pytest.raises(InputError, match="external link"):
         exists(file, name)
 
@@ -106,15 +109,15 @@ def test_virtual_sources_beside_the_file_are_read(fill, tmp_path):
 @pytest.mark.parametrize(
     "source, message",
     [
-        ("../secret.h5", "another folder, '../secret.h5'"),
+        ("../secret.h5", "another folder, '../secret.h5': give --read.trusted"),
         ("{}/secret.h5", "another folder"),
         ("link.h5", "another folder, 'link.h5'"),
-        ("missing.h5", "missing: its frames would read as zeros"),
+        ("missing.h5", "whose frames would read as zeros: .* does not exist"),
         ("empty.h5", "'counts' of 'empty.h5', which is missing"),
         ("virtual.h5", "virtual themselves"),
         ("linked.h5", "external link"),
         ("raw.h5", "another file, '/etc/hostname'"),
-        ("text.h5", "is damaged or incomplete"),
+        ("text.h5", "is no HDF5 file"),
         ("unwritten.h5", "was never written"),
     ],
 )
@@ -144,8 +147,127 @@ def test_virtual_sources_that_are_counted_by_a_pattern_are_refused(fill):
 
 def test_who_trusts_a_file_may_have_its_sources_anywhere_but_not_missing(fill):
     np.testing.assert_array_equal(find(fill(virtual("../secret.h5")), "counts", trusted=True)[()], COUNTS)
-    with pytest.raises(InputError, match="missing"):
+    with pytest.raises(InputError, match=r"needs '../none.h5', whose frames would read as zeros"):
         find(fill(virtual("../none.h5")), "counts", trusted=True)
+
+
+def map_source(shape, source, part=(), place=(), maxshape=None, dtype="u2"):
+    """Writes a virtual data set over a part of a source, as h5py's layout takes both."""
+
+    def write(file):
+        layout = h5py.VirtualLayout(shape, dtype, maxshape=maxshape)
+        layout[place] = source[part] if part else source
+        file.create_virtual_dataset("counts", layout)
+
+    return write
+
+
+def source(shape, name="source.h5", **more):
+    return h5py.VirtualSource(name, "counts", shape, **more)
+
+
+ALL = (slice(None),)
+GROWING = (slice(h5py.h5s.UNLIMITED),)
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+@pytest.mark.parametrize(
+    "write, message",
+    [
+        (
+            map_source((4, 8, 8), source((5, 8, 8)), (slice(1, 5),), ALL),
+            r"needs \(5, 8, 8\) of 'counts' of 'source.h5'",
+        ),
+        (map_source((5, 8, 8), source((5, 8, 8)), (), ALL), r"\(5, 8, 8\) of .* has shape \(4, 8, 8\)"),
+        (map_source((4, 9, 8), source((4, 9, 8)), (), ALL), r"the rest would read as zeros; write that file again"),
+        (map_source((4, 64), source((4, 64)), (), ALL), r"needs \(4, 64\)"),
+        (map_source((4, 8, 8), source((4, 8, 8)), (), ALL, dtype="u1"), "uint8, which does not hold the uint16"),
+        (map_source((9, 8, 8), source((4, 8, 8)), (), (slice(0, 8, 2),)), None),
+        (map_source((4, 1, 8, 8), source((4, 8, 8)), (), ALL), None),
+        (map_source((2, 8), source((4, 8, 8)), (slice(1, 3), 3), ALL), None),
+        (map_source((4, 8, 8), source((4, 8, 8)), (), ALL, dtype="f4"), None),
+        (map_source((4, 8, 8), source((4, 8, 8), maxshape=(None, 8, 8)), GROWING, GROWING, (None, 8, 8)), None),
+    ],
+)
+def test_sources_smaller_than_what_is_taken_are_refused(fill, trusted, write, message):
+    fill(lambda file: file.create_dataset("counts", data=COUNTS, maxshape=(None, 8, 8)), "source.h5")
+    file = fill(write, libver="v110")
+    if message:
+        with pytest.raises(InputError, match=message):
+            find(file, "counts", trusted)
+    else:
+        found = find(file, "counts", trusted)[()]
+        assert found.sum() == (COUNTS[1:3, 3] if found.ndim == 2 else COUNTS).sum()
+
+
+def test_several_sources_that_grow_are_refused(fill):
+    def write(file):
+        layout = h5py.VirtualLayout((4, 8, 8), "u2", maxshape=(None, 8, 8))
+        for i in range(2):
+            layout[i : h5py.h5s.UNLIMITED : 2] = source((4, 8, 8), f"{i}.h5", maxshape=(None, 8, 8))[GROWING]
+        file.create_virtual_dataset("counts", layout)
+
+    refuses(fill(write, libver="v110"), "counts", "several sources that grow, and reads as zeros where one is behind")
+
+
+def test_sources_of_sources_are_followed_for_who_trusts_them_but_in_no_circle(fill):
+    fill(lambda file: file.create_dataset("counts", data=COUNTS), "0.h5")
+    chain = [fill(virtual(f"{i - 1}.h5"), f"{i}.h5") for i in range(1, 12)]
+    refuses(chain[1], "counts", "virtual themselves: give --read.trusted")
+    np.testing.assert_array_equal(find(chain[4], "counts", trusted=True)[()], COUNTS)
+    with pytest.raises(InputError, match="too deep"):
+        find(chain[10], "counts", trusted=True)
+    circle = [fill(virtual(f"{name}.h5"), f"{other}.h5") for name, other in ("ab", "bc", "ca")]
+    with pytest.raises(InputError, match="in a circle"):
+        find(circle[0], "counts", trusted=True)
+    fill(virtual("0.h5", "other"), "lacking.h5")
+    with pytest.raises(InputError, match=r"lacking.h5: counts needs 'other' of '0.h5', which is missing"):
+        find(fill(virtual("lacking.h5"), "top.h5"), "counts", trusted=True)
+
+
+def test_a_source_in_the_same_file_is_read(fill):
+    def write(file):
+        file["frames"] = COUNTS
+        virtual(".", "frames")(file)
+
+    np.testing.assert_array_equal(find(fill(write), "counts")[()], COUNTS)
+
+
+def test_more_sources_than_may_be_open_at_once_are_refused(fill, monkeypatch):
+    """HDF5 reads those as zeros that it cannot open any more."""
+
+    def write(file):
+        layout = h5py.VirtualLayout((8, 8, 8), "u2")
+        for i in range(8):
+            layout[i] = source((4, 8, 8), f"{i}.h5")[0]
+        file.create_virtual_dataset("counts", layout)
+
+    for i in range(8):
+        fill(lambda file: file.create_dataset("counts", data=COUNTS), f"{i}.h5")
+    file = fill(write)
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (79, 79))
+    refuses(file, "counts", "lies in 8 files, and 79 may be open at once: say ulimit -n 80")
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (80, 80))
+    np.testing.assert_array_equal(find(file, "counts")[()], np.repeat(COUNTS[:1], 8, 0))
+
+
+def test_external_links_are_followed_for_who_trusts_them(fill):
+    def write(file):
+        file["leaf"] = h5py.ExternalLink("../secret.h5", "/counts")
+        file["group"] = h5py.ExternalLink("../secret.h5", "/")
+        file["nothing"] = h5py.ExternalLink("../secret.h5", "/nothing")
+        file["missing"] = h5py.ExternalLink("none.h5", "/counts")
+        file["circle"] = h5py.ExternalLink("file.h5", "/circle")
+
+    file = fill(write)
+    for name in ("leaf", "group/counts"):
+        assert exists(file, name, trusted=True)
+        np.testing.assert_array_equal(find(file, name, trusted=True)[()], COUNTS)
+    assert find(file, "nothing", trusted=True) is None
+    with pytest.raises(InputError, match=r"missing needs 'none.h5': .* does not exist"):
+        find(file, "missing", trusted=True)
+    with pytest.raises(InputError, match="circle"):
+        find(file, "circle", trusted=True)
 
 
 def test_giant_chunks_are_refused(fill):
@@ -203,11 +325,27 @@ def test_compression_that_does_not_survive_damage_is_refused_unless_trusted(fill
     lz4, bitshuffle = 32004, 32008
     for code in (lz4, bitshuffle):
         file = fill(filtered(code), f"{code}.h5")
-        refuses(file, "counts", f"filter {code}, whose decoder may crash")
-        if not h5py.h5z.filter_avail(code):
-            with pytest.raises(InputError, match="pip install hdf5plugin"):
-                find(file, "counts", trusted=True)
+        refuses(
+            file, "counts", f"filter {code}, whose decoder may crash.* --read.trusted.* pip install .onehit.plugins"
+        )
     refuses(fill(filtered(1, 1)), "counts", "compressed more than once")
+
+
+def test_a_filter_that_is_not_there_says_how_to_get_it(fill, monkeypatch):
+    file = fill(filtered(40000))
+    monkeypatch.setitem(sys.modules, "hdf5plugin", None)
+    with pytest.raises(InputError, match=r'by filter 40000: pip install "onehit.plugins."'):
+        find(file, "counts", trusted=True)
+    monkeypatch.setitem(sys.modules, "hdf5plugin", types.ModuleType("hdf5plugin"))
+    with pytest.raises(InputError, match="which neither HDF5 nor hdf5plugin has: rewrite it where it was written"):
+        find(file, "counts", trusted=True)
+
+
+def test_compression_by_plugins_is_read_where_trusted(fill):
+    plugins = pytest.importorskip("hdf5plugin", reason='without the extra "plugins" there is nothing to read with')
+    bitshuffle = plugins.Bitshuffle(cname="lz4")
+    file = fill(lambda file: file.create_dataset("counts", data=COUNTS, chunks=(1, 8, 8), **bitshuffle))
+    np.testing.assert_array_equal(find(file, "counts", trusted=True)[()], COUNTS)
 
 
 @pytest.mark.parametrize(
@@ -224,10 +362,12 @@ def test_only_plain_numbers_and_text_are_read(fill, dtype):
 
 
 def test_files_that_are_not_there_or_not_hdf5_are_refused(tmp_path):
-    with pytest.raises(InputError, match="does not exist or is no file"):
+    with pytest.raises(InputError, match="is a folder: give an HDF5 file in it"):
         open_hdf5(tmp_path)
+    with pytest.raises(InputError, match="does not exist or is no file: give an HDF5 file"):
+        open_hdf5(tmp_path / "none.h5")
     (tmp_path / "text.h5").write_text("no HDF5")
-    with pytest.raises(InputError, match="is damaged or incomplete"):
+    with pytest.raises(InputError, match=r"text.h5 is no HDF5 file, or its beginning is damaged: give an HDF5 file"):
         open_hdf5(tmp_path / "text.h5")
 
 

@@ -305,7 +305,7 @@ def test_other_files_are_refused(tmp_path, content):
         open_frames(tmp_path / "file")
     with pytest.raises(InputError, match="does not exist"):
         open_frames(tmp_path / "missing.h5")
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(InputError, match="is a folder: give a CXI, EMC, HDF5 or NPY file in it"):
         open_frames(tmp_path)
 
 

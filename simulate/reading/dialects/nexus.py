@@ -1,0 +1,254 @@
+"""NeXus, as detectors of DECTRIS and many beamlines write it (manual.nexusformat.org; NXmx).
+
+A master file has the detector's facts, and the frames: in `/entry/data/data_000001 ...`, external links into files
+beside it, or in the signal of an NXdata group.
+"""
+
+import contextlib
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from ....geometries.errors import InputError
+from ...beamline.panel import PLANCK_TIMES_C_EV_M
+from ...formats.frames import Frames
+from ...guard.hdf5_values import attribute, values
+from ...guard.safe_hdf5 import LeadsOut, exists, find, find_group, reading
+from ..concatenate import concatenated
+from ..dialect import Given, Opened, frames_of
+from ..hdf5_dialect import named_masks, storage_oddities
+from ..labels import read_label
+from ..masks import Mask, combine
+
+_NUMBERED = re.compile(r"data_(\d+)")
+_MOST_MEMBERS = 1000
+_MOST_VALUES = 1_000_000
+_METRES = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "μm": 1e-6, "micron": 1e-6, "nm": 1e-9}
+_METRES |= dict.fromkeys(("A", "Å", "angstrom", "Angstrom", "angstroms"), 1e-10)
+_ELECTRONVOLTS = {"eV": 1.0, "keV": 1e3}
+# By fact: the names, from the entry on, of which {0} is the detector, and the units of each.
+_FACTS = {
+    "distance_m": {"{0}/detector_distance": _METRES, "{0}/distance": _METRES},
+    "pixel_size_m": {"{0}/x_pixel_size": _METRES},
+    "photon_energy_ev": {
+        "instrument/beam/incident_energy": _ELECTRONVOLTS,
+        "{0}/detectorSpecific/photon_energy": _ELECTRONVOLTS,
+        "instrument/beam/incident_wavelength": _METRES,
+        "sample/beam/incident_wavelength": _METRES,
+        "instrument/monochromator/energy": _ELECTRONVOLTS,
+        "instrument/monochromator/wavelength": _METRES,
+    },
+}
+
+
+class Nexus:
+    """The frames of an entry joined in the order of their numbers."""
+
+    def recognises(self, opened: Opened) -> bool:
+        """By numbered frames, or an NXdata group with a picture, or a link to one, as its signal."""
+        file = opened.hdf5
+        return file is not None and any(
+            _frames(file, entry, opened.trusted) for entry in _entries(file, opened.trusted)
+        )
+
+    def holds(self, opened: Opened, name: str) -> bool:
+        """Whether something of that name would be in an entry, and is not CXI's, whose entries may be NeXus' too."""
+        file = opened.hdf5
+        return (
+            file is not None and not exists(file, "cxi_version") and _steps(name)[0] in _entries(file, opened.trusted)
+        )
+
+    def open(self, opened: Opened, given: Given) -> Frames:
+        """Raises InputError where a file of the sequence is missing, or lies elsewhere and is not trusted."""
+        file = opened.hdf5
+        assert file is not None
+        if given.data is not None:
+            entry, names = _steps(given.data)[0], [given.data]
+        else:
+            found = ((one, _frames(file, one, given.trusted)) for one in _entries(file, given.trusted))
+            entry, names = next((one, names) for one, names in found if names)
+        detectors = _classed(file, f"{entry}/instrument", "NXdetector", "detector", given.trusted)
+        specific = (find_group(file, f"{one}/detectorSpecific", given.trusted) for one in detectors)
+        format = "NeXus (DECTRIS)" if _is_numbered(names[0]) or any(one is not None for one in specific) else "NeXus"
+        if given.data is None and _is_numbered(names[0]):
+            _check_sequence(opened.path, names)
+        parts = [_part(file, name, given.trusted, format) for name in names]
+        _check_images(opened.path, parts)
+        stacks = [frames_of(Path(part.file.filename), format, [part], [], given, True) for part in parts]
+        frames = concatenated(stacks, opened.path, format)
+
+        masks = _masks(file, detectors, given.trusted)
+        if given.mask is not None:
+            masks = named_masks(file, given, "bad", names[0].rpartition("/")[0])
+        polarity, option = given.mask_polarity, given.option
+        bad = combine(opened.path, masks, frames.count, frames.shape, frames.read, polarity, option)
+        label = None
+        if given.label != "":
+            label = read_label(file, names[0].rpartition("/")[0], frames.count, given.label, given.trusted)
+        facts, strange = _facts(file, entry, detectors, given.trusted)
+        return replace(
+            frames,
+            bad_pixel=bad.bad_pixel,
+            frame_bad_pixel=bad.frame_bad_pixel,
+            mask_meaning=bad.meaning,
+            label=label,
+            facts=facts,
+            oddities=(*frames.oddities, *storage_oddities(parts), *bad.oddities, *strange),
+        )
+
+
+def _entries(file: h5py.File, trusted: bool) -> list[str]:
+    return _classed(file, "", "NXentry", "entry", trusted)
+
+
+def _classed(file: h5py.File, parent: str, nx_class: str, usual: str, trusted: bool) -> list[str]:
+    """Full names of a group's members of that class, the usual name first, which needs no class."""
+    group = find_group(file, parent, trusted)
+    if group is None:
+        return []
+    found = []
+    with reading(Path(file.filename)):
+        names = sorted(group, key=lambda name: (name != usual, name))[:_MOST_MEMBERS]
+    for name in names:
+        full = f"{parent}/{name}".lstrip("/")
+        with contextlib.suppress(LeadsOut):
+            member = find_group(file, full, trusted)
+            if member is not None and (name == usual or _text(member, "NX_class") == nx_class):
+                found.append(full)
+    return found
+
+
+def _text(item: h5py.Group | h5py.Dataset, name: str) -> str | None:
+    """An attribute, if it is one text."""
+    found = attribute(item, name)
+    found = found[0] if isinstance(found, list) and len(found) == 1 else found
+    return found if isinstance(found, str) else None
+
+
+def _steps(name: str) -> list[str]:
+    return name.strip("/").split("/")
+
+
+def _frames(file: h5py.File, entry: str, trusted: bool) -> list[str]:
+    """Names of the data sets that are the frames of an entry, in order."""
+    try:
+        group = find_group(file, f"{entry}/data", trusted)
+    except LeadsOut:
+        return [f"{entry}/data/data"]
+    if group is not None:
+        with reading(Path(file.filename)):
+            numbered = sorted(filter(_is_numbered, group), key=_numbered)
+        if numbered:
+            return [f"{entry}/data/{name}" for name in numbered]
+    signals = [
+        signal for one in _classed(file, entry, "NXdata", "data", trusted) if (signal := _signal(file, one, trusted))
+    ]
+    if len(signals) > 1 and not signals[0].startswith(f"{entry}/data/"):
+        raise InputError(
+            f"{file.filename} has frames in several groups, {', '.join(map(repr, signals))}: give one as --read.data"
+        )
+    return signals[:1]
+
+
+def _signal(file: h5py.File, data: str, trusted: bool) -> str | None:
+    """Name of the picture that an NXdata group is about: in its attribute `signal`, or `data`."""
+    group = find_group(file, data, trusted)
+    assert group is not None
+    full = f"{data}/{_text(group, 'signal') or 'data'}"
+    try:
+        found = find(file, full, trusted)
+    except LeadsOut:
+        return full
+    return full if found is not None and found.ndim > 2 else None
+
+
+def _is_numbered(name: str) -> bool:
+    return _NUMBERED.fullmatch(_steps(name)[-1]) is not None
+
+
+def _numbered(name: str) -> int:
+    return int(name.rpartition("_")[2])
+
+
+def _check_sequence(path: Path, names: list[str]) -> None:
+    for expected, name in enumerate(names, min(_numbered(names[0]), 1)):
+        if _numbered(name) != expected:
+            raise InputError(
+                f"{path} has {len(names)} stacks up to {names[-1]}, but none of number {expected}, or two of one: "
+                f"bring it back, or read one alone (--read.data {name})"
+            )
+
+
+def _part(file: h5py.File, name: str, trusted: bool, format: str) -> h5py.Dataset:
+    try:
+        found = find(file, name, trusted)
+    except LeadsOut as error:
+        raise InputError(f"{format} master {error}") from None
+    if found is None:
+        raise InputError(
+            f"{file.filename}: {name} leads to nothing: bring its file back, or read others (--read.data NAME)"
+        )
+    return found
+
+
+def _check_images(path: Path, parts: list[h5py.Dataset]) -> None:
+    """DECTRIS numbers the images: the attributes image_nr_low and image_nr_high of each data set."""
+    expected = None
+    for part in parts:
+        low, high = (np.ravel(attribute(part, f"image_nr_{end}")) for end in ("low", "high"))
+        if low.size != 1 or high.size != 1 or low.dtype.kind not in "ui" or high.dtype.kind not in "ui":
+            return
+        low, high = int(low[0]), int(high[0])
+        if expected not in (None, low) or high - low + 1 != len(part):
+            raise InputError(
+                f"{path}: {part.file.filename} has {len(part)} images, by its numbers {low} to {high}"
+                + (f", where {expected} comes next" if expected is not None else "")
+                + ": it is incomplete, or another file; bring back the right one"
+            )
+        expected = high + 1
+
+
+def _masks(file: h5py.File, detectors: list[str], trusted: bool) -> list[Mask]:
+    """Those of the first detector; where not 0, a pixel is bad."""
+    names = [f"{one}/{name}" for one in detectors[:1] for name in ("pixel_mask", "detectorSpecific/pixel_mask")]
+    found = [(name, mask) for name in names if (mask := find(file, name, trusted)) is not None]
+    if len(found) == 2 and found[0][1] == found[1][1]:  # the same under two names
+        found.pop()
+    return [Mask(name, [mask], "bad") for name, mask in found]
+
+
+def _facts(file: h5py.File, entry: str, detectors: list[str], trusted: bool) -> tuple[dict[str, Any], list[str]]:
+    """What is strange is left out, and said."""
+    facts: dict[str, Any] = {}
+    oddities = [f"{len(detectors)} detectors: mask and facts are those of {detectors[0]}"] if detectors[1:] else []
+    detector = detectors[0] if detectors else f"{entry}/instrument/detector"
+    for fact, names in _FACTS.items():
+        for name, units in names.items():
+            full = name.format(detector) if name.startswith("{0}") else f"{entry}/{name}"
+            try:
+                if fact not in facts and (number := _number(file, full, units, trusted)) is not None:
+                    is_wavelength = fact == "photon_energy_ev" and units is _METRES
+                    facts[fact] = PLANCK_TIMES_C_EV_M / number if is_wavelength else number
+            except InputError as error:
+                oddities.append(f"{fact} is left out: {error}")
+    return facts, oddities
+
+
+def _number(file: h5py.File, name: str, units: dict[str, float], trusted: bool) -> float | None:
+    """In metres or electronvolts; the median where it differs from frame to frame."""
+    found = find(file, name, trusted)
+    if found is None:
+        return None
+    unit = _text(found, "units")
+    if unit not in units:
+        raise InputError(f"{name} has units {unit!r}, none of {', '.join(units)}")
+    is_few = 0 < math.prod(found.shape) <= _MOST_VALUES
+    value = float(np.median(values(found))) if is_few and found.dtype.kind in "uif" else math.nan
+    if not 0 < value < math.inf:
+        raise InputError(f"{name} is {value:g}")
+    return value * units[unit]
