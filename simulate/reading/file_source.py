@@ -1,7 +1,8 @@
 """Frames of files as pictures of photons, whatever the format: training, scoring and inspection take them from here."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,45 +12,54 @@ from ...geometries.errors import InputError
 from ..beamline.geom import Geom, read_geom
 from ..beamline.instrument import PRESETS, instrument_of
 from ..beamline.pixels import assemble, hidden_pixels
+from ..formats.frames import Frames
 from ..progress import Track, no_track
 from ..source import Indices, Patterns
 from .arrange import panel_pixels, window
 from .config import FileConfig
+from .file_lists import open_files
 from .invalid_frames import Flags, frame_flags
 from .recognise import open_frames
 
 _BLOCK_BYTES = 2**26
+_SCALE = ("distance_m", "pixel_size_m", "photon_energy_ev")
 _AS_IT_IS = FileConfig()
 
 
 class FileSource:
-    """A file's frames as pictures of photons, by index: a `PatternSource`.
+    """Frames of files as pictures of photons, by index: a `PatternSource`.
 
     In this order, as `config` says: data numbers become photons, modules a picture, the beam comes to its middle, which
     is cropped or padded, and pixels are summed. Frames that cannot be judged are passed on, and counted by `flags`.
 
-    frames: the file as it was opened; shape: (ny, nx) of the pictures; bad_pixel: not to use in any frame; label:
+    path: a file, several, a glob, or a list of files: see `open_files`. frames: they as they were opened; origin: where
+    each frame lies; shape: (ny, nx) of the pictures; bad_pixel: not to use in any frame; label:
     1 = single hit, or None where the file has none; notes: what was done on the way, one line
     each. option: what the options of `config` are called on the command line, for messages. Raises InputError for a
     file that cannot be read, and where the options do not fit it.
     """
 
-    def __init__(self, path: str | Path, config: FileConfig = _AS_IT_IS, option: str = "--read"):
+    def __init__(self, path: str | Path | Sequence[str | Path], config: FileConfig = _AS_IT_IS, option: str = "--read"):
         self.config, self._option = config.check(), option
-        self.frames = frames = open_frames(
-            path, config.data, config.label, config.mask, mask_polarity=config.mask_polarity,
+        given = [Path(path)] if isinstance(path, str | Path) else [*map(Path, path)]
+        open_one = partial(
+            open_frames, data=config.data, label=config.label, mask=config.mask, mask_polarity=config.mask_polarity,
             detector=config.detector, trusted=config.trusted,
         )  # fmt: skip
+        self.frames, self.origin = open_files(given, open_one)
+        frames = self.frames
         self.name, self.label = frames.path.stem, frames.label
         self.notes: list[str] = []
         self._adu_per_photon = config.adu_per_photon
         self._common_bad = np.zeros(frames.shape, bool) if frames.bad_pixel is None else frames.bad_pixel.copy()
         pixels = np.arange(math.prod(frames.shape)).reshape(frames.shape)
-        if config.geom is not None:
-            pixels = self._assembled(read_geom(config.geom))
+        self._geom = None if config.geom is None else read_geom(config.geom)
+        if self._geom is not None:
+            pixels = self._assembled(self._geom)
         elif pixels.ndim != 2:
             raise InputError(
-                f"{path}: the frames are modules, {frames.shape}: say where they stand with {option}.geom FILE.geom"
+                f"{frames.path}: the frames are modules, {frames.shape}: say where they stand with {option}.geom "
+                "FILE.geom"
             )
         if self._adu_per_photon is None and config.adu_offset:
             raise InputError(f"{option}.adu-offset means nothing without {option}.adu-per-photon: give both")
@@ -105,6 +115,40 @@ class FileSource:
                 found.append(frame_flags(np.asarray(self.patterns(some).counts), self.masks(some)))
             self._flags = Flags(*map(np.concatenate, zip(*found, strict=True)))
         return self._flags
+
+    def pictures(self, indices: Int[np.ndarray, " frames"]) -> Frames:
+        """The pictures of these indices as a stack that can be written: masks, labels and facts are the pictures'.
+
+        Facts are distance_m, pixel_size_m and photon_energy_ev as far as they are known; image_center where it is known
+        of the pictures; units where data numbers became photons; and what every frame has for itself.
+        """
+        frames, geom = self.frames, self._geom
+        known = {name: frames.facts.get(name) or getattr(geom, name, None) for name in _SCALE}
+        if geom is not None:
+            known["pixel_size_m"] = geom.pixel_size_m
+        if known["pixel_size_m"] is not None:
+            known["pixel_size_m"] *= self.config.binning
+        if geom is not None or self.config.centre is not None:
+            known["image_center"] = [(size - 1) / 2 for size in reversed(self.shape)]
+        elif self._unchanged and self.config.binning == 1:
+            known["image_center"] = frames.facts.get("image_center")
+        if self._adu_per_photon is not None:
+            known["units"] = "photons"
+        each = {name: values[indices] for name, values in frames.facts_of_each().items()}
+        own_masks = self.masks(indices[:1]).ndim == 3
+        return Frames(
+            frames.path,
+            frames.format,
+            len(indices),
+            self.shape,
+            np.asarray(self.patterns(indices[:1]).counts).dtype,
+            lambda some: np.asarray(self.patterns(indices[some]).counts),
+            self.bad_pixel,
+            (lambda some: self.masks(indices[some])) if own_masks else None,
+            frames.mask_meaning,
+            None if self.label is None else self.label[indices],
+            {name: value for name, value in known.items() if value is not None} | each,
+        )
 
     def _in_blocks(
         self, read: Callable[[np.ndarray], np.ndarray], indices: Int[np.ndarray, " batch"]
