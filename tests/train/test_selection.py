@@ -197,3 +197,74 @@ def test_scores_of_the_classifier_that_comes_with_onehit_are_as_they_were():
     np.testing.assert_allclose(classifier.score(counts, source.bad_pixel), whole, atol=0.3)
     hidden = [20.62, -18.63, 21.44, -8.34, 17.95, 20.43, -22.25, 22.61]
     np.testing.assert_allclose(classifier.score(counts, half), hidden, atol=0.3)
+
+
+@pytest.fixture
+def several(small_simulation, tmp_path, monkeypatch):
+    """a1.cxi, a2.cxi and a10.cxi of five patterns each."""
+    monkeypatch.chdir(tmp_path)
+    source = SimulatedSource(replace(small_simulation, photons=(1e4, 1e6)), 6)
+    for number, name in enumerate(("a1.h5", "a2.h5", "a10.h5")):
+        with h5py.File(name, "w") as h5:
+            h5["counts"] = source.patterns(np.arange(5 * number, 5 * number + 5)).counts
+            h5["bad_pixel"] = source.bad_pixel
+            detector, instrument = "entry_1/instrument_1/detector_1/", source.instrument
+            h5[detector + "distance"], h5[detector + "x_pixel_size"] = instrument.distance_m, instrument.pixel_size_m
+            h5["entry_1/instrument_1/source_1/energy"] = instrument.photon_energy_ev * electron_volt
+    return tmp_path
+
+
+def table(path):
+    with open(path) as lines:
+        return list(csv.DictReader(lines))
+
+
+@pytest.mark.parametrize("given", [["a1.h5", "a2.h5", "a10.h5"], ["a*.h5"], ["a.lst"]])
+def test_the_table_of_several_files_names_the_file_and_its_frame(run, several, given):
+    (several / "a.lst").write_text("a1.h5\na2.h5\na10.h5\n")
+    assert main(["classify", *given, "--run", str(run), "--out", "all.csv"]) == 0
+    rows = table("all.csv")
+    names = ["a1.h5"] * 5 + ["a2.h5"] * 5 + ["a10.h5"] * 5
+    assert [(row["file"], row["frame"]) for row in rows] == [(name, str(n % 5)) for n, name in enumerate(names)]
+    assert main(["classify", "a2.h5", "--run", str(run), "--out", "one.csv"]) == 0
+    of_one = table("one.csv")
+    assert [*of_one[0]] == ["frame", "verdict", "score", "photons"]
+    assert [{**row, "file": "a2.h5"} for row in of_one] == rows[5:10]
+
+
+@pytest.mark.parametrize("ending", [".cxi", ".h5", ".emc"])
+@pytest.mark.parametrize("which", ["kept", "all"])
+def test_what_was_kept_is_a_file_that_gets_the_same_verdicts(run, several, ending, which, capsys):
+    kept = f"out{ending}"
+    command = ["classify", "a*.h5", "--run", str(run), "--out", "all.csv", "--minimum-photons", "3e4"]
+    assert main([*command, "--kept", kept, "--write", which]) == 0
+    expected = [row for row in table("all.csv") if which == "all" or row["verdict"] == "kept"]
+    assert expected and f"{kept}: {len(expected)} frames" in capsys.readouterr().err
+    assert main(["classify", kept, *command[2:4], "--out", "again.csv", *command[6:]]) == 0
+    again = table("again.csv")
+    assert [(row["score"], row["photons"], row["verdict"]) for row in again] == [
+        (row["score"], row["photons"], row["verdict"]) for row in expected
+    ]
+    with h5py.File("out.truth.h5" if ending == ".emc" else kept) as h5:
+        place = h5["entry_1"] if ending == ".cxi" else h5
+        files = [one.decode() for one in place["source_file"][()]]
+        assert [*zip(files, place["source_frame"][()], strict=True)] == [
+            (row["file"], int(row["frame"])) for row in expected
+        ]
+
+
+def test_a_kept_file_that_is_read_from_is_not_written_over(run, several, capsys):
+    command = ["classify", "a*.h5", "--run", str(run), "--out", "all.csv", "--kept", "a_kept.h5", "--write", "all"]
+    assert main(command) == 0 and main([*command[:1], "a1.h5", *command[2:]]) == 0
+    capsys.readouterr()
+    assert main(command) == 2
+    assert "a_kept.h5 is read from, and would be written over: choose another name" in capsys.readouterr().err
+    assert main(["classify", "a1.h5", "--run", str(run), "--write", "all"]) == 2
+    assert "--write all means nothing without --kept FILE" in capsys.readouterr().err
+
+
+def test_where_no_frame_is_kept_no_file_is_written_and_that_is_said(run, several, capsys):
+    command = ["classify", "a1.h5", "--run", str(run), "--minimum-photons", "1e9", "--kept", "out.cxi"]
+    assert main(command) == 0
+    assert "out.cxi: not written, since no frame was kept\n" in capsys.readouterr().err
+    assert not (several / "out.cxi").exists()
