@@ -50,7 +50,7 @@ def write(path, source, frames, record="{}"):
     return write_pictures(path, source.pictures(frames), columns_of(frames), record)
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(st.data())
 def test_what_is_written_is_what_was_kept_in_order(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("kept")

@@ -91,3 +91,9 @@ def test_where_no_frame_is_kept_no_file_is_written_and_that_is_said(several, cap
     assert main(command) == 0
     assert "out.cxi: not written, since no frame was kept\n" in capsys.readouterr().err
     assert not (several / "out.cxi").exists()
+
+
+def test_options_of_an_older_configuration_hold_and_the_files_typed_prevail(several):
+    (several / "old.json").write_text('{"classify": {"file": "gone.h5", "out": "all.csv", "write": "all"}}')
+    assert main(["classify", "a1.h5", "a2.h5", "--config", "old.json", "--kept", "out.h5"]) == 0
+    assert [row["file"] for row in table("all.csv")] == ["a1.h5"] * 5 + ["a2.h5"] * 5
