@@ -43,7 +43,8 @@ class EvaluateConfig:
     test: SimulationConfig = field(default_factory=nominal_particles)
     """How they are simulated; its geometry is replaced by each of `--geometry` in turn."""
     experiment: Path | None = None
-    """File of labelled real frames (CXI, EMC, HDF5) to score; `onehit inspect` shows how it is understood."""
+    """File of labelled real frames (CXI, EMC, HDF5) to score, a glob in quotes, or a list of files (.lst, .txt);
+    `onehit inspect` shows how it is understood."""
     read_experiment: FileConfig = field(default_factory=FileConfig)
     expected: Annotated[ExpectedConfig, arg(name="")] = field(default_factory=bright_enough)
     """Real frames are scored twice: all, and those that fit this."""

@@ -4,7 +4,8 @@ import difflib
 import json
 import os
 import platform
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -28,13 +29,22 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
     Raises InputError on Windows, where a folder cannot be synced.
     """
+    with whole_file(path) as part:
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Gives the name of a file to write, which then takes the place of `path`, whole, as `write_whole` has it.
+
+    Where writing raises, nothing of it is left.
+    """
     check_platform()
     # A name of its own, since two processes may make the same shard.
     part = path.with_name(f"{path.name}.{uuid4().hex[:8]}.part")
     try:
-        with part.open("xb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
+        yield part
+        with part.open("rb+") as file:
             _sync(file.fileno())
         part.replace(path)
     finally:
@@ -67,8 +77,8 @@ def to_json(**configs: Any) -> str:
 def from_json(path: str | Path, name: str, kind: type[T], missing: dict[str, Any] | None = None) -> T:
     """The configuration of that name from such a JSON file, or from one that holds just it.
 
-    missing: values of fields that the file need not have. Raises InputError for a file that cannot be read, an unknown
-    key (with the nearest known one), or a wrong type.
+    missing: values that the file need not have, and that prevail over its own. Raises InputError for a file that cannot
+    be read, an unknown key (with the nearest known one), or a wrong type.
     """
     try:
         content = json.loads(Path(path).read_text())
@@ -85,7 +95,7 @@ def from_json(path: str | Path, name: str, kind: type[T], missing: dict[str, Any
         content = section
     elif isinstance(section, dict):  # a run's config.json, which holds the parts of several commands
         content = {key: value for key, value in content.items() if key in known}
-    return from_dict((missing or {}) | content, kind, str(path))
+    return from_dict(content | (missing or {}), kind, str(path))
 
 
 def from_dict(content: dict[str, Any], kind: type[T], where: str) -> T:

@@ -107,8 +107,8 @@ class TrainConfig:
 
     simulation: SimulationConfig = field(default_factory=varied_icosahedra)
     data: Path | None = None
-    """File of labelled frames (CXI, EMC, HDF5) to train on instead of simulating; the last fifth of those that can be
-    judged validates. `onehit inspect` shows how it is understood."""
+    """File of labelled frames (CXI, EMC, HDF5), a glob in quotes, or a list of files (.lst, .txt), to train on instead
+    of simulating; the last fifth of those that can be judged validates. `onehit inspect` shows how it is understood."""
     read_data: FileConfig = field(default_factory=FileConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     steps: int = 1200

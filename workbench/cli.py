@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import MISSING, fields
 from inspect import cleandoc
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
 from ..geometries.errors import InputError
 from ..simulate.cache import use_cache
@@ -175,7 +175,10 @@ def _parse(name: str, argv: list[str]):
             raise InputError(
                 f"with {option}, give {required[0].upper()} first: onehit {name} {required[0].upper()} ..."
             )
-        first = {field: argv[0] for field in required}
+        hints = get_type_hints(kind)
+        first: dict[str, Any] = {
+            field: (argv[0],) if get_origin(hints[field]) is tuple else argv[0] for field in required
+        }
         if option == "--config":
             from ..simulate.config_io import from_json
 

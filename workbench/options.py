@@ -94,10 +94,10 @@ class Compare:
 
 @dataclass(frozen=True)
 class Inspect:
-    """Show what a file of frames holds, how it is understood, and what is odd about it."""
+    """Show what files of frames hold, how they are understood, and what is odd about them."""
 
-    file: Positional[Path]
-    """File of frames: CXI and its dialects, EMC, HDF5 or NPY."""
+    file: Positional[tuple[Path, ...]]
+    """Files of frames, globs, or lists of files (.lst, .txt): CXI and its dialects, EMC, HDF5 or NPY."""
     out: Path | None = None
     """Folder for inspect.json and inspect.png (mean frame, mask, radial profile, photons, a few frames)."""
     frames: int = 2000
@@ -107,15 +107,21 @@ class Inspect:
 
 @dataclass(frozen=True)
 class Classify:
-    """Say which frames of a file are single hits: verdict, score and photons of each, as a CSV table."""
+    """Say which frames of files are single hits: verdict, score and photons of each, as a CSV table."""
 
-    file: Positional[Path]
-    """File of frames: CXI and its dialects, EMC, HDF5 or NPY; labels are not needed."""
+    file: Positional[tuple[Path, ...]]
+    """Files of frames, globs, or lists of files (.lst, .txt): CXI and its dialects, EMC, HDF5 or NPY; labels are not
+    needed. Of several, the table has a column for the file."""
     run_directory: Annotated[Path | None, arg(name="run")] = None
     """Run directory of a trained classifier, or a file that `onehit pack` wrote. Default: the one that comes with
     onehit, which has learned from simulated icosahedra of 38 to 140 nm."""
     out: Path | None = None
     """CSV file to write instead of standard output."""
+    kept: Path | None = None
+    """File to write the frames to, as read, with mask, score, verdict, source file and frame of each; its name says the
+    format: .cxi, .h5 or .hdf5 (plain), .emc (Dragonfly's photons)."""
+    write: Literal["kept", "all"] = "kept"
+    """Which frames `--kept` writes."""
     expected: Annotated[ExpectedConfig, arg(name="")] = field(default_factory=ExpectedConfig)
     read: FileConfig = field(default_factory=FileConfig)
 

@@ -46,7 +46,8 @@ class CompareConfig:
     test_count: int = 2000
     """Simulated frames to score, of the training's kind and of each geometry."""
     experiment: Path | None = None
-    """File of labelled real frames, for exp/exp and sim/exp; `onehit inspect` shows how it is understood."""
+    """File of labelled real frames, a glob in quotes, or a list of files (.lst, .txt), for exp/exp and sim/exp;
+    `onehit inspect` shows how it is understood."""
     read_experiment: FileConfig = field(default_factory=FileConfig)
     minimum_photons: float = 13000.0
     """Real frames of at least so many photons are scored once more alone: many a frame labelled bad is merely faint."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, Num
 
 from ...geometries.errors import InputError
 from ..guard.safe_hdf5 import find, open_hdf5, reading
@@ -26,19 +26,26 @@ def encode_emc(patterns: Patterns, first: int, provenance: Provenance) -> bytes:
 
     Raises InputError where counts are not whole numbers from 0 to 2^31 - 1.
     """
-    pixels, lists = _lists(patterns)
+    counts = np.asarray(patterns.counts)
+    lists = photon_lists(counts)
+    head = sparse_head(counts[0].size, *(np.array([len(one) for one in places]) for places in lists[:2]))
+    return b"".join([head, *(array.tobytes() for arrays in lists for array in arrays)])
+
+
+def sparse_head(pixels: int, ones: Int[np.ndarray, " frames"], multi: Int[np.ndarray, " frames"]) -> bytes:
+    """What stands in front of the lists of all frames: the header, and their lengths for each frame."""
     header = np.zeros(HEADER_BYTES // INT.itemsize, INT)
-    header[:2] = len(lists[0]), pixels
-    lengths = [np.array([len(one) for one in places], INT) for places in lists[:2]]
-    return b"".join(array.tobytes() for arrays in ([header, *lengths], *lists) for array in arrays)
+    header[:2] = len(ones), pixels
+    return b"".join(np.asarray(array, INT).tobytes() for array in (header, ones, multi))
 
 
 def encode_emc_hdf5(patterns: Patterns, first: int, provenance: Provenance) -> bytes:
     """The same as an HDF5 file. Raises InputError as `encode_emc`."""
-    pixels, lists = _lists(patterns)
+    counts = np.asarray(patterns.counts)
+    lists = photon_lists(counts)
 
     def fill(file: h5py.File):
-        file["num_pix"] = np.array([pixels], INT)
+        file["num_pix"] = np.array([counts[0].size], INT)
         for name, arrays in zip(LISTS, lists, strict=True):
             rows = np.empty(len(arrays), object)
             rows[:] = arrays
@@ -47,9 +54,8 @@ def encode_emc_hdf5(patterns: Patterns, first: int, provenance: Provenance) -> b
     return hdf5_bytes(fill)
 
 
-def _lists(patterns: Patterns) -> tuple[int, tuple[list[Int[np.ndarray, " _"]], ...]]:
-    """Pixels of a frame, and place_ones, place_multi and count_multi of every frame."""
-    counts = np.asarray(patterns.counts)
+def photon_lists(counts: Num[np.ndarray, "frames y x"]) -> tuple[list[Int[np.ndarray, " _"]], ...]:
+    """place_ones, place_multi and count_multi of every frame. Raises InputError as `encode_emc`."""
     if counts.dtype.kind not in "iu":
         raise InputError(
             f"EMC files hold whole photons, these counts are {counts.dtype}: turn noise on, or write HDF5 or CXI"
@@ -65,7 +71,7 @@ def _lists(patterns: Patterns) -> tuple[int, tuple[list[Int[np.ndarray, " _"]], 
             )
         for arrays, array in zip(lists, (one, more, photons), strict=True):
             arrays.append(array.astype(INT))
-    return counts[0].size, lists
+    return lists
 
 
 def open_emc(path: str | Path, detector: str | Path | None = None, labelled: bool = True) -> Frames:
@@ -73,7 +79,7 @@ def open_emc(path: str | Path, detector: str | Path | None = None, labelled: boo
 
     detector: Dragonfly's detector file. Without it the one beside the photon file is taken: X.detector.h5 of X.emc, as
     onehit writes it; and where there is none, frames are taken as square and no pixel as bad. labelled: labels are
-    those of X.truth.h5, where it is there. Opening reads the number of photons in each frame; a frame's lists are read
+    those of X.truth.h5, where it has some. Opening reads the number of photons in each frame; a frame's lists are read
     and checked when it is asked for. Raises InputError where a file cannot be read or does not have the size that it
     says, where detector or labels do not fit, and where frames are not square and there is no detector.
     """
@@ -118,12 +124,16 @@ def _square(path: Path, pixels: int) -> DragonflyDetector:
     return DragonflyDetector(pixels, np.zeros((side, side), bool), None, {}, (note,))
 
 
-def _labels(truth: Path, count: int) -> Int[np.ndarray, " {count}"]:
+def _labels(truth: Path, count: int) -> Int[np.ndarray, " {count}"] | None:
     with open_hdf5(truth) as file, reading(truth):
         label = find(file, "label")
-        if label is None or label.shape != (count,):
-            has = "no labels" if label is None else f"labels of shape {label.shape}"
-            raise InputError(f"{truth} has {has}, the photon file beside it {count} frames: remove or rename one")
+        if label is None:
+            return None
+        if label.shape != (count,):
+            raise InputError(
+                f"{truth} has labels of shape {label.shape}, the photon file beside it {count} frames: remove or "
+                "rename one"
+            )
         values = label[()]
     if not np.isin(values, (0, 1)).all():
         raise InputError(f"{truth}: label holds {np.unique(values)[:5].tolist()}; say 1 = single hit, 0 = other")

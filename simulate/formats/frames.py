@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
+OF_EACH_FRAME = ("experiment_identifier", "train_id", "pulse_id")
+"""Facts that every frame has for itself."""
+
 
 @dataclass(frozen=True)
 class Frames:
@@ -38,3 +41,8 @@ class Frames:
     """How it was read, where that is not plain, one line each."""
     oddities: tuple[str, ...] = ()
     """What is strange about the file, one line each."""
+
+    def facts_of_each(self) -> dict[str, Shaped[np.ndarray, " frames"]]:
+        """Those facts that every frame has for itself, as far as there is one for each."""
+        found = {name: np.asarray(self.facts[name]) for name in OF_EACH_FRAME if name in self.facts}
+        return {name: values for name, values in found.items() if values.shape == (self.count,)}

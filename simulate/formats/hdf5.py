@@ -93,15 +93,25 @@ def write_frames(
     Compressed here, since HDF5 would let only one of the threads that encode do so at a time.
     """
     counts = np.asarray(counts)
-    chunk = (1, *counts.shape[1:])
-    gzip = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
-    data_set = group.create_dataset(name, counts.shape, counts.dtype, chunks=chunk, **gzip)
-    for i, frame in enumerate(counts):
-        bytes_of_rank = np.ascontiguousarray(frame.reshape(-1, 1).view(np.uint8).T)
-        data_set.id.write_direct_chunk((i, *[0] * (counts.ndim - 1)), zlib.compress(bytes_of_rank.data, 1))
-    data_set.attrs["frame_axis"] = 0
+    data_set = frames_data_set(group, name, counts.shape, counts.dtype)
+    put_frames(data_set, 0, counts)
     data_set.attrs["units"] = "photons"
     return data_set
+
+
+def frames_data_set(group: h5py.Group, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> h5py.Dataset:
+    """What `put_frames` fills. shape: (N, ...), N counting the frames."""
+    gzip = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+    data_set = group.create_dataset(name, shape, dtype, chunks=(1, *shape[1:]), **gzip)
+    data_set.attrs["frame_axis"] = 0
+    return data_set
+
+
+def put_frames(data_set: h5py.Dataset, first: int, frames: Shaped[np.ndarray, "frames ..."]) -> None:
+    """Write frames of the data set's type, the first of them as its frame `first`."""
+    for i, frame in enumerate(frames, first):
+        bytes_of_rank = np.ascontiguousarray(frame.reshape(-1, 1).view(np.uint8).T)
+        data_set.id.write_direct_chunk((i, *[0] * frame.ndim), zlib.compress(bytes_of_rank.data, 1))
 
 
 def write_per_frame(

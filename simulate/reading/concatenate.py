@@ -8,10 +8,9 @@ import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
 from ...geometries.errors import InputError
-from ..formats.frames import Frames
+from ..formats.frames import OF_EACH_FRAME, Frames
 
 _OF_ALL = ("photon_energy_ev", "distance_m", "pixel_size_m")
-_OF_EACH_FRAME = ("experiment_identifier", "train_id", "pulse_id")
 _MOST_DIFFERENCE = 0.01
 
 
@@ -60,6 +59,7 @@ def concatenated(frames: Sequence[Frames], path: Path, format: str) -> Frames:
         mask_meaning="; ".join(dict.fromkeys(one.mask_meaning for one in frames)),
         label=np.concatenate(labels) if len(labels) == len(frames) else None,
         facts=facts,
+        notes=tuple(dict.fromkeys(note for one in frames for note in one.notes)),
         oddities=tuple(oddities),
     )
 
@@ -76,10 +76,11 @@ def _masks(one: Frames, indices: Int[np.ndarray, " batch"]) -> Bool[np.ndarray, 
 
 def _facts(frames: Sequence[Frames]) -> tuple[dict[str, Any], list[str]]:
     """Of all together, and what differs."""
-    facts = {name: value for name, value in frames[0].facts.items() if name not in _OF_EACH_FRAME}
-    for name in _OF_EACH_FRAME:
-        if all(name in one.facts for one in frames):
-            facts[name] = np.concatenate([one.facts[name] for one in frames])
+    facts = {name: value for name, value in frames[0].facts.items() if name not in OF_EACH_FRAME}
+    each = [one.facts_of_each() for one in frames]
+    for name in OF_EACH_FRAME:
+        if all(name in one for one in each):
+            facts[name] = np.concatenate([one[name] for one in each])
     differences = []
     for name in _OF_ALL:
         values = [one.facts[name] for one in frames if name in one.facts]

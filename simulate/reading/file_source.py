@@ -1,8 +1,9 @@
 """Frames of files as pictures of photons, whatever the format: training, scoring and inspection take them from here."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from ..progress import Track, no_track
 from ..source import Indices, Patterns
 from .arrange import window
 from .config import FileConfig
+from .file_lists import open_files
 from .gaps import find_gaps, spread
 from .invalid_frames import Flags, frame_flags
 from .modules.masks import frames_named, names_data_sets, with_flags, with_masks
@@ -28,28 +30,33 @@ _MOST_LOST = 0.01
 """Share of a frame's pixels that may be NaN or Inf; they are masked in it. Of more, the frame is invalid."""
 _SAMPLE = 8
 _FAR_M = 1e9
+_SCALE = ("distance_m", "pixel_size_m", "photon_energy_ev")
 _AS_IT_IS = FileConfig()
 
 
 class FileSource:
-    """A file's frames as pictures of photons, by index: a `PatternSource`.
+    """Frames of files as pictures of photons, by index: a `PatternSource`.
 
     In this order, as `config` says: data numbers become photons, modules a picture, the beam comes to its middle, which
     is cropped or padded, and pixels are summed. Frames that cannot be judged are passed on, and counted by `flags`.
 
-    frames: the file as it was opened; shape: (ny, nx) of the pictures; bad_pixel: not to use in any frame; label:
+    path: a file, several, a glob, or a list of files: see `open_files`. frames: they as they were opened; origin: where
+    each frame lies; shape: (ny, nx) of the pictures; bad_pixel: not to use in any frame; label:
     1 = single hit, or None where the file has none; notes: what was done on the way, one line
     each. option: what the options of `config` are called on the command line, for messages. Raises InputError for a
     file that cannot be read, and where the options do not fit it.
     """
 
-    def __init__(self, path: str | Path, config: FileConfig = _AS_IT_IS, option: str = "--read"):
+    def __init__(self, path: str | Path | Sequence[str | Path], config: FileConfig = _AS_IT_IS, option: str = "--read"):
         self.config, self._option = config.check(option), option
         self.notes: list[str] = []
-        geom = None if config.geom is None else read_geom(config.geom, option)
-        own = own_instrument(Path(path), config, option)
-        self.frames = frames = self._opened(Path(path), geom if own is None else None)
-        self.notes += frames.notes
+        self._geom = geom = None if config.geom is None else read_geom(config.geom, option)
+        self._own: dict[Path, Instrument | None] = {}
+        given = [Path(path)] if isinstance(path, str | Path) else [*map(Path, path)]
+        self.frames, self.origin = open_files(given, partial(self._opened, geom=geom))
+        frames = self.frames
+        self.notes = [*dict.fromkeys([*self.notes, *frames.notes])]
+        own = self._own_instrument()
         if own is not None and math.prod(own.shape) != math.prod(frames.shape):
             own = None  # the user names another data set
         self.name, self.label = frames.path.stem, frames.label
@@ -60,7 +67,7 @@ class FileSource:
         if geom is not None:
             pixels = self._assembled(geom, own)
         elif own is None:
-            check_picture(frames.shape, Path(path), config, option)
+            check_picture(frames.shape, frames.path, config, option)
         elif own.panels:
             pixels = assemble(pixels.reshape(1, *own.shape) + 1, own)[0][0] - 1
             self.notes.append("the panels stand where the file says that onehit simulated them")
@@ -121,6 +128,41 @@ class FileSource:
                 found.append(frame_flags(np.asarray(self.patterns(some).counts), self.masks(some)))
             self._flags = Flags(*map(np.concatenate, zip(*found, strict=True)))
         return self._flags
+
+    def pictures(self, indices: Int[np.ndarray, " frames"]) -> Frames:
+        """The pictures of these indices as a stack that can be written: masks, labels and facts are the pictures'.
+
+        Facts are distance_m, pixel_size_m and photon_energy_ev as far as they are known; image_center where it is known
+        of the pictures; units where data numbers became photons; and what every frame has for itself.
+        """
+        frames, geom = self.frames, self._geom
+        known = {name: frames.facts.get(name) or getattr(geom, name, None) for name in _SCALE}
+        if geom is not None:
+            known["pixel_size_m"] = geom.pixel_size_m
+        if known["pixel_size_m"] is not None:
+            known["pixel_size_m"] *= self.config.binning
+        if geom is not None or self.config.centre is not None:
+            known["image_center"] = [(size - 1) / 2 for size in reversed(self.shape)]
+        elif self._unchanged and self.config.binning == 1:
+            known["image_center"] = frames.facts.get("image_center")
+        if self._adu_per_photon is not None:
+            known["units"] = "photons"
+        each = {name: values[indices] for name, values in frames.facts_of_each().items()}
+        blocks = range(0, len(indices), self.block)
+        own_masks = any(self.masks(indices[first : first + self.block]).ndim == 3 for first in blocks)
+        return Frames(
+            frames.path,
+            frames.format,
+            len(indices),
+            self.shape,
+            np.asarray(self.patterns(indices[:1]).counts).dtype,
+            lambda some: np.asarray(self.patterns(indices[some]).counts),
+            self.bad_pixel,
+            (lambda some: np.broadcast_to(self.masks(indices[some]), (len(some), *self.shape))) if own_masks else None,
+            frames.mask_meaning,
+            None if self.label is None else self.label[indices],
+            {name: value for name, value in known.items() if value is not None} | each,
+        )
 
     def _in_blocks(
         self, read: Callable[[np.ndarray], np.ndarray], indices: Int[np.ndarray, " batch"]
@@ -207,7 +249,9 @@ class FileSource:
         return pictures
 
     def _opened(self, path: Path, geom: Geom | None) -> Frames:
-        """The file, with the data set and the masks that the geometry file names where the user names none."""
+        """A file, with the data set and the masks that the geometry file names where the user names none."""
+        self._own[path] = own_instrument(path, self.config, self._option)
+        geom = geom if self._own[path] is None else None
         config, data, masked = self.config, self.config.data, False
         if geom is not None:
             named = names_data_sets(path)
@@ -225,6 +269,13 @@ class FileSource:
         elif geom.masks:
             self.notes.append(f"masks of {geom.path} are not used: {', '.join(mask.data for mask in geom.masks)}")
         return with_flags(frames, geom)
+
+    def _own_instrument(self) -> Instrument | None:
+        """The one that onehit simulated the files with; see `own_instrument`."""
+        first, *others = (self._own[path] for path in self.origin.files)
+        if any(one != first for one in others):
+            raise InputError(f"{self.frames.path}: its files were simulated with different instruments: give one kind")
+        return first
 
     def _assembled(self, geom: Geom, own: Instrument | None) -> Int[np.ndarray, "y x"]:
         """The pixels of the file's frame, counted along its rows, where they stand in the picture; -1 in gaps."""

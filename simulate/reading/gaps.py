@@ -18,9 +18,9 @@ def spread(count: int, frame_bytes: int) -> Int[np.ndarray, " frames"]:
 def find_gaps(frames: Shaped[np.ndarray, " frames *shape"]) -> tuple[Bool[np.ndarray, "*shape"], dict[str, int]]:
     """Pixels that hold one and the same marker in each of these frames, and how many there are of each.
 
-    Markers are NaN and Inf, the largest integers that detectors have, the least one of a signed type, and -1 where
-    nothing else is negative. NeXus and DECTRIS fill masked pixels with the largest integer (NXdetector, pixel_mask),
-    others with -1 or NaN.
+    Markers are NaN and Inf, the largest integers that detectors have, the least one of a signed type, and in several
+    frames -1 where nothing else is negative. NeXus and DECTRIS fill masked pixels with the largest integer (NXdetector,
+    pixel_mask), others with -1 or NaN.
     """
     gap, found = np.zeros(frames.shape[1:], bool), {}
     first = frames[0]
@@ -40,7 +40,7 @@ def _integers(frames: Shaped[np.ndarray, " frames *shape"]) -> list[float]:
     kind = frames.dtype.kind
     if kind == "b":
         return []
-    markers = set(_LARGEST)
+    markers = {value for value in _LARGEST if kind != "f" or value < np.finfo(frames.dtype).max}
     negative = frames[frames < 0] if kind in "if" else np.zeros(0)
     if kind in "ui" and frames.dtype.itemsize > 1:
         limits = np.iinfo(frames.dtype)
@@ -48,5 +48,7 @@ def _integers(frames: Shaped[np.ndarray, " frames *shape"]) -> list[float]:
         if kind == "i":
             markers.add(float(limits.min))
             negative = negative[negative != limits.min]
-    # Noise about 0, or a pedestal subtracted, has -1 too, and other negative numbers.
-    return sorted(markers | ({-1.0} if len(negative) and (negative == -1).all() else set()))
+    # Noise about 0, or a pedestal subtracted, has -1 too, and other negative numbers, or -1 in one frame alone.
+    if len(frames) > 1 and len(negative) and (negative == -1).all():
+        markers.add(-1.0)
+    return sorted(markers)

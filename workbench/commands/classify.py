@@ -3,11 +3,15 @@
 import csv
 import io
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from ...geometries.errors import InputError
-from ...simulate.config_io import write_whole
+from ...simulate.config_io import to_json, write_whole
+from ...simulate.formats.pictures import check_target, files_of, write_pictures
+from ...simulate.reading.file_lists import Origin
 from ...simulate.reading.file_source import FileSource
 from ...train.classifier import Classifier
 from ...train.selection import VERDICTS, Selection, select
@@ -21,17 +25,53 @@ def run_classification(command: Classify) -> None:
         raise InputError(f"{command.out}: the name must end in .csv")
     if command.out is not None and not command.out.parent.is_dir():
         raise InputError(f"{command.out.parent} does not exist: make that folder first")
+    if command.kept is not None:
+        check_target(command.kept)
+    elif command.write != "kept":
+        raise InputError(f"--write {command.write} means nothing without --kept FILE: name the file to write")
     classifier = Classifier.load(command.run_directory)
     source = FileSource(command.file, command.read)
+    if command.kept is not None:
+        _refuse_inputs(command.kept, source)
     selection = select(classifier, source, np.arange(len(source)), command.expected, track)
-    text = _table(selection)
+    text = _table(selection, source.origin)
     if command.out is None:
         sys.stdout.write(text)
     else:
         write_whole(command.out, text)
     numbers = np.bincount(selection.verdict, minlength=len(VERDICTS))
     found = ", ".join(f"{n} {verdict}" for n, verdict in zip(numbers, VERDICTS, strict=True))
-    print(f"{command.file}: {len(selection.score)} frames: {found}", file=sys.stderr)
+    print(f"{source.frames.path}: {len(selection.score)} frames: {found}", file=sys.stderr)
+    if command.kept is not None:
+        _write_kept(command.kept, command, source, selection)
+
+
+def _refuse_inputs(kept: Path, source: FileSource) -> None:
+    """Raises InputError where a file that would be written is one of those that are read."""
+    for file in filter(Path.exists, files_of(kept)):
+        if any(path.exists() and path.samefile(file) for path in source.origin.files):
+            raise InputError(f"{file} is read from, and would be written over: choose another name for --kept")
+
+
+def _write_kept(kept: Path, command: Classify, source: FileSource, selection: Selection) -> None:
+    """The frames as a file, and how many there are."""
+    frames = np.flatnonzero(selection.verdict == 0) if command.write == "kept" else np.arange(len(source))
+    if not len(frames):
+        there = "; the file of that name is older" if kept.exists() else ""
+        print(f"{kept}: not written, since no frame was kept{there}", file=sys.stderr)
+        return
+    origin = source.origin
+    columns = {
+        "score": selection.score[frames],
+        "verdict": np.array(VERDICTS)[selection.verdict[frames]],
+        "source_file": np.array([str(file) for file in origin.files])[origin.file[frames]],
+        "source_frame": origin.frame[frames],
+    }
+    # Every frame names its file, so that the record need not: of many files it would be longer than HDF5 allows.
+    record = to_json(classify=replace(command, file=()))
+    for line in write_pictures(kept, source.pictures(frames), columns, record, track):
+        print(line, file=sys.stderr)
+    print(f"{kept}: {len(frames)} frames, {kept.stat().st_size / 1e6:.1f} MB", file=sys.stderr)
 
 
 def run_packing(command: Pack) -> None:
@@ -42,13 +82,15 @@ def run_packing(command: Pack) -> None:
     print(f"{command.out}: {command.out.stat().st_size / 1e6:.2f} MB")
 
 
-def _table(selection: Selection) -> str:
-    """One line a frame; the size only where it was measured."""
+def _table(selection: Selection, origin: Origin) -> str:
+    """One line a frame; its file only where there are several, the size only where it was measured."""
+    several = len(origin.files) > 1
     sized = bool(np.isfinite(selection.diameter_nm).any())
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["frame", "verdict", "score", "photons"] + ["diameter_nm"] * sized)
-    for frame, (score, photons, diameter, verdict) in enumerate(zip(*selection, strict=True)):
+    writer.writerow(["file"] * several + ["frame", "verdict", "score", "photons"] + ["diameter_nm"] * sized)
+    judged = zip(*selection, strict=True)
+    for file, frame, (score, photons, diameter, verdict) in zip(origin.file, origin.frame, judged, strict=True):
         row = [frame, VERDICTS[verdict], f"{score:.3f}", f"{photons:.0f}"]
-        writer.writerow(row + [f"{diameter:.1f}"] * sized)
+        writer.writerow([origin.files[file]] * several + row + [f"{diameter:.1f}"] * sized)
     return table.getvalue()

@@ -177,13 +177,12 @@ def test_a_detector_of_other_frames_is_refused(folder, tmp_path):
 
 @pytest.mark.parametrize(
     "label, message",
-    [([0, 1], "labels of shape"), (None, "has no labels"), ([0, 1, 2], r"label holds \[0, 1, 2\]")],
+    [([0, 1], "labels of shape"), ([0, 1, 2], r"label holds \[0, 1, 2\]")],
 )
 def test_labels_that_do_not_fit_are_refused(tmp_path, label, message):
     (tmp_path / "a.emc").write_bytes(encoded(".emc", np.zeros((3, 6, 6), int)))
     with h5py.File(tmp_path / "a.truth.h5", "w") as file:
-        if label is not None:
-            file["label"] = label
+        file["label"] = label
     with pytest.raises(InputError, match=message):
         open_emc(tmp_path / "a.emc")
 

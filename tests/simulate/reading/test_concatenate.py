@@ -80,3 +80,8 @@ def test_facts_that_differ_and_oddities_of_some_are_said():
 def test_frames_of_another_shape_are_refused():
     with pytest.raises(InputError, match=r"b.h5 has frames of \(4, 3\), a.h5 of \(3, 4\): give those of one shape"):
         whole([stack(COUNTS), stack(np.zeros((2, 4, 3)), "b.h5")])
+
+
+def test_an_identifier_that_is_not_one_for_each_frame_belongs_to_none():
+    lone = [stack(COUNTS, facts={"experiment_identifier": np.array("night"), "train_id": np.arange(3)})] * 2
+    assert whole(lone).facts == {}
