@@ -51,13 +51,14 @@ class Hdf5Dialect:
             beside = self.label and f"{group}/{self.label}"
             name = given.label or (beside if beside and exists(file, beside) else None)
             label = read_label(file, group, frames.count, name, given.trusted)
-        facts, strange = read_facts(file)
+        facts, left_out, strange = read_facts(file)
         version = f" {facts['cxi_version'] / 100:.1f}" if "cxi_version" in facts else ""
         return replace(
             frames,
             format=self.format + version,
             label=label,
             facts=facts,
+            left_out=left_out,
             oddities=(*self.oddities, *_unwritten(parts), *frames.oddities, *strange),
         )
 
