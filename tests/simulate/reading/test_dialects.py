@@ -331,7 +331,7 @@ def test_names_that_are_not_there_are_refused(write, names):
 @pytest.mark.parametrize("content", [b"", b"\x80\x04\x95", b"PK\x03\x04", b"# text\n" * 300, b"\x93NUM"])
 def test_other_files_are_refused(tmp_path, content):
     (tmp_path / "file").write_bytes(content + bytes(2000))
-    with pytest.raises(InputError, match="no CXI, EMC, HDF5 or NPY file"):
+    with pytest.raises(InputError, match="no CXI, EMC, HDF5, NPY, MATLAB or TIFF file"):
         open_frames(tmp_path / "file")
     with pytest.raises(InputError, match="does not exist"):
         open_frames(tmp_path / "missing.h5")
@@ -351,7 +351,7 @@ def test_a_made_up_dialect_joins_by_one_line(tmp_path, monkeypatch):
             return frames_of(opened.path, "shots", [frames], given_mask(given), given)
 
     (tmp_path / "a.shots").write_bytes(b"SHOTS" + np.arange(48, dtype=np.uint8).tobytes())
-    with pytest.raises(InputError, match="no CXI, EMC, HDF5 or NPY"):
+    with pytest.raises(InputError, match="no CXI, EMC, HDF5, NPY, MATLAB or TIFF"):
         FileSource(tmp_path / "a.shots")
     monkeypatch.setattr(recognise, "DIALECTS", (Shots(), *recognise.DIALECTS))
     source = FileSource(tmp_path / "a.shots")
