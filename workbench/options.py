@@ -97,7 +97,7 @@ class Inspect:
     """Show what a file of frames holds, how it is understood, and what is odd about it."""
 
     file: Positional[Path]
-    """File of frames: CXI and its dialects, EMC, HDF5 or NPY."""
+    """File of frames: CXI and its dialects, EMC, HDF5, NPY, MATLAB or TIFF."""
     out: Path | None = None
     """Folder for inspect.json and inspect.png (mean frame, mask, radial profile, photons, a few frames)."""
     frames: int = 2000
@@ -110,7 +110,7 @@ class Classify:
     """Say which frames of a file are single hits: verdict, score and photons of each, as a CSV table."""
 
     file: Positional[Path]
-    """File of frames: CXI and its dialects, EMC, HDF5 or NPY; labels are not needed."""
+    """File of frames: CXI and its dialects, EMC, HDF5, NPY, MATLAB or TIFF; labels are not needed."""
     run_directory: Annotated[Path | None, arg(name="run")] = None
     """Run directory of a trained classifier, or a file that `onehit pack` wrote. Default: the one that comes with
     onehit, which has learned from simulated icosahedra of 38 to 140 nm."""

@@ -56,7 +56,7 @@ class Quantity(NamedTuple):
 
 
 PHOTON_ENERGY = Quantity("eV", 50, 1e5)
-DISTANCE = Quantity("m", 1e-3, 50)
+DISTANCE = Quantity("m", 1e-3, 100)
 PIXEL_SIZE = Quantity("m", 1e-6, 5e-3)
 FOCUS = Quantity("m", 1e-8, 1e-2)
 SHADOW = Quantity("m", 1e-6, 1, may_be_none=True)

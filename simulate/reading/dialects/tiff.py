@@ -7,6 +7,7 @@ import math
 import weakref
 from collections.abc import Iterator
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +62,10 @@ class Tiff:
 
 def _tiff_file(path: Path) -> Any:
     try:
-        from tifffile import TiffFile
+        tifffile = import_module("tifffile")
     except ImportError:
         raise InputError(f'{path} is a TIFF file, which needs tifffile: pip install "onehit[tiff]"') from None
-    return TiffFile(path)
+    return tifffile.TiffFile(path)
 
 
 def _read(
