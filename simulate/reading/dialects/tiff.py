@@ -22,7 +22,8 @@ from ..masks import combine
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _LARGEST_FRAME_BYTES = 2**28
-_MOST_PAGES = 2**22
+_MOST_PAGES = 2**20
+_LEAST_PAGE_BYTES = 64  # of its tags alone
 
 
 class Tiff:
@@ -37,10 +38,10 @@ class Tiff:
         trusted."""
         path = opened.path
         refuse_names(path, given)
-        with _quiet(path), contextlib.ExitStack() as stack:
+        with _parsed(path), contextlib.ExitStack() as stack:
             file = stack.enter_context(_tiff_file(path))
             pages = file.pages
-            count, first = len(pages), pages[0]
+            count, first = _count(path, pages), pages[0]
             _check(path, 0, first, first, given.trusted)
             _check_count(path, file, count)
             read = partial(_read, path, pages, given.trusted)
@@ -74,7 +75,7 @@ def _read(
     first = pages[0]
     frames = np.empty((len(indices), *first.shape), first.dtype.newbyteorder("="))
     for place, index in enumerate(indices.tolist()):
-        with _quiet(f"{path}, page {index}"):
+        with _parsed(f"{path}, page {index}"):
             page = pages[index]
             _check(path, index, page, first, trusted)
             frames[place] = page.asarray(maxworkers=1)
@@ -111,10 +112,17 @@ def _check(path: Path, index: int, page: Any, first: Any, trusted: bool) -> None
         raise InputError(f"{where} reaches beyond the file's end: copy or write it again")
 
 
+def _count(path: Path, pages: Any) -> int:
+    """Pages. Raises InputError for too many: a chain of them may go in a circle."""
+    most = min(_MOST_PAGES, path.stat().st_size // _LEAST_PAGE_BYTES)
+    with contextlib.suppress(IndexError):
+        pages[most]
+        raise InputError(f"{path} has more than {most} pages, or they go in a circle: write fewer, or as HDF5")
+    return len(pages)
+
+
 def _check_count(path: Path, file: Any, count: int) -> None:
     """Raises InputError where frames lie behind each other without pages, as ImageJ writes them above 4 GB."""
-    if count > _MOST_PAGES:
-        raise InputError(f"{path} has {count} pages; {_MOST_PAGES} are allowed")
     said = int((file.imagej_metadata or {}).get("images", 1))
     if (description := file.pages[0].shaped_description or "").startswith("{"):  # tifffile's own, in JSON
         said = math.prod(json.loads(description)["shape"][:-2])
@@ -125,16 +133,25 @@ def _check_count(path: Path, file: Any, count: int) -> None:
 
 
 @contextlib.contextmanager
-def _quiet(what: Path | str) -> Iterator[None]:
-    """What goes wrong as an InputError, and not in tifffile's log too."""
+def _parsed(what: Path | str) -> Iterator[None]:
+    """What goes wrong as an InputError; tifffile only logs that a chain of pages breaks off, and goes on."""
+    errors: list[str] = []
+
+    def take(record: logging.LogRecord) -> bool:
+        if record.levelno >= logging.ERROR:
+            errors.append(record.getMessage())
+        return False
+
     logger = logging.getLogger("tifffile")
-    was, logger.disabled = logger.disabled, True
+    logger.addFilter(take)
     try:
         with parsing(what, "a TIFF file"):
             yield
+            if errors:
+                raise ValueError(errors[0])
     except InputError as error:
         if "imagecodecs" in str(error):
             raise InputError(f"{what} is compressed: pip install imagecodecs, or write it without") from None
         raise
     finally:
-        logger.disabled = was
+        logger.removeFilter(take)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from onehit.geometries.errors import InputError
 from onehit.simulate.reading.recognise import open_frames
-from tifffile import TiffWriter, imwrite
+from tifffile import TiffFile, TiffWriter, imwrite
 
 COUNTS = np.random.default_rng(0).poisson(3.0, (5, 6, 8)).astype(np.uint16)
 
@@ -80,6 +80,23 @@ def test_a_file_that_is_cut_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(InputError, match="reaches beyond the file's end"):
         open_frames(path)
+
+
+@pytest.mark.parametrize("bigtiff", [False, True])
+def test_a_chain_of_pages_that_breaks_off_or_goes_in_a_circle_is_refused(tmp_path, bigtiff):
+    path, size = tmp_path / "a.tif", 8 if bigtiff else 4
+    with TiffWriter(path, bigtiff=bigtiff) as file:
+        for _ in range(150):
+            file.write(COUNTS[0], metadata=None)
+    with TiffFile(path) as file:
+        firsts = [page.offset for page in file.pages]
+    content = path.read_bytes()
+    for at, says in ((len(content) + 8, "invalid page offset"), (firsts[2], "more than .* circle")):
+        link = firsts[149].to_bytes(size, "little")
+        assert content.count(link) == 1  # in the last page but one
+        path.write_bytes(content.replace(link, at.to_bytes(size, "little")))
+        with pytest.raises(InputError, match=says):
+            open_frames(path)
 
 
 def test_a_header_that_claims_more_than_a_frame_may_have_is_refused(tmp_path):
