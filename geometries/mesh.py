@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import cast
+from warnings import warn
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from .errors import InputError
+from .bodies import bodies_of, inside_out, may_overlap, united
+from .errors import InputError, InputWarning
 
 # Read by trimesh with no further package. A fixed list, so that a geometry's name is told from a
 # file's without importing trimesh (0.6 s).
 MESH_SUFFIXES = (".stl", ".obj", ".ply", ".off", ".glb")
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +39,8 @@ class Mesh:
     """A closed surface of triangles; every Mesh that exists has passed the checks.
 
     `vertices` float64; `faces` int64, counter-clockwise seen from outside. Several disjoint
-    bodies, and cavities (inner surfaces wound the other way), are fine. Self-intersection is not checked.
+    bodies, and cavities (inner surfaces wound the other way), are fine. Surfaces that cross are not looked for: what
+    two bodies share counts twice.
     Raises InputError for a mesh that is empty, not finite, open, non-manifold, inconsistently wound,
     inside out or flat.
     """
@@ -132,7 +136,8 @@ class Mesh:
 def load_mesh(path: str | Path) -> Mesh:
     """Read a closed mesh from a local file (see MESH_SUFFIXES), normalised, named after the file's stem.
 
-    A file with several objects becomes one mesh; coincident vertices are merged (STL repeats them).
+    A file with several objects becomes one mesh; coincident vertices are merged (STL repeats them). Bodies that overlap
+    are united where manifold3d is installed (onehit[boolean]); warns (InputWarning) of them.
     Raises InputError for a missing, unreadable or unknown file and for what Mesh refuses.
     """
     import trimesh
@@ -155,7 +160,7 @@ def load_mesh(path: str | Path) -> Mesh:
         raise InputError(
             f"cannot read {str(path)!r} as a {path.suffix.lower()} mesh ({reason}): export it again"
         ) from error
-    return _merge_vertices(triangles, path.stem).normalised()
+    return _without_overlap(_merge_vertices(triangles, path.stem)).normalised()
 
 
 def _merge_vertices(triangles: Float[np.ndarray, "faces 3 3"], name: str) -> Mesh:
@@ -220,28 +225,40 @@ def _check_edges(mesh: Mesh) -> None:
 
 
 def _check_volume(mesh: Mesh) -> None:
-    from scipy.sparse import coo_array, csgraph
-
-    who, n = f"mesh {mesh.name!r}", len(mesh.vertices)
-    extent = np.linalg.norm(np.ptp(mesh.vertices, axis=0))
-    if abs(mesh.volume) <= 1e-9 * extent**3:
-        raise InputError(f"{who} encloses no volume ({mesh.volume:.3g}): give it a solid body")
-    if mesh.volume < 0:
+    who, bodies = f"mesh {mesh.name!r}", bodies_of(mesh.vertices, mesh.faces)
+    if len(bodies) == 1 and mesh.volume < 0:
         raise InputError(f"{who} is inside out (volume {mesh.volume:.3g}): flip its faces")
+    if wrong := inside_out(bodies) if len(bodies) > 1 else []:
+        some = ", ".join(f"{body.number} ({len(body.triangles)} faces)" for body in wrong[:_MOST_NAMED])
+        raise InputError(
+            f"{who}: body {some}{', ...' if len(wrong) > _MOST_NAMED else ''} of {len(bodies)} is inside out, and no "
+            "cavity of another: recompute its normals outward (Blender: Recalculate Outside; trimesh: fix_normals)"
+        )
+    extent = np.linalg.norm(np.ptp(mesh.vertices, axis=0))
+    if mesh.volume <= 1e-9 * extent**3:
+        raise InputError(f"{who} encloses no volume ({mesh.volume:.3g}): give it a solid body")
 
-    # A body of negative volume is a cavity, but only inside another: elsewhere it would be subtracted.
-    edges = _directed_edges(mesh.faces)
-    links = coo_array((np.ones(len(edges)), tuple(edges.T)), shape=(n, n))
-    vertex_body = cast(np.ndarray, csgraph.connected_components(links)[1])
-    body = vertex_body[mesh.faces[:, 0]]
-    volumes = np.bincount(body, mesh._cone_volumes)  # pyright: ignore[reportPrivateUsage]
 
-    def box(k: np.intp) -> tuple[Float[np.ndarray, "xyz=3"], Float[np.ndarray, "xyz=3"]]:
-        corners = mesh.vertices[mesh.faces[body == k]]
-        return corners.min((0, 1)), corners.max((0, 1))
-
-    for k in np.flatnonzero(volumes < -1e-9 * mesh.volume):
-        low, high = box(k)
-        larger = (box(host) for host in np.flatnonzero(volumes > -volumes[k]))
-        if not any((floor <= low).all() and (high <= ceiling).all() for floor, ceiling in larger):
-            raise InputError(f"{who} has a body that is inside out (volume {volumes[k]:.3g}): flip its faces")
+def _without_overlap(mesh: Mesh) -> Mesh:
+    """The same where no two bodies overlap, else all of them united; warns of that, and of what cannot be told."""
+    bodies = bodies_of(mesh.vertices, mesh.faces)
+    pair = may_overlap(bodies)
+    if pair is None:
+        return mesh
+    one, other = sorted(body.number for body in pair)
+    what = f"mesh {mesh.name!r}: bodies {one} and {other} of {len(bodies)}"
+    try:
+        whole = Mesh(*united(bodies), mesh.name)
+    except ImportError:
+        cure = 'pip install "onehit[boolean]" has them united, or unite them in a mesh editor'
+        warn(f"{what} may overlap, and what they share counts twice: {cure}", InputWarning, stacklevel=3)
+        return mesh
+    except ValueError as error:
+        reason = f"what they share counts twice, and they cannot be united ({error}): unite them in a mesh editor"
+        warn(f"{what} may overlap; {reason}", InputWarning, stacklevel=3)
+        return mesh
+    if (wrong := abs(mesh.volume / whole.volume - 1)) < 1e-6:
+        return mesh
+    said = f"overlap, and are united: otherwise {100 * wrong:.2g} % of the volume would have been counted wrongly"
+    warn(f"{what} {said}", InputWarning, stacklevel=3)
+    return whole

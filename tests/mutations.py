@@ -15,6 +15,8 @@ import numpy as np
 from onehit.geometries.errors import InputError
 from onehit.simulate.guard import hdf5_process
 from onehit.simulate.reading.recognise import open_frames
+from scipy.io import savemat
+from tifffile import imwrite
 
 COUNT, SHAPE = 12, (16, 16)
 BLOW_UP_BYTES = 2**28
@@ -49,6 +51,15 @@ def write_cxi(path: Path) -> None:
 
 def write_npy(path: Path) -> None:
     np.save(path, counts())
+
+
+def write_mat(path: Path) -> None:
+    """As MATLAB does: (y, x, frames), packed."""
+    savemat(path, {"frames": counts().transpose(1, 2, 0)}, do_compression=True)
+
+
+def write_tiff(path: Path) -> None:
+    imwrite(path, counts(), photometric="minisblack")
 
 
 def write_emc(path: Path) -> None:
@@ -118,6 +129,8 @@ WRITERS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "plain": ("a.h5", write_plain),
     "cxi": ("a.cxi", write_cxi),
     "npy": ("a.npy", write_npy),
+    "mat": ("a.mat", write_mat),
+    "tiff": ("a.tif", write_tiff),
     "emc": ("a.emc", write_emc),
     "emc-hdf5": ("a.h5", write_emc_hdf5),
     "virtual": ("a.cxi", write_virtual),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..geometries.errors import InputError
+from ..simulate.beamline.quantities import DIAMETER
 from ..simulate.config import BackgroundConfig, SimulationConfig
 from ..simulate.reading.config import FileConfig
 
@@ -78,8 +79,8 @@ class ExpectedConfig:
         """Itself, or InputError with the first impossible value."""
         if not 0 <= self.minimum_photons < math.inf:
             raise InputError(f"minimum_photons is {self.minimum_photons}; it must be 0 or more")
-        if self.diameter_nm is not None and not self.diameter_nm > 0:
-            raise InputError(f"diameter_nm is {self.diameter_nm}; it must be positive")
+        if self.diameter_nm is not None:
+            DIAMETER.check("diameter_nm", self.diameter_nm)
         if not self.diameter_tolerance > 0:
             raise InputError(f"diameter_tolerance is {self.diameter_tolerance}; it must be positive")
         return self

@@ -8,6 +8,7 @@ from jaxtyping import Float, Integer, UInt8
 from ..geometries.errors import InputError
 from ..simulate.beamline.instrument import Instrument
 from ..simulate.progress import Track, no_track
+from ..simulate.reading.facts import not_square
 from ..simulate.reading.file_source import FileSource
 from ..simulate.source import PatternSource
 from .classifier import Classifier
@@ -36,7 +37,8 @@ def size_estimator(training: TrainConfig, source: PatternSource, expected: Expec
     """What measures sizes, by the instrument that a classifier was trained on; None where no size is expected.
 
     Raises InputError where the source's frames have another shape than that instrument's, where the source says that
-    its pixels are more than 2 % wider or narrower in reciprocal space, or where the expected size is out of reach.
+    its pixels are more than 2 % wider or narrower in reciprocal space, not square, or of impossible size, energy or
+    distance, or where the expected size is out of reach.
     """
     expected.check()
     if expected.diameter_nm is None:
@@ -48,6 +50,11 @@ def size_estimator(training: TrainConfig, source: PatternSource, expected: Expec
             "measure sizes, bin and crop the frames to that shape; or leave out the diameter"
         )
     if isinstance(source, FileSource):
+        for name in (*_SCALE, "pixel_size_y_m"):
+            if reason := source.frames.left_out.get(name):
+                raise InputError(f"{source.name}: {reason}: correct {name} in the file, or measure no sizes")
+        if high := not_square(source.frames.facts):
+            raise InputError(f"{source.name}: {high}; or measure no sizes")
         energy, pixel, distance = (source.frames.facts.get(name) for name in _SCALE)
         if energy and pixel and distance:
             check_scale(source.name, (energy, pixel * source.config.binning, distance), instrument)

@@ -1,15 +1,17 @@
 """The command line: `onehit COMMAND --help` lists every option."""
 
 import difflib
+import io
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import MISSING, fields
 from inspect import cleandoc
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
-from ..geometries.errors import InputError
+from ..geometries.errors import InputError, InputWarning
 from ..simulate.cache import use_cache
 from ..simulate.platforms import check_platform
 from .options import Bench, Classify, Compare, Evaluate, Gallery, Inspect, Pack, Simulate, Study, Train
@@ -109,26 +111,86 @@ _KEPT = ("study", "train", "compare")
 """Commands that keep what they have done when they are interrupted."""
 
 
+_NO_PLATFORM = (
+    "JAX finds no {platforms}: unset {variable} to have it choose, or install what it needs "
+    '(pip install "jax[cuda13]" and a driver for NVIDIA, see docs.jax.dev)'
+)
+_PLATFORM_VARIABLES = ("JAX_PLATFORMS", "JAX_PLATFORM_NAME")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command. Exit codes: 0 done, 2 bad usage or input, 130 interrupted."""
     argv = sys.argv[1:] if argv is None else argv
+    _prepare_streams()
+    plain = warnings.formatwarning
+    warnings.formatwarning = lambda message, kind, *where, **more: (
+        f"onehit: {message}\n" if issubclass(kind, InputWarning) else plain(message, kind, *where, **more)
+    )
     try:
         check_platform()
-        return _run(argv)
+        code = _run(argv)
+        sys.stdout.flush()  # while it can still be told that this fails
+        return code
     except InputError as error:
-        print(f"onehit: {error}", file=sys.stderr)
-        return 2
+        return _refused(str(error))
     except KeyboardInterrupt as interrupt:
         kept = str(interrupt) or ("the same command goes on from there" if argv[0] in _KEPT else "")
         print(f"\nonehit: interrupted{'; ' if kept else ''}{kept}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # whoever read the output (`| head`) has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except SystemExit as end:
+        if end.code == 1:  # rich's, for a broken pipe
+            return 0
+        raise
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"onehit: {where}{error.strerror or error}", file=sys.stderr)
-        return 2
+        return _refused(f"{where}{error.strerror or error}")
+    except (RuntimeError, AssertionError):  # which JAX raises without a platform
+        if (missing := _missing_platform()) is None:
+            raise
+        return _refused(missing)
+    finally:
+        warnings.formatwarning = plain
+        _drop_unwritten()
+
+
+def _refused(reason: str) -> int:
+    print(f"onehit: {reason}", file=sys.stderr)
+    return 2
+
+
+def _prepare_streams() -> None:
+    """Have what a terminal cannot show replaced, and what nobody wants to see (`>&-`) dropped."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _drop_unwritten() -> None:
+    """Send what cannot be written to nowhere, or Python would try again when it ends, and complain."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _missing_platform() -> str | None:
+    """What to say where the user has chosen a platform that JAX does not find; None where that is not so."""
+    variable = next((name for name in _PLATFORM_VARIABLES if os.environ.get(name)), None)
+    if variable is None:
+        return None
+    import jax
+
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError):
+        return _NO_PLATFORM.format(platforms=os.environ[variable], variable=variable)
+    return None
 
 
 def _run(argv: list[str]) -> int:

@@ -97,7 +97,8 @@ class Inspect:
     """Show what files of frames hold, how they are understood, and what is odd about them."""
 
     file: Positional[tuple[Path, ...]]
-    """Files of frames, globs, or lists of files (.lst, .txt): CXI and its dialects, EMC, HDF5 or NPY."""
+    """Files of frames, globs, or lists of files (.lst, .txt): CXI and its dialects, EMC, HDF5, NPY,
+    MATLAB or TIFF."""
     out: Path | None = None
     """Folder for inspect.json and inspect.png (mean frame, mask, radial profile, photons, a few frames)."""
     frames: int = 2000
@@ -110,8 +111,8 @@ class Classify:
     """Say which frames of files are single hits: verdict, score and photons of each, as a CSV table."""
 
     file: Positional[tuple[Path, ...]]
-    """Files of frames, globs, or lists of files (.lst, .txt): CXI and its dialects, EMC, HDF5 or NPY; labels are not
-    needed. Of several, the table has a column for the file."""
+    """Files of frames, globs, or lists of files (.lst, .txt): CXI and its dialects, EMC, HDF5, NPY,
+    MATLAB or TIFF; labels are not needed. Of several, the table has a column for the file."""
     run_directory: Annotated[Path | None, arg(name="run")] = None
     """Run directory of a trained classifier, or a file that `onehit pack` wrote. Default: the one that comes with
     onehit, which has learned from simulated icosahedra of 38 to 140 nm."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from ...geometries.errors import InputError
 from .geom import Geom, read_geom
 from .panel import PLANCK_TIMES_C_EV_M, Panel, Vector
+from .quantities import DISTANCE, FOCUS, PHOTON_ENERGY, PIXEL_SIZE, SHADOW, Quantity
 
 
 @dataclass(frozen=True)
@@ -196,6 +197,17 @@ are plausible, not those of one experiment.
 """
 
 
+_QUANTITIES: dict[str, Quantity] = {
+    "photon_energy_ev": PHOTON_ENERGY,
+    "distance_m": DISTANCE,
+    "pixel_size_m": PIXEL_SIZE,
+    "focus_m": FOCUS,
+    "beamstop_radius_m": SHADOW,
+    "gap_m": SHADOW,
+    "stalk_width_m": SHADOW,
+}
+
+
 @dataclass(frozen=True)
 class InstrumentConfig:
     """A preset and what differs from it."""
@@ -241,12 +253,9 @@ class InstrumentConfig:
             for f in fields(self)
             if f.name not in ("preset", "geometry_file", "binning") and (value := getattr(self, f.name)) is not None
         }
-        for name in ("photon_energy_ev", "distance_m", "pixel_size_m", "focus_m"):
-            if name in changes and not 0 < changes[name] < math.inf:
-                raise InputError(f"instrument {name} is {changes[name]}; it must be positive and finite")
-        for name in ("beamstop_radius_m", "gap_m", "stalk_width_m"):
-            if not changes.get(name, 0) >= 0:
-                raise InputError(f"instrument {name} is {changes[name]}; it must be 0 (none) or more")
+        for name, quantity in _QUANTITIES.items():
+            if name in changes:
+                quantity.check(f"instrument {name}", changes[name])
         if not math.isfinite(changes.get("stalk_angle_deg", 0)):
             raise InputError(f"instrument stalk_angle_deg is {changes['stalk_angle_deg']}; give an angle in degrees")
         if "shape" in changes and min(changes["shape"]) < 8:
@@ -257,6 +266,8 @@ class InstrumentConfig:
             )
         if self.geometry_file is not None:
             base = instrument_of(read_geom(self.geometry_file), base, self.distance_m, self.photon_energy_ev)
+            for name in ("photon_energy_ev", "distance_m", "pixel_size_m"):
+                _QUANTITIES[name].check(f"{self.geometry_file}: {name}", getattr(base, name))
         for name in ("pixel_size_m", "shape"):
             if base.panels and name in changes:
                 raise InputError(f"instrument {name} cannot be set for a detector of panels; use binning instead")

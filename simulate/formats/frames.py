@@ -35,8 +35,11 @@ class Frames:
     label: Int[np.ndarray, " count"] | None = None
     """1 = single hit, 0 = anything else."""
     facts: dict[str, Any] = field(default_factory=dict)
-    """What else the file says, for people and for checks: distance_m, pixel_size_m, photon_energy_ev (medians),
-    image_center, cxi_version; experiment_identifier, train_id, pulse_id, one for each frame; ..."""
+    """What else the file says, for people and for checks: distance_m, pixel_size_m, pixel_size_y_m,
+    photon_energy_ev (medians), image_center, cxi_version; experiment_identifier, train_id, pulse_id, one for each
+    frame; ..."""
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Facts that the file says, but that make no sense: why."""
     notes: tuple[str, ...] = ()
     """How it was read, where that is not plain, one line each."""
     oddities: tuple[str, ...] = ()

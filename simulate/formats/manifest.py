@@ -146,6 +146,7 @@ def open_set(path: Path, open_file: Callable[[Path], Frames], named_label: bool 
         label=label,
         # Lists with a value for each frame, such as identifiers, are the first shard's alone.
         facts={name: value for name, value in one.facts.items() if np.shape(value)[:1] != (one.count,)},
+        left_out=one.left_out,
         oddities=one.oddities,
     )
 

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from ...geometries.errors import InputError
+from ..guard.parsing import parsing
 
 MAGIC = b"\x93NUMPY"
 
@@ -15,13 +16,8 @@ def open_npy(path: Path) -> Shaped[np.ndarray, "..."]:
 
     Raises InputError where the file is missing or damaged, or holds Python objects or records.
     """
-    try:
+    with parsing(path, "an NPY file", "Pickles are refused"):  # the header is a Python literal
         array = np.lib.format.open_memmap(path, mode="r")  # which never unpickles
-    except Exception as error:  # the header is a Python literal: damaged, it fails in as many ways as Python's parser
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(
-            f"{path} cannot be read as an NPY file ({reason}): is it complete? Pickles are refused"
-        ) from None
     if array.dtype.kind not in "uifb":
         raise InputError(f"{path} holds {array.dtype}; plain numbers are needed")
     return array

@@ -1,7 +1,7 @@
 """What files in CXI's and Condor's layout say beside their frames: geometry, photon energy, identifiers."""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -10,7 +10,8 @@ from scipy.constants import electron_volt
 
 from ...geometries.errors import InputError
 from ..beamline.panel import PLANCK_TIMES_C_EV_M
-from ..guard.hdf5_values import values
+from ..beamline.quantities import DISTANCE, PHOTON_ENERGY, PIXEL_SIZE, Quantity
+from ..guard.hdf5_values import attribute, values
 from ..guard.safe_hdf5 import find
 
 _DETECTOR = "entry_1/instrument_1/detector_1/"
@@ -19,6 +20,7 @@ _WHERE = {
     "cxi_version": ("cxi_version",),
     "distance_m": (_DETECTOR + "distance", "detector/distance"),
     "pixel_size_m": (_DETECTOR + "x_pixel_size", "detector/pixel_size"),
+    "pixel_size_y_m": (_DETECTOR + "y_pixel_size",),
     "photon_energy_ev": (_SOURCE + "energy", _SOURCE + "photon_energy", "source/wavelength"),
     "image_center": ("entry_1/image_1/image_center",),
     "centre_x": ("detector/cx",),
@@ -28,29 +30,58 @@ _WHERE = {
     "train_id": ("entry_1/trainId",),
     "pulse_id": ("entry_1/pulseId",),
 }
-_MAY_BE_0 = ("centre_x", "centre_y", "is_fft_shifted")
 _LISTS = ("image_center", "experiment_identifier", "train_id", "pulse_id")
+_QUANTITIES = {
+    "distance_m": DISTANCE,
+    "pixel_size_m": PIXEL_SIZE,
+    "pixel_size_y_m": PIXEL_SIZE,
+    "photon_energy_ev": PHOTON_ENERGY,
+}
+WAVELENGTH = Quantity("m", PLANCK_TIMES_C_EV_M / PHOTON_ENERGY.highest, PLANCK_TIMES_C_EV_M / PHOTON_ENERGY.lowest)
 _MOST_VALUES = 1_000_000
+_SQUARE = 0.01
 
 
-def read_facts(file: h5py.File, trusted: bool = False) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Facts as `Frames` has them, and what is strange about them; a strange fact is left out, the file still readable.
+class Facts(NamedTuple):
+    """What a file says, as `Frames` has it; left_out: facts that make no sense, and why."""
 
-    Numbers that differ from frame to frame are given as their median. image_center: (x, y, ...) in pixels, the first
-    at 0; experiment_identifier, train_id, pulse_id: one for every frame.
+    facts: dict[str, Any]
+    left_out: dict[str, str]
+    oddities: tuple[str, ...]
+
+
+def read_facts(file: h5py.File, trusted: bool = False) -> Facts:
+    """Facts of a file, which stays readable where one of them is strange.
+
+    Numbers are in the unit that an attribute `units` says, or else in the dialect's; those that differ from frame to
+    frame are given as their median. image_center: (x, y, ...) in pixels, the first at 0; experiment_identifier,
+    train_id, pulse_id: one for every frame.
     """
     facts: dict[str, Any] = {}
+    left_out: dict[str, str] = {}
     oddities: list[str] = []
     for fact, names in _WHERE.items():
         try:
             for name in names:
                 if fact not in facts and (found := _values(file, name, trusted)) is not None:
-                    facts[fact] = found if fact in _LISTS else _number(fact, name, found, oddities)
+                    facts[fact] = found if fact in _LISTS else _number(file, fact, name, found, oddities)
         except InputError as error:
-            oddities.append(f"{fact} is left out: {error}")
+            left_out[fact] = str(error)
     if (centre := [facts.pop(axis, None) for axis in ("centre_x", "centre_y")]) != [None, None]:
         facts["image_center"] = np.array(centre, float)
-    return facts, tuple(oddities)
+    oddities += [f"{fact} is left out: {reason}" for fact, reason in left_out.items()]
+    return Facts(facts, left_out, tuple(oddities))
+
+
+def not_square(facts: dict[str, Any]) -> str | None:
+    """What a message says of pixels that are more than 1 % higher or lower than wide; None where they are square."""
+    across, along = facts.get("pixel_size_m"), facts.get("pixel_size_y_m")
+    if across is None or along is None or abs(along / across - 1) <= _SQUARE:
+        return None
+    return (
+        f"pixels are {across:.4g} m wide and {along:.4g} m high, so that rings are ellipses: resample the frames to "
+        "square pixels, or sum pixels along one side"
+    )
 
 
 def _values(file, name, trusted) -> Shaped[np.ndarray, "..."] | None:
@@ -62,24 +93,29 @@ def _values(file, name, trusted) -> Shaped[np.ndarray, "..."] | None:
     return values(found)
 
 
-def _number(fact: str, name: str, found: Shaped[np.ndarray, "..."], oddities: list[str]) -> float:
+def _number(file: h5py.File, fact: str, name: str, found: Shaped[np.ndarray, "..."], oddities: list[str]) -> float:
     if found.dtype.kind not in "uif" or found.size == 0:
         raise InputError(f"{name} is no number")
-    value = float(np.median(found))
-    if not 0 < value < math.inf and not (fact in _MAY_BE_0 and math.isfinite(value)):
-        raise InputError(f"{name} is {value:g}")
-    if name.endswith("wavelength"):
-        return PLANCK_TIMES_C_EV_M / value
-    if fact == "photon_energy_ev":
-        return _electronvolts(name, value, oddities)
-    return value
+    value = float(np.median(found.astype(float)))
+    if fact not in _QUANTITIES:
+        if not math.isfinite(value):
+            raise InputError(f"{name} is {value:g}")
+        return value
+    quantity = WAVELENGTH if name.endswith("wavelength") else _QUANTITIES[fact]
+    item = find(file, name)
+    unit = None if item is None else attribute(item, "units")
+    if unit is not None and (unit := " ".join(np.ravel(np.asarray(unit, str)))).strip():
+        value = quantity.converted(name, value, unit)
+    elif quantity is PHOTON_ENERGY:
+        value = _electronvolts(name, value, oddities)
+    quantity.check(name, value)
+    return PLANCK_TIMES_C_EV_M / value if quantity is WAVELENGTH else value
 
 
 def _electronvolts(name: str, energy: float, oddities: list[str]) -> float:
     """CXI wants joules, which for X-rays are so few that a value in electronvolts cannot be mistaken for one."""
-    if 1 < energy / electron_volt < 1e7:
+    if energy > electron_volt and energy < 1e7 * electron_volt:
         return energy / electron_volt
-    if 10 < energy < 1e7:
+    if PHOTON_ENERGY.lowest <= energy <= PHOTON_ENERGY.highest:
         oddities.append(f"{name} is {energy:g}: taken as electronvolts, as CXI's joules it makes no sense")
-        return energy
-    raise InputError(f"{name} is {energy:g}, no X-ray's energy in joules or electronvolts")
+    return energy

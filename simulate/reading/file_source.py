@@ -217,9 +217,9 @@ class FileSource:
         return bad
 
     def _photons(self, values: Shaped[np.ndarray, " batch *frame"]) -> Shaped[np.ndarray, " batch *frame"]:
-        """Whole photons if asked for."""
+        """Whole photons if asked for; float16 as float32, or sums of bins would overflow."""
         if self._adu_per_photon is None:
-            return values
+            return values.astype(np.float32) if values.dtype == np.float16 else values
         photons = values.astype(np.float32)
         photons -= self.config.adu_offset
         photons /= self._adu_per_photon

@@ -40,7 +40,7 @@ def _integers(frames: Shaped[np.ndarray, " frames *shape"]) -> list[float]:
     kind = frames.dtype.kind
     if kind == "b":
         return []
-    markers = {value for value in _LARGEST if kind != "f" or value < np.finfo(frames.dtype).max}
+    markers = {value for value in _LARGEST if kind != "f" or value < float(np.finfo(frames.dtype).max)}
     negative = frames[frames < 0] if kind in "if" else np.zeros(0)
     if kind in "ui" and frames.dtype.itemsize > 1:
         limits = np.iinfo(frames.dtype)

@@ -55,7 +55,7 @@ class Hdf5Dialect:
             beside = self.label and f"{group}/{self.label}"
             name = given.label or (beside if beside and exists(file, beside, given.trusted) else None)
             label = read_label(file, group, frames.count, name, given.trusted)
-        facts, strange = read_facts(file, given.trusted)
+        facts, left_out, strange = read_facts(file, given.trusted)
         if isinstance(units := attribute(parts[0], "units"), str):
             facts["units"] = units
         version = f" {facts['cxi_version'] / 100:.1f}" if "cxi_version" in facts else ""
@@ -64,6 +64,7 @@ class Hdf5Dialect:
             format=self.format + version,
             label=label,
             facts=facts,
+            left_out=left_out,
             oddities=(*self.oddities, *storage_oddities(parts), *frames.oddities, *strange),
         )
 

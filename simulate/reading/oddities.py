@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Bool
 from scipy.ndimage import rank_filter
 
+from .facts import not_square
 from .file_source import FileSource
 from .inspection import Inspection, radial_profile, radius_of
 
@@ -34,6 +35,10 @@ def _mask(source: FileSource, seen, option):
     if not source.bad_pixel.any() and source.frames.frame_bad_pixel is None:
         return f"no pixel is masked, so that shadows and dead pixels count as dark: give a mask with {option}.mask"
     return None
+
+
+def _pixels_not_square(source: FileSource, seen, option):
+    return not_square(source.frames.facts)
 
 
 def _labels(source: FileSource, seen, option):
@@ -129,4 +134,4 @@ def _centre(source, seen: Inspection, option):
     return None
 
 
-_CHECKS = (_mask, _labels, _invalid, _data_numbers, _saturated, _hot_or_dead, _repeated, _centre)
+_CHECKS = (_mask, _pixels_not_square, _labels, _invalid, _data_numbers, _saturated, _hot_or_dead, _repeated, _centre)

@@ -1,5 +1,6 @@
 """Files of frames in the dialects that laboratories and simulators write, recognised and opened as they lie."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,16 +16,20 @@ from .dialects.cxi import CXI, CXI_DATA, CXI_IMAGE, WITH_GOOD_PIXELS
 from .dialects.emc import Emc
 from .dialects.european_xfel import EUROPEAN_XFEL
 from .dialects.hawk import HAWK, HAWK_IMAGE
+from .dialects.mat import Mat
 from .dialects.nexus import Nexus
 from .dialects.npy import Npy
 from .dialects.plain_hdf5 import PLAIN, OnlyStack, named
 from .dialects.specklenn import SPECKLENN
+from .dialects.tiff import Tiff
 from .hdf5_dialect import Hdf5Dialect
 from .masks import MaskPolarity
 
 # A new one goes above those that would take its files too, and always above OnlyStack, which takes any HDF5 file.
 DIALECTS: tuple[Dialect, ...] = (
     Npy(),
+    Mat(),
+    Tiff(),
     Emc(),
     EUROPEAN_XFEL,
     WITH_GOOD_PIXELS,
@@ -40,6 +45,11 @@ DIALECTS: tuple[Dialect, ...] = (
     OnlyStack(),
 )
 """The first that recognises a file opens it."""
+
+_TRANSPOSED = (
+    "MATLAB 7.3 writes axes the other way round: frames are transposed, with rows and columns swapped; so must be "
+    "masks of other files, and --read.centre"
+)
 
 
 def open_frames(
@@ -71,10 +81,17 @@ def open_frames(
 def _open(path: Path, given: Given) -> Frames:
     if set_folder(path) is not None:
         return open_set(path, partial(_open, given=given), named_label=given.label is not None)
-    check_file(path, "a CXI, EMC, HDF5 or NPY file")
+    check_file(path, "a CXI, EMC, HDF5, NPY, MATLAB or TIFF file")
     with reading(path), path.open("rb") as file:
         head = file.read(1024)
     opened = Opened(path, head, open_hdf5(path) if h5py.is_hdf5(path) else None, given.trusted)
+    frames = _open_as_recognised(opened, given)
+    if head.startswith(b"MATLAB 7.3"):
+        frames = replace(frames, oddities=(_TRANSPOSED, *frames.oddities))
+    return frames
+
+
+def _open_as_recognised(opened: Opened, given: Given) -> Frames:
     if given.data is not None and opened.hdf5 is not None and not Emc().recognises(opened):
         dialect = Nexus() if Nexus().holds(opened, given.data) else _with_data(given.data, opened)
         return dialect.open(opened, given)
@@ -82,8 +99,8 @@ def _open(path: Path, given: Given) -> Frames:
         if dialect.recognises(opened):
             return dialect.open(opened, given)
     raise InputError(
-        f"{path} is no CXI, EMC, HDF5 or NPY file, or its beginning is damaged; pickles and archives (.npz) are not "
-        "read: save one array as .npy, or write HDF5"
+        f"{opened.path} is no CXI, EMC, HDF5, NPY, MATLAB or TIFF file, or its beginning is damaged; pickles and "
+        "archives (.npz) are not read: save one array as .npy, or write HDF5"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from ...geometries.errors import InputError
+from ..beamline.quantities import DIAMETER
 from ..late import Array, Float, Int, Number, jnp
 
 Range = tuple[float, float]
@@ -31,6 +32,13 @@ def check_positive(name: str, low_high: Range) -> None:
     low, high = low_high
     if not 0 < low <= high < math.inf:
         raise InputError(f"{name} is {low} to {high}; give two positive numbers, smallest first")
+
+
+def check_diameter(name: str, low_high: Range) -> None:
+    """Raises InputError but for two possible diameters in nm, smallest first."""
+    for diameter in low_high:
+        DIAMETER.check(name, diameter)
+    check_positive(name, low_high)
 
 
 def check_level(name: str, low_high: Range) -> None:

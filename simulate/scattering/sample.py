@@ -11,7 +11,7 @@ from typing import Literal, Self
 
 from ...geometries.errors import InputError
 from ..late import Array, Complex, Float, jnp
-from .ranges import Range, between, check_between, check_bodies, check_positive
+from .ranges import Range, between, check_between, check_bodies, check_diameter, check_positive
 from .scene import Scene, random_stretch
 from .seam import Deviates
 
@@ -71,7 +71,7 @@ class SampleConfig:
 
     def check(self) -> Self:
         """Itself, or InputError with the first impossible value."""
-        check_positive("diameter_nm", self.diameter_nm)
+        check_diameter("diameter_nm", self.diameter_nm)
         check_positive("separation", self.separation)
         check_between("stretch", self.stretch, 1)
         check_between("brightness_spread", self.brightness_spread, 2)

@@ -1,9 +1,12 @@
+import sys
+
 import numpy as np
 import pytest
 import trimesh
+from bodies import l_prism
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from onehit.geometries.errors import InputError
+from onehit.geometries.errors import InputError, InputWarning
 from onehit.geometries.mesh import Mesh, load_mesh
 from onehit.geometries.shapes import cube, icosahedron, soccer_ball, torus
 from scipy.spatial.transform import Rotation
@@ -25,6 +28,19 @@ def joined(*parts):
 
 def flipped(faces):
     return faces[:, ::-1]
+
+
+def ball(radius):
+    return trimesh.creation.icosphere(1, radius)
+
+
+def moved(solid, *by):
+    return solid.copy().apply_translation(by)
+
+
+def turned(solid):
+    """Inside out."""
+    return trimesh.Trimesh(solid.vertices, flipped(solid.faces), process=False)
 
 
 def n_faces_and_edges(solid):
@@ -182,7 +198,76 @@ def test_refuses_a_mesh_turned_inside_out():
 
 def test_refuses_one_inside_out_body_beside_another():
     two = joined((BOX.vertices * 3, BOX.faces), (BOX.vertices + 9, flipped(BOX.faces)))
-    refused(r"a body that is inside out \(volume -1\)", *two)
+    refused(r"body 2 \(12 faces\) of 2 is inside out.*Recalculate Outside", *two)
+
+
+def test_the_body_that_is_inside_out_is_named_where_volumes_cancel():
+    row = [(BOX.vertices + [3 * k, 0, 0], BOX.faces) for k in range(3)]
+    refused(r"body 2 \(12 faces\) of 2 is inside out", *joined(row[0], (row[1][0], flipped(BOX.faces))))
+    refused(r"body 1 \(12 faces\) of 3", *joined((row[2][0], flipped(BOX.faces)), *row[:2]))
+
+
+def test_a_cavity_must_lie_in_a_body_and_not_only_in_its_box():
+    """In the notch of an L; and in a cavity, where there is nothing to take away."""
+    big, small = l_prism(), BOX.vertices * 0.1
+    notch = big.vertices.min(0) + 0.85 * np.ptp(big.vertices, axis=0)
+    refused("body 2 .* of 2 is inside out", *joined((big.vertices, big.faces), (small + notch, flipped(BOX.faces))))
+    nested = joined((BOX.vertices * 3, BOX.faces), (BOX.vertices * 2, flipped(BOX.faces)), (small, flipped(BOX.faces)))
+    refused("body 3 .* of 3 is inside out", *nested)
+
+
+# ---- bodies that overlap
+
+APART = {
+    "a gap": (BOX, moved(BOX, 3, 0, 0)),
+    "touching": (BOX, moved(BOX, 1, 0.5, 0)),
+    "cavity": (ball(1), turned(ball(0.5))),
+    "core in a shell": (ball(1), turned(ball(0.6)), ball(0.3)),
+}
+OVERLAPPING = {  # and the volume that both fill
+    "corner": ((BOX, moved(BOX, 0.5, 0.25, 0.5)), 0.1875),
+    "flush sides": ((BOX, moved(BOX, 0.5, 0, 0)), 0.5),
+    "crossed bars": ((trimesh.creation.box((6, 1, 1)), trimesh.creation.box((1, 6, 1))), 1),
+    "solid in solid": ((trimesh.creation.box((3, 3, 3)), BOX), 1),
+}
+
+
+@pytest.mark.parametrize("bodies", APART.values(), ids=APART)
+def test_bodies_that_do_not_overlap_are_left_as_they_are(bodies, tmp_path):
+    trimesh.util.concatenate(bodies).export(tmp_path / "bodies.off")
+    assert len(load_mesh(tmp_path / "bodies.off").faces) == sum(len(body.faces) for body in bodies)
+
+
+@pytest.mark.parametrize("bodies, common", OVERLAPPING.values(), ids=OVERLAPPING)
+def test_bodies_that_overlap_are_united_and_said(bodies, common, tmp_path):
+    trimesh.util.concatenate(bodies).export(tmp_path / "bodies.off")
+    whole = sum(body.volume for body in bodies) - common
+    share = f"{100 * common / whole:.2g} % of the volume"
+    with pytest.warns(InputWarning, match=f"'bodies': bodies 1 and 2 of 2 overlap, and are united: otherwise {share}"):
+        mesh = load_mesh(tmp_path / "bodies.off")
+    size = np.ptp(np.concatenate([body.vertices for body in bodies]), axis=0)
+    np.testing.assert_allclose(size / np.ptp(mesh.vertices, axis=0), np.cbrt(whole * 6 / np.pi), rtol=1e-6)
+
+
+def test_bodies_that_only_seem_to_overlap_are_left_as_they_are(tmp_path):
+    """Their boxes do."""
+    trimesh.util.concatenate([ball(1), moved(ball(1), 1.5, 1.5, 0)]).export(tmp_path / "balls.off")
+    assert len(load_mesh(tmp_path / "balls.off").faces) == 2 * len(ball(1).faces)
+
+
+def test_a_cavity_takes_nothing_away_outside_its_body(tmp_path):
+    bodies = [trimesh.creation.box((3, 3, 3)), turned(moved(BOX, 1.5, 0, 0))]
+    trimesh.util.concatenate(bodies).export(tmp_path / "open.off")
+    with pytest.warns(InputWarning, match="are united"):
+        mesh = load_mesh(tmp_path / "open.off")
+    assert np.ptp(mesh.vertices, axis=0) == pytest.approx(3 * (np.pi / 6 / 26.5) ** (1 / 3))
+
+
+def test_without_what_unites_them_overlap_is_a_warning_with_the_remedy(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "manifold3d", None)
+    trimesh.util.concatenate(OVERLAPPING["crossed bars"][0]).export(tmp_path / "cross.off")
+    with pytest.warns(InputWarning, match=r'1 and 2 of 2 may overlap.*counts twice: pip install "onehit\[boolean\]"'):
+        load_mesh(tmp_path / "cross.off")
 
 
 def test_refuses_a_flat_mesh():

@@ -13,7 +13,7 @@ from onehit.simulate.reading.config import FileConfig
 from onehit.train import Classifier, train
 from onehit.train.checkpoint import SCORING
 from onehit.train.config import ExpectedConfig
-from onehit.train.selection import VERDICTS, select
+from onehit.train.selection import VERDICTS, select, size_estimator
 from onehit.workbench.cli import main
 from scipy.constants import electron_volt
 
@@ -38,7 +38,7 @@ def file(small_simulation, tmp_path_factory):
     source = SimulatedSource(config, 5)
     patterns = source.patterns(np.arange(COUNT))
     counts = np.asarray(patterns.counts, np.float32)
-    counts[3, 20, 20] = np.nan
+    counts[3, 20] = np.nan
     path = tmp_path_factory.mktemp("selection") / "frames.h5"
     with h5py.File(path, "w") as h5:
         h5["counts"], h5["bad_pixel"] = counts, source.bad_pixel
@@ -86,6 +86,26 @@ def test_sizes_are_not_measured_by_another_instrument_than_the_file_tells_of(cla
         else:
             with pytest.raises(InputError, match=said):
                 select(classifier, frames, np.arange(4), expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "factor", "said"),
+    [
+        ("distance", 1e3, "in mm. say 0.* correct distance_m in the file, or measure no sizes"),
+        ("y_pixel_size", 2, "pixels are 0.* wide and 0.* high, .* resample .* or measure no sizes"),
+    ],
+)
+def test_sizes_need_square_pixels_and_a_possible_scale(classifier, tmp_path, name, factor, said):
+    instrument = SimulatedSource(classifier.config.simulation, 5).instrument
+    scale = {"distance": instrument.distance_m, "x_pixel_size": instrument.pixel_size_m}
+    scale["y_pixel_size"] = instrument.pixel_size_m
+    scale[name] *= factor
+    with h5py.File(tmp_path / "odd.h5", "w") as h5:
+        h5["counts"] = np.ones((1, *instrument.shape))
+        for key, value in scale.items():
+            h5[f"entry_1/instrument_1/detector_1/{key}"] = value
+    with pytest.raises(InputError, match=said):
+        size_estimator(classifier.config, FileSource(tmp_path / "odd.h5"), ExpectedConfig(diameter_nm=80.0))
 
 
 @pytest.mark.parametrize(("finer", "binning", "said"), [(2, 2, None), (1, 2, "2 times too large")])

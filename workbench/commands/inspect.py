@@ -26,6 +26,7 @@ from ..progress import track
 
 _SHOWN = 6
 _BARS = "▁▂▃▄▅▆▇█"
+_ASCII_BARS = ".:-=+*#@"
 _BARS_ACROSS = 60
 _LONGEST_FACT = 8
 
@@ -41,7 +42,7 @@ def run_inspection(command: Inspect) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=110)
-    console.print(_table(summary))
+    console.print(_table(summary, _BARS if console.encoding.startswith("utf") else _ASCII_BARS))
     for line in summary["odd"]:
         console.print(Text(f"- {line}"))
     if command.out is not None:
@@ -92,7 +93,7 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, int | float | list) else str(value)
 
 
-def _table(summary: dict[str, Any]) -> Table:
+def _table(summary: dict[str, Any], bars: str) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
@@ -114,14 +115,14 @@ def _table(summary: dict[str, Any]) -> Table:
     add("photons", ", ".join(f"{name} {value:,.0f}" for name, value in summary["photons_a_frame"].items()))
     lost = summary["frames_with_lost_pixels"]
     add("flags", describe_flags(summary["flags"]) + f"; pixels without data are masked in {lost:,}" * bool(lost))
-    add("profile", _sparkline(summary["radial_profile"]))
+    add("profile", _sparkline(summary["radial_profile"], bars))
     for name, value in summary["facts"].items():
         add(name, f"{value:.6g}" if isinstance(value, float) else str(value))
     add("odd", "as follows" if summary["odd"] else "nothing")
     return table
 
 
-def _sparkline(profile: list[float | None]) -> str:
+def _sparkline(profile: list[float | None], bars: str) -> str:
     """The radial profile on a logarithmic scale, with its ends in numbers."""
     width = -(-len(profile) // _BARS_ACROSS)
     values = np.array([np.nan if value is None else value for value in profile])
@@ -133,10 +134,10 @@ def _sparkline(profile: list[float | None]) -> str:
     level = np.full(len(values), np.nan)
     level[known] = np.log(np.nanmean(positive[known], 1))
     low, high = np.nanmin(level), np.nanmax(level)
-    scaled = np.nan_to_num((level - low) / max(high - low, 1e-9) * (len(_BARS) - 1), nan=-1).round().astype(int)
-    bars = "".join(" " if bar < 0 else _BARS[bar] for bar in scaled)
+    scaled = np.nan_to_num((level - low) / max(high - low, 1e-9) * (len(bars) - 1), nan=-1).round().astype(int)
+    line = "".join(" " if bar < 0 else bars[bar] for bar in scaled)
     ends = f"{np.exp(high):.3g} to {np.exp(low):.2g} photons a pixel"
-    return f"{bars}\n{ends}, 0 to {len(profile) - 1} pixels from the middle"
+    return f"{line}\n{ends}, 0 to {len(profile) - 1} pixels from the middle"
 
 
 def inspection_figure(source: FileSource, seen: Inspection) -> Figure:

@@ -16,11 +16,13 @@ import numpy as np
 
 from ....geometries.errors import InputError
 from ...beamline.panel import PLANCK_TIMES_C_EV_M
+from ...beamline.quantities import DISTANCE, PHOTON_ENERGY, PIXEL_SIZE, Quantity
 from ...formats.frames import Frames
 from ...guard.hdf5_values import attribute, values
 from ...guard.safe_hdf5 import LeadsOut, exists, find, find_group, reading
 from ..concatenate import concatenated
 from ..dialect import Given, Opened, frames_of
+from ..facts import WAVELENGTH
 from ..hdf5_dialect import named_masks, storage_oddities
 from ..labels import read_label
 from ..masks import Mask, combine
@@ -28,20 +30,18 @@ from ..masks import Mask, combine
 _NUMBERED = re.compile(r"data_(\d+)")
 _MOST_MEMBERS = 1000
 _MOST_VALUES = 1_000_000
-_METRES = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "μm": 1e-6, "micron": 1e-6, "nm": 1e-9}
-_METRES |= dict.fromkeys(("A", "Å", "angstrom", "Angstrom", "angstroms"), 1e-10)
-_ELECTRONVOLTS = {"eV": 1.0, "keV": 1e3}
-# By fact: the names, from the entry on, of which {0} is the detector, and the units of each.
+# By fact: the names, from the entry on, of which {0} is the detector, and what each of them is.
 _FACTS = {
-    "distance_m": {"{0}/detector_distance": _METRES, "{0}/distance": _METRES},
-    "pixel_size_m": {"{0}/x_pixel_size": _METRES},
+    "distance_m": {"{0}/detector_distance": DISTANCE, "{0}/distance": DISTANCE},
+    "pixel_size_m": {"{0}/x_pixel_size": PIXEL_SIZE},
+    "pixel_size_y_m": {"{0}/y_pixel_size": PIXEL_SIZE},
     "photon_energy_ev": {
-        "instrument/beam/incident_energy": _ELECTRONVOLTS,
-        "{0}/detectorSpecific/photon_energy": _ELECTRONVOLTS,
-        "instrument/beam/incident_wavelength": _METRES,
-        "sample/beam/incident_wavelength": _METRES,
-        "instrument/monochromator/energy": _ELECTRONVOLTS,
-        "instrument/monochromator/wavelength": _METRES,
+        "instrument/beam/incident_energy": PHOTON_ENERGY,
+        "{0}/detectorSpecific/photon_energy": PHOTON_ENERGY,
+        "instrument/beam/incident_wavelength": WAVELENGTH,
+        "sample/beam/incident_wavelength": WAVELENGTH,
+        "instrument/monochromator/energy": PHOTON_ENERGY,
+        "instrument/monochromator/wavelength": WAVELENGTH,
     },
 }
 
@@ -228,27 +228,26 @@ def _facts(file: h5py.File, entry: str, detectors: list[str], trusted: bool) -> 
     oddities = [f"{len(detectors)} detectors: mask and facts are those of {detectors[0]}"] if detectors[1:] else []
     detector = detectors[0] if detectors else f"{entry}/instrument/detector"
     for fact, names in _FACTS.items():
-        for name, units in names.items():
+        for name, quantity in names.items():
             full = name.format(detector) if name.startswith("{0}") else f"{entry}/{name}"
             try:
-                if fact not in facts and (number := _number(file, full, units, trusted)) is not None:
-                    is_wavelength = fact == "photon_energy_ev" and units is _METRES
-                    facts[fact] = PLANCK_TIMES_C_EV_M / number if is_wavelength else number
+                if fact not in facts and (number := _number(file, full, quantity, trusted)) is not None:
+                    facts[fact] = PLANCK_TIMES_C_EV_M / number if quantity is WAVELENGTH else number
             except InputError as error:
                 oddities.append(f"{fact} is left out: {error}")
     return facts, oddities
 
 
-def _number(file: h5py.File, name: str, units: dict[str, float], trusted: bool) -> float | None:
+def _number(file: h5py.File, name: str, quantity: Quantity, trusted: bool) -> float | None:
     """In metres or electronvolts; the median where it differs from frame to frame."""
     found = find(file, name, trusted)
     if found is None:
         return None
     unit = _text(found, "units")
-    if unit not in units:
-        raise InputError(f"{name} has units {unit!r}, none of {', '.join(units)}")
+    if unit is None:
+        raise InputError(f"{name} has no units")
     is_few = 0 < math.prod(found.shape) <= _MOST_VALUES
     value = float(np.median(values(found))) if is_few and found.dtype.kind in "uif" else math.nan
-    if not 0 < value < math.inf:
-        raise InputError(f"{name} is {value:g}")
-    return value * units[unit]
+    value = quantity.converted(name, value, unit)
+    quantity.check(name, value)
+    return value

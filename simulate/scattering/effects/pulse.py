@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from ....geometries.errors import InputError
+from ...beamline.quantities import COHERENCE
 from ...late import Array, Float, Number, jnp
 from ..ranges import check_between
 from ..seam import Keys, Pulse, PulseEffect
@@ -65,8 +64,7 @@ class Coherence(PulseEffect):
     """Transverse coherence length in m (0: fully coherent): fringes of particles that far apart fade to 61 %."""
 
     def check(self) -> Self:
-        if not 0 <= self.coherence_length_m < math.inf:
-            raise InputError(f"beam.coherence_length_m is {self.coherence_length_m}; it must be 0 (full) or more")
+        COHERENCE.check("beam.coherence_length_m", self.coherence_length_m)
         return self
 
     def is_on(self) -> bool:

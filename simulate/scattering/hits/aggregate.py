@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Self, cast
 
 from ...late import Array, Float, Int, jax, jnp
-from ..ranges import Range, between, check_bodies, check_positive, whole
+from ..ranges import Range, between, check_bodies, check_diameter, whole
 from ..scene import ELLIPSOID, Scene, clear_distance
 from ..seam import NONE, Deviates, Kind, Setting, Slots
 from .debris import Solid
@@ -31,7 +31,7 @@ class Aggregate(Solid, Kind):
     """Smallest and largest sphere of a clump in nm (uniform)."""
 
     def check(self) -> Self:
-        check_positive("bad.aggregate_diameter_nm", self.aggregate_diameter_nm)
+        check_diameter("bad.aggregate_diameter_nm", self.aggregate_diameter_nm)
         check_bodies("bad.aggregate_spheres", self.aggregate_spheres)
         return self
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from ...late import jnp
-from ..ranges import Range, check_between, check_positive, log_between
+from ..ranges import Range, check_between, check_diameter, log_between
 from ..scene import LARGEST_STRETCH, Scene, random_stretch
 from ..seam import FIRST, NONE, Deviates, Kind, Setting, Slots
 
@@ -40,7 +40,7 @@ class Debris(Solid, Kind):
     together to keep the volume, which leaves 0.82 of it."""
 
     def check(self) -> Self:
-        check_positive("bad.debris_diameter_nm", self.debris_diameter_nm)
+        check_diameter("bad.debris_diameter_nm", self.debris_diameter_nm)
         check_between("bad.debris_stretch", self.debris_stretch, 1)
         return self
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from ...late import Array, Complex, Float, Number, jnp
-from ..ranges import Range, check_between, check_positive, log_between
+from ..ranges import Range, check_between, check_diameter, log_between
 from ..scene import ELLIPSOID, Scene, unit_volume
 from ..seam import FIRST, NONE, Deviates, Kind, Setting, Slots
 
@@ -38,7 +38,7 @@ class Droplet(Liquid, Kind):
     """Smallest and largest droplet, volume-equivalent sphere diameter in nm (log-uniform)."""
 
     def check(self) -> Self:
-        check_positive("bad.droplet_diameter_nm", self.droplet_diameter_nm)
+        check_diameter("bad.droplet_diameter_nm", self.droplet_diameter_nm)
         check_between("bad.droplet_stretch", self.droplet_stretch, 1)
         return self
 

@@ -96,6 +96,36 @@ def test_energy_in_electronvolts_is_taken_as_such_and_called_odd(write):
     assert len(frames.oddities) == 1 and "electronvolts" in frames.oddities[0]
 
 
+def test_units_of_facts_are_heeded(write):
+    values = {
+        "distance": (586.0, {"units": "mm"}),
+        "x_pixel_size": (np.float16(75), {"units": "micron"}),
+        "y_pixel_size": (0.075, {"units": [b"mm"]}),
+    }
+    contents = cxi(BAD.astype(np.uint32), **values) | {
+        "entry_1/instrument_1/source_1/energy": (np.full(N, 1.6, np.float32), {"units": "keV"})
+    }
+    frames = open_frames(write(contents))
+    sizes = {"distance_m": 0.586, "pixel_size_m": 75e-6, "pixel_size_y_m": 75e-6, "photon_energy_ev": 1600}
+    assert {name: frames.facts[name] for name in sizes} == pytest.approx(sizes, rel=1e-6)
+    assert not frames.oddities and not frames.left_out
+
+
+@pytest.mark.parametrize(
+    "distance, says",
+    [
+        ((0.5, {"units": "furlong"}), "'furlong'; say it in mm, um"),
+        ((0.5, {"units": "keV"}), "'keV'; say it in mm, um"),
+        (586.0, "is 586; it must lie in 0.001 to 100 m (in mm? say 0.586)"),
+        (0.0, "is 0; it must lie in"),
+    ],
+)
+def test_facts_that_make_no_sense_are_left_out_and_said(write, distance, says):
+    frames = open_frames(write(cxi(BAD.astype(np.uint32), distance=distance)))
+    assert "distance_m" not in frames.facts and says in frames.left_out["distance_m"]
+    assert len(frames.oddities) == 1 and says in frames.oddities[0]
+
+
 @pytest.mark.parametrize("energy", [np.nan, -1.0, 0.0, 1e-30, 1e9])
 def test_an_impossible_energy_is_left_out(write, energy):
     frames = open_frames(write(cxi(np.zeros(SHAPE, np.uint32)) | {"entry_1/instrument_1/source_1/energy": energy}))
@@ -301,11 +331,11 @@ def test_names_that_are_not_there_are_refused(write, names):
 @pytest.mark.parametrize("content", [b"", b"\x80\x04\x95", b"PK\x03\x04", b"# text\n" * 300, b"\x93NUM"])
 def test_other_files_are_refused(tmp_path, content):
     (tmp_path / "file").write_bytes(content + bytes(2000))
-    with pytest.raises(InputError, match="no CXI, EMC, HDF5 or NPY file"):
+    with pytest.raises(InputError, match="no CXI, EMC, HDF5, NPY, MATLAB or TIFF file"):
         open_frames(tmp_path / "file")
     with pytest.raises(InputError, match="does not exist"):
         open_frames(tmp_path / "missing.h5")
-    with pytest.raises(InputError, match="is a folder: give a CXI, EMC, HDF5 or NPY file in it"):
+    with pytest.raises(InputError, match="is a folder: give a CXI, EMC, HDF5, NPY, MATLAB or TIFF file in it"):
         open_frames(tmp_path)
 
 
@@ -321,7 +351,7 @@ def test_a_made_up_dialect_joins_by_one_line(tmp_path, monkeypatch):
             return frames_of(opened.path, "shots", [frames], given_masks(given), given)
 
     (tmp_path / "a.shots").write_bytes(b"SHOTS" + np.arange(48, dtype=np.uint8).tobytes())
-    with pytest.raises(InputError, match="no CXI, EMC, HDF5 or NPY"):
+    with pytest.raises(InputError, match="no CXI, EMC, HDF5, NPY, MATLAB or TIFF"):
         FileSource(tmp_path / "a.shots")
     monkeypatch.setattr(recognise, "DIALECTS", (Shots(), *recognise.DIALECTS))
     source = FileSource(tmp_path / "a.shots")

@@ -215,3 +215,19 @@ def test_missing_and_broken_files_are_refused(tmp_path):
     (tmp_path / "text.h5").write_text("not HDF5")
     with pytest.raises(InputError, match=r"text\.h5"):
         FileSource(tmp_path / "text.h5")
+
+
+def test_bins_of_half_precision_do_not_overflow(tmp_path):
+    np.save(tmp_path / "half.npy", np.full((2, 8, 8), 60000, np.float16))
+    source = FileSource(tmp_path / "half.npy", FileConfig(binning=4))
+    counts = source.patterns(np.arange(2)).counts
+    np.testing.assert_array_equal(counts, np.full((2, 2, 2), 16 * np.float64(np.float16(60000))))
+    assert not source.flags().bits.any()
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.uint16, np.uint32])
+def test_bins_of_short_integers_do_not_overflow(tmp_path, kind):
+    largest = np.iinfo(kind).max
+    np.save(tmp_path / "full.npy", np.full((1, 8, 8), largest, kind))
+    counts = FileSource(tmp_path / "full.npy", FileConfig(binning=8)).patterns(np.arange(1)).counts
+    assert int(counts.item()) == 64 * int(largest)

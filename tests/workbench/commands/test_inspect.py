@@ -48,6 +48,13 @@ def test_a_usual_file_has_nothing_odd(tmp_path, usual):
     assert odd(tmp_path, usual) == []
 
 
+def test_pixels_that_are_not_square_are_odd(tmp_path, usual):
+    detector = "entry_1/instrument_1/detector_1/"
+    sizes = {detector + "x_pixel_size": 75e-6, detector + "y_pixel_size": 150e-6}
+    (line,) = odd(tmp_path, usual | sizes)
+    assert "7.5e-05 m wide and 0.00015 m high" in line and "resample" in line
+
+
 def _nan(c):
     c["counts"] = c["counts"].astype(float)
     c["counts"][5, 3], c["counts"][6, 3] = np.nan, -np.inf

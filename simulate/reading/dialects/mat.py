@@ -1,0 +1,98 @@
+"""MATLAB's files up to version 7; those of version 7.3 are HDF5."""
+
+import math
+from dataclasses import replace
+from typing import NamedTuple
+
+from ....geometries.errors import InputError
+from ...formats.frames import Frames
+from ...guard.parsing import parsing
+from ..dialect import Given, Opened, frames_of, given_masks
+
+_LARGEST_BYTES = 2**31  # MATLAB's own limit of a variable
+_SMALL_BYTES = 2**26
+_LARGEST_RATIO = 1100  # zlib shrinks zeros 1032 to 1
+_NUMBERS = {
+    **{f"{sign}int{8 * size}": size for sign in ("", "u") for size in (1, 2, 4, 8)},
+    "double": 8,
+    "single": 4,
+    "logical": 1,
+}
+"""Classes of arrays that hold plain numbers, and the bytes of one."""
+
+
+class _Variable(NamedTuple):
+    """As a file lists it: SciPy's `whosmat`."""
+
+    name: str
+    shape: tuple[int, ...]
+    kind: str
+
+
+class Mat:
+    """One array: the variable that the user names, or the only one that can be a stack of frames, or else a frame."""
+
+    def recognises(self, opened: Opened) -> bool:
+        """By the version and the mark of the byte order, at the end of the header's 128 bytes."""
+        return opened.hdf5 is None and opened.head[124:128] in (b"\x00\x01IM", b"\x01\x00MI")
+
+    def open(self, opened: Opened, given: Given) -> Frames:
+        """Raises InputError where there is no such array, or several, or where it is damaged or none of numbers.
+
+        MATLAB has frames as (y, x, frames); (frames, y, x), as Python writes them, is recognised where the last two
+        axes alone are alike.
+        """
+        from scipy.io import loadmat, whosmat
+
+        path = opened.path
+        if given.label:
+            raise InputError(
+                f"{path}: labels are not read from MATLAB files: leave out {given.option}.label, or write HDF5 or CXI"
+            )
+        with parsing(path, "a MATLAB file"):
+            variables = [_Variable(*one) for one in whosmat(path)]
+            chosen = _chosen(path, variables, given.data, given.option)
+            _check(path, chosen)
+            array = loadmat(path, variable_names=[chosen.name])[chosen.name]
+        if array.shape != chosen.shape or array.dtype.kind not in "uifb":
+            raise InputError(f"{path}: {chosen.name} holds {array.dtype} {array.shape}; plain numbers are needed")
+        oddities = []
+        if array.ndim == 3 and given.axes is None:
+            rows, columns, last = array.shape
+            given = given._replace(axes="nyx" if columns == last != rows else "yxn")
+        if others := [one.name for one in variables if one is not chosen]:
+            unread = ", ".join(others[:5])
+            oddities.append(
+                f"{chosen.name} alone is read, not {unread}: save a mask as mask.npy, and give {given.option}.mask"
+            )
+        frames = frames_of(path, "MATLAB 5", [array], given_masks(given), given)
+        return replace(frames, oddities=(*oddities, *frames.oddities))
+
+
+def _chosen(path, variables: list[_Variable], name: str | None, option: str) -> _Variable:
+    has = ", ".join(f"{one.name} ({one.kind}, {' x '.join(map(str, one.shape))})" for one in variables[:20])
+    if name is not None:
+        found = [one for one in variables if one.name == name]
+        if len(found) != 1:
+            raise InputError(f"{path} has no variable {name!r}; it has {has or 'none'}")
+        return found[0]
+    numbers = [one for one in variables if one.kind in _NUMBERS and min(one.shape, default=0) > 1]
+    stacks = [one for one in numbers if len(one.shape) == 3] or [one for one in numbers if len(one.shape) == 2]
+    if len(stacks) != 1:
+        raise InputError(f"{path}: say which variable holds the frames with {option}.data NAME; it has {has or 'none'}")
+    return stacks[0]
+
+
+def _check(path, variable: _Variable) -> None:
+    """Raises InputError before anything is read."""
+    name, shape, kind = variable
+    if kind not in _NUMBERS:
+        raise InputError(f"{path}: {name} is a MATLAB {kind}; an array of plain, real numbers is needed")
+    if len(shape) > 3:
+        raise InputError(f"{path}: {name} has shape {shape}; (y, x, frames) is needed: reshape it in MATLAB")
+    declared = math.prod(shape) * _NUMBERS[kind]
+    if declared > min(_LARGEST_BYTES, max(_SMALL_BYTES, _LARGEST_RATIO * path.stat().st_size)):
+        raise InputError(
+            f"{path}: {name} declares {declared} bytes, more than a file of {path.stat().st_size} can hold: "
+            "it is damaged; copy or write it again"
+        )
