@@ -13,7 +13,7 @@ from ..beamline.instrument import PRESETS, instrument_of
 from ..beamline.pixels import assemble, hidden_pixels
 from ..progress import Track, no_track
 from ..source import Indices, Patterns
-from .arrange import panel_pixels, window
+from .arrange import first_pixel, panel_pixels, window
 from .config import FileConfig
 from .invalid_frames import Flags, frame_flags
 from .recognise import open_frames
@@ -53,6 +53,7 @@ class FileSource:
             )
         if self._adu_per_photon is None and config.adu_offset:
             raise InputError(f"{option}.adu-offset means nothing without {option}.adu-per-photon: give both")
+        self._whole = pixels.shape
         self._pixels = window(pixels, config, option)
         """Which pixel of the file's frame each pixel of the picture shows, before binning; -1: none."""
         self._unchanged = np.array_equal(self._pixels.reshape(-1), np.arange(math.prod(frames.shape)))
@@ -85,6 +86,23 @@ class FileSource:
             return self.bad_pixel
         unique, place = np.unique(np.asarray(indices), return_inverse=True)
         return self._in_blocks(lambda some: self._picture_mask(read(some) | self._common_bad), unique)[place]
+
+    def in_file(self, bad: Bool[np.ndarray, "y x"]) -> Bool[np.ndarray, "*frame"]:
+        """The pixels of the file's frames that these pixels of the pictures show."""
+        factor = self.config.binning
+        shown = self._pixels[bad.repeat(factor, 0).repeat(factor, 1)]
+        marked = np.zeros(self.frames.shape, bool)
+        marked.reshape(-1)[shown[shown >= 0]] = True
+        return marked
+
+    def as_centre(self, row: float, column: float) -> tuple[float, float]:
+        """What `FileConfig.centre` is to be for the beam to be at this place of the pictures."""
+        factor, middle = self.config.binning, self.config.centre or tuple((size - 1) / 2 for size in self._whole)
+        row, column = (
+            (place + 0.5) * factor - 0.5 + first_pixel(size, beam)
+            for place, size, beam in zip((row, column), self._pixels.shape, middle, strict=True)
+        )
+        return row, column
 
     def labels(self) -> Int[np.ndarray, " frames"]:
         """The labels; raises InputError where the file has none."""

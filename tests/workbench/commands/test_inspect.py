@@ -7,8 +7,9 @@ import h5py
 import numpy as np
 import pytest
 from onehit.simulate import FileConfig, FileSource
-from onehit.simulate.reading.inspection import inspect_frames, radial_profile, symmetry_centre
-from onehit.simulate.reading.oddities import oddities
+from onehit.simulate.inspecting.inspection import inspect_frames, symmetry_centre
+from onehit.simulate.inspecting.oddities import oddities
+from onehit.simulate.inspecting.rings import radial_profile
 from onehit.workbench.cli import main
 
 SIZE, COUNT = 48, 60
@@ -41,7 +42,7 @@ def write(path, **content):
 
 def odd(tmp_path, content, **config):
     source = FileSource(write(tmp_path / "a.h5", **content), FileConfig(**config))
-    return oddities(source, inspect_frames(source, np.arange(len(source))))
+    return [oddity.says for oddity in oddities(source, inspect_frames(source, np.arange(len(source))))]
 
 
 def test_a_usual_file_has_nothing_odd(tmp_path, usual):
@@ -66,7 +67,9 @@ def _dead_columns(c):
 
 
 def _bright_streak(c):
-    c["counts"][:, 10, 8:40] += np.random.default_rng(0).poisson(30, (COUNT, 32)).astype(np.uint16)
+    streak = np.random.default_rng(0).poisson(30, (2, COUNT, 32)).astype(np.uint16)
+    c["counts"][:, 10, 8:40] += streak[0]
+    c["counts"][:, 37, 8:40] += streak[1]
 
 
 TROUBLES = {
@@ -76,9 +79,9 @@ TROUBLES = {
     "multiples": (lambda c: c.update(counts=c["counts"] * 25), r"multiple of 25.*--read\.adu-per-photon 25"),
     "pedestal": (lambda c: c.update(counts=c["counts"] + 100), r"far from the beam hold 100 .*adu-offset"),
     "saturated": (lambda c: c.update(counts=np.minimum(c["counts"], 200)), r"largest value, 200, occurs \d+ times"),
-    "hot": (_hot, r"far brighter than all around: 1 \(the first at row 40, column 7\)"),
-    "dead": (_dead_pixel, r"never see a photon: 1 \(the first at row 22, column 20\): mask"),
-    "dead columns": (_dead_columns, r"whole column 20, column 21, column 22, column 23"),
+    "hot": (_hot, r"far brighter than all around: 1 \(row 40, column 7\)"),
+    "dead": (_dead_pixel, r"never see a photon: 1 \(row 22, column 20\): mask"),
+    "dead columns": (_dead_columns, r"\(rows 0 to 22, columns 20 to 23; rows 25 to 47, columns 20 to 23\)"),
     "no mask": (lambda c: c.pop("bad_pixel"), r"no pixel is masked"),
     "labels": (lambda c: c.update(label=np.ones(COUNT)), "every label is 1"),
     "repeated": (lambda c: c["counts"].__setitem__(4, c["counts"][9]), "equal to an earlier one: 1"),
@@ -151,7 +154,7 @@ def test_the_table_and_the_json_say_what_is_in_the_file(tmp_path, usual, capsys)
     assert summary["photons_a_frame"]["most"] == photons.max()
     assert summary["flags"] == {"frames": 60, "invalid": 2, "nan": 1, "inf": 0, "negative": 0, "empty": 1}
     assert summary["labels"] == {"1": 20, "0": 40} and summary["symmetry_centre"] == [MIDDLE, MIDDLE]
-    assert len(summary["odd"]) == 1 and "NaN" in summary["odd"][0]
+    assert len(summary["odd"]) == 2 and "NaN" in summary["odd"][0] and "--read.shape 128 128" in summary["odd"][1]
     assert (tmp_path / "out" / "inspect.png").read_bytes().startswith(b"\x89PNG")
 
 
