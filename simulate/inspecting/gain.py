@@ -10,6 +10,7 @@ from .friedel import around, sums_around, turned
 
 _MOST_VALUES = 2_000_000
 _MOST_OF_A_FRAME = 20_000
+_MOST_BINS = 6000
 _QUANTILES = (0, 0.3, 0.5, 0.65, 0.75, 0.82, 0.88, 0.92, 0.95, 0.97, 0.985, 1)
 """Of the expected signal: the brightest bins are narrow, since most pixels are dark."""
 _GROUPS = 20
@@ -18,7 +19,7 @@ _CLEAR = 6.0
 _PEAK_DOUBT, _NOISE_DOUBT = 0.02, 0.1
 """Relative systematic uncertainty, one standard deviation: shared charge pulls peaks down a little; what is not quite
 symmetric passes for shot noise."""
-_WIDEST = 0.35
+_WIDEST = 0.3
 """Half the 95 % interval, relative: what is known less well counts as unknown."""
 
 
@@ -101,13 +102,14 @@ def _middle(values: Float[np.ndarray, " values"], place: float, width: float) ->
 
 def _by_peaks(values: Float[np.ndarray, " values"], dark: _Dark) -> Gain | None:
     """By the peaks of none, one and more photons; None where they run together."""
-    top = float(np.quantile(values, 0.9995))
-    whole = bool((values == np.rint(values)).all())
-    width = max(dark.noise / 3, (top - dark.offset) / 4000)
-    if whole:
-        width = max(1.0, round(width))
-    if not top > dark.offset + 4 * width:
+    above = values[values > dark.offset + 3 * dark.noise]
+    if not len(above):
         return None
+    whole = bool((values == np.rint(values)).all())
+    width = dark.noise / 3 or (float(np.median(above)) - dark.offset) / 100
+    if whole and dark.noise:
+        width = max(1.0, round(width))  # finer bins would show the converter's steps as peaks
+    top = min(float(above.max()), dark.offset + _MOST_BINS * width)
     first = dark.offset - np.ceil(6 * max(dark.noise, width) / width) * width - width / 2
     bins = int(np.ceil((top - first) / width)) + 1
     counts, edges = np.histogram(values, bins, (first, first + bins * width))

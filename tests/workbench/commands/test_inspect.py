@@ -10,6 +10,8 @@ from onehit.simulate import FileConfig, FileSource
 from onehit.simulate.inspecting.inspection import inspect_frames, symmetry_centre
 from onehit.simulate.inspecting.oddities import oddities
 from onehit.simulate.inspecting.rings import radial_profile
+from onehit.train import NetworkConfig
+from onehit.train.classifier import DEFAULT
 from onehit.workbench.cli import main
 
 SIZE, COUNT = 48, 60
@@ -156,6 +158,29 @@ def test_the_table_and_the_json_say_what_is_in_the_file(tmp_path, usual, capsys)
     assert summary["labels"] == {"1": 20, "0": 40} and summary["symmetry_centre"] == [MIDDLE, MIDDLE]
     assert len(summary["odd"]) == 2 and "NaN" in summary["odd"][0] and "--read.shape 128 128" in summary["odd"][1]
     assert (tmp_path / "out" / "inspect.png").read_bytes().startswith(b"\x89PNG")
+    assert summary["gain"]["adu_per_photon"] == pytest.approx(1)
+    typed = f"--read.mask {tmp_path}/out/mask.npy --read.mask-polarity bad --read.shape 128 128"
+    assert said.splitlines()[-1] == summary["command"] == f"onehit classify '{path}' {typed}"
+    assert np.load(tmp_path / "out" / "mask.npy").sum() == usual["bad_pixel"].sum() + 1
+
+
+def test_the_last_line_is_the_command_to_copy_or_what_it_lacks(tmp_path, usual, capsys):
+    def last_line(name, **content):
+        path = write(tmp_path / name, **usual | content)
+        assert main(["inspect", str(path)]) == 0
+        return capsys.readouterr().out.splitlines()[-1]
+
+    assert last_line("a.h5") == f"onehit classify {tmp_path}/a.h5 --read.shape 128 128"
+    spoilt = usual["counts"].astype(float)
+    spoilt[8, 0, 0] = np.nan
+    assert last_line("b.h5", counts=spoilt).startswith("--out FOLDER writes the mask")
+    noise = np.random.default_rng(0).normal(0, 5, (3, SIZE, SIZE))
+    assert "until --read.adu-per-photon is given" in last_line("c.h5", counts=noise, label=np.arange(3) > 1)
+
+
+def test_pictures_are_made_to_fit_the_classifier_that_comes_with_onehit():
+    with np.load(DEFAULT) as packed:
+        assert json.loads(str(packed["config"]))["train"]["network"]["size"] == NetworkConfig().size
 
 
 def test_of_a_large_file_some_frames_are_looked_at_the_same_ones_every_time(tmp_path, usual, capsys):
