@@ -24,8 +24,8 @@ _WIDEST = 0.3
 
 
 class Gain(NamedTuple):
-    """Data numbers of a photon, with the ends of the 95 % interval, of no photon, and their noise (standard deviation,
-    in data numbers). by: how it was found, for people."""
+    """Data numbers of a photon, with the ends of the 95 % interval; offset: of the darkest pixels, without photons or
+    with those of an even background; noise: their standard deviation. by: how it was found, for people."""
 
     adu_per_photon: float
     low: float
@@ -38,7 +38,7 @@ class Gain(NamedTuple):
         half = (self.high - self.low) / 2
         return (
             f"{self.adu_per_photon:.3g} +- {half:.2g} (95 %) data numbers a photon by {self.by}, "
-            f"{self.offset:.2g} without one, noise {self.noise:.2g}"
+            f"{self.offset:.3g} in the dark, noise {self.noise:.2g}"
         )
 
 

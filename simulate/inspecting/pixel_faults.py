@@ -136,38 +136,65 @@ def uneven_pixels(
     frames = [frame / light for frame, light in zip(sample, brightness, strict=True) if light > 0]
     if not frames or both_good.sum() < _BLOCK**2:
         return uneven, asymmetry
-    mean = np.where(good, np.mean(frames, 0), 0)
-    sums = sums_around(np.where(both_good, mean + turned(mean), 0), 3)
-    differences = sums_around(np.where(both_good, mean - turned(mean), 0), 3)
+    opposed = [_opposed(np.where(both_good, frame, 0), both_good) for frame in frames]
+    sums, differences = np.sum(opposed, 0)
     known = both_good & (sums > 0)
     relative = np.where(known, differences / np.where(known, sums, 1), np.nan)
     asymmetry[place] = relative
     if len(frames) < _FEWEST_COMPARED:
         return uneven, asymmetry
-    votes = sum(np.clip(_in_deviations(frame, both_good), -_CLIP, _CLIP) for frame in frames) / np.sqrt(len(frames))
-    votes /= max(1.0, float(_deviation(votes[both_good])))
-    beyond = [picture - _surroundings(picture, both_good) for picture in (votes, np.nan_to_num(relative))]
-    candidate = known & (np.abs(beyond[0]) > _CLEAR) & (np.abs(beyond[1]) > _LEAST_ASYMMETRY)
-    candidate &= np.sign(beyond[0]) == np.sign(beyond[1])
-    uneven[place] = _at_fault(candidate, mean, good)
+    votes = np.zeros(sums.shape)
+    for frame_sums, frame_differences in opposed:
+        votes += np.clip(_in_deviations(frame_differences, frame_sums, both_good), -_CLIP, _CLIP)
+    votes = _in_deviations(votes / np.sqrt(len(frames)), sums, both_good, least=1.0)
+    clear, asymmetric = _beyond(votes, both_good), _beyond(relative, both_good)
+    candidate = both_good & (np.abs(clear) > _CLEAR) & (np.abs(asymmetric) > _LEAST_ASYMMETRY)
+    candidate &= clear * asymmetric > 0
+    uneven[place] = _at_fault(candidate, np.where(good, np.mean(frames, 0), 0), good)
     return uneven, asymmetry
 
 
-def _in_deviations(frame: Float[np.ndarray, "y x"], good: Bool[np.ndarray, "y x"]) -> Float[np.ndarray, "y x"]:
-    """Differences of opposite squares of 3 x 3 pixels, in standard deviations of squares as bright as they are."""
-    values = np.where(good, frame, 0)
-    sums = sums_around(np.where(good, values + turned(values), 0), 3)[good]
-    difference = sums_around(values - turned(values), 3)[good]
-    brightest_first = np.argsort(-sums, kind="stable")
-    scaled = np.empty(len(sums))
+def _opposed(values: Float[np.ndarray, "y x"], good: Bool[np.ndarray, "y x"]) -> Float[np.ndarray, "2 y x"]:
+    """Sums and differences of opposite squares of 3 x 3 pixels, without what a small error of the centre makes.
+
+    The centre is known to half a pixel, and differs from shot to shot: to first order that adds a part of the gradient,
+    which is fitted to the brightest pixels and subtracted.
+    """
+    pixels = np.maximum(sums_around(good, 3), 1)
+    sums, differences = sums_around(values + turned(values), 3), sums_around(values - turned(values), 3)
+    gradient = np.stack([np.gradient(sums / pixels, axis=axis) for axis in (0, 1)]) * pixels
+    inner = (sums_around(good, 5) > 24.5) & (sums > 0)
+    if inner.sum() < _BRIGHTEST_CLASS:
+        return np.stack([sums, differences])
+    inner &= sums >= np.sort(sums[inner])[-(inner.sum() // 4)]
+    weight = 1 / np.sqrt(sums[inner])
+    design, wanted = (gradient[:, inner] * weight).T, differences[inner] * weight
+    use = np.ones(len(wanted), bool)
+    shift = np.zeros(2)
+    for _ in range(3):
+        shift = np.linalg.lstsq(design[use], wanted[use], rcond=None)[0]
+        left = np.abs(wanted - design @ shift)
+        use = left < 4 * np.median(left)
+        if use.sum() < 3:
+            break
+    return np.stack([sums, differences - np.tensordot(shift, gradient, 1)])
+
+
+def _in_deviations(
+    values: Float[np.ndarray, "y x"],
+    brightness: Float[np.ndarray, "y x"],
+    good: Bool[np.ndarray, "y x"],
+    least: float = 0.0,
+) -> Float[np.ndarray, "y x"]:
+    """Values in standard deviations, at least so large, of pixels as bright as they are; 0 where they are not good."""
+    brightest_first = np.flatnonzero(good)[np.argsort(-brightness[good], kind="stable")]
+    scaled, flat = np.zeros(values.size), values.reshape(-1)
     first, size = 0, float(_BRIGHTEST_CLASS)
-    while first < len(sums):
+    while first < len(brightest_first):
         some = brightest_first[first : first + int(size)]
-        scaled[some] = difference[some] / _deviation(difference[some])
+        scaled[some] = flat[some] / max(least, _deviation(flat[some]))
         first, size = first + len(some), size * _CLASS_GROWTH
-    whole = np.zeros(frame.shape)
-    whole[good] = scaled
-    return whole
+    return scaled.reshape(values.shape)
 
 
 def _deviation(values: Float[np.ndarray, " values"]) -> float:
@@ -177,16 +204,17 @@ def _deviation(values: Float[np.ndarray, " values"]) -> float:
     return 1.4826 * float(np.median(size)) or float(np.sqrt(np.mean(size**2))) or np.inf
 
 
-def _surroundings(picture: Float[np.ndarray, "y x"], good: Bool[np.ndarray, "y x"]) -> Float[np.ndarray, "y x"]:
-    """Median over the blocks of pixels around."""
+def _beyond(picture: Float[np.ndarray, "y x"], good: Bool[np.ndarray, "y x"]) -> Float[np.ndarray, "y x"]:
+    """What a picture has beyond the median over the blocks of pixels around; 0 where it is not known."""
     result = np.zeros(picture.shape)
     known = np.where(good, picture, np.nan)
     for row in range(0, picture.shape[0], _BLOCK):
         for column in range(0, picture.shape[1], _BLOCK):
             near = known[max(0, row - _BLOCK) : row + 2 * _BLOCK, max(0, column - _BLOCK) : column + 2 * _BLOCK]
             near = near[np.isfinite(near)]
-            result[row : row + _BLOCK, column : column + _BLOCK] = np.median(near) if near.size else 0
-    return result
+            here = np.s_[row : row + _BLOCK, column : column + _BLOCK]
+            result[here] = known[here] - (np.median(near) if near.size else 0)
+    return np.nan_to_num(result)
 
 
 def _at_fault(

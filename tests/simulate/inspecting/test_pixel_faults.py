@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from onehit.simulate.inspecting.pixel_faults import describe_areas, find_faults
+from onehit.simulate.inspecting.pixel_faults import describe_areas, find_faults, uneven_pixels
 from symmetric_frames import MIDDLE, SIZE, photons
 
 
@@ -64,3 +64,12 @@ def test_areas_are_named_by_rows_and_columns_the_largest_first():
     which[2, 3] = which[5:8, 1:4] = True
     assert describe_areas(which) == "rows 5 to 7, columns 1 to 3; row 2, column 3"
     assert describe_areas(which, most=1) == "rows 5 to 7, columns 1 to 3; and 1 more"
+
+
+@pytest.mark.parametrize("centre", [(47.5, 48.0), (48.0, 47.5)])
+def test_a_centre_known_to_half_a_pixel_hides_no_shadow_and_makes_none(centre):
+    counts = photons(20, brightness=3)
+    assert not uneven_pixels(counts.astype(float), centre)[0].any()
+    counts[:, 28:40, 43:46] = np.random.default_rng(0).binomial(counts[:, 28:40, 43:46], 0.4)
+    uneven, _ = uneven_pixels(counts.astype(float), centre)
+    assert uneven[28:40, 43:46].mean() > 0.8 and uneven.sum() < 60
