@@ -100,7 +100,8 @@ class Inspect:
     """Files of frames, globs, or lists of files (.lst, .txt): CXI and its dialects, EMC, HDF5, NPY,
     MATLAB or TIFF."""
     out: Path | None = None
-    """Folder for inspect.json and inspect.png (mean frame, mask, radial profile, photons, a few frames)."""
+    """Folder for inspect.json, inspect.png (mean frame, mask, asymmetry, radial profile, photons, a few frames) and,
+    where more pixels should be masked, mask.npy (1 = do not use), which the suggested command takes."""
     frames: int = 2000
     """Most frames to look at; of a larger file, so many at random."""
     read: FileConfig = field(default_factory=FileConfig)

@@ -22,10 +22,15 @@ def window(pixels: Int[np.ndarray, "y x"], config: FileConfig, option: str) -> I
     if min(shape) < 1:
         raise InputError(f"{option}.binning {factor} leaves no pixel of {pixels.shape[0]} x {pixels.shape[1]}")
     rows, columns = (
-        np.arange(size * factor) + math.floor(middle - (size * factor - 1) / 2 + 0.5)
+        np.arange(size * factor) + first_pixel(size * factor, middle)
         for size, middle in zip(shape, (row, column), strict=True)
     )
     inside = np.ix_((rows >= 0) & (rows < pixels.shape[0]), (columns >= 0) & (columns < pixels.shape[1]))
     window = np.full((len(rows), len(columns)), -1)
     window[inside] = pixels[np.ix_(rows[inside[0].reshape(-1)], columns[inside[1].reshape(-1)])]
     return window
+
+
+def first_pixel(size: int, middle: float) -> int:
+    """The first of `size` rows or columns around the middle."""
+    return math.floor(middle - (size - 1) / 2 + 0.5)

@@ -16,7 +16,7 @@ from ..beamline.pixels import assemble, hidden_pixels
 from ..formats.frames import Frames
 from ..progress import Track, no_track
 from ..source import Indices, Patterns
-from .arrange import window
+from .arrange import first_pixel, window
 from .config import FileConfig
 from .file_lists import open_files
 from .gaps import find_gaps, spread
@@ -59,7 +59,7 @@ class FileSource:
         own = self._own_instrument()
         if own is not None and math.prod(own.shape) != math.prod(frames.shape):
             own = None  # the user names another data set
-        self.name, self.label = frames.path.stem, frames.label
+        self.given, self.name, self.label = given, frames.path.stem, frames.label
         self._adu_per_photon = config.adu_per_photon
         self._common_bad = np.zeros(frames.shape, bool) if frames.bad_pixel is None else frames.bad_pixel.copy()
         self._mask_gaps()
@@ -76,6 +76,7 @@ class FileSource:
             self.notes.append("the file has the beam in the corner of its frames: it was brought to the middle")
         if self._adu_per_photon is None and config.adu_offset:
             raise InputError(f"{option}.adu-offset means nothing without {option}.adu-per-photon: give both")
+        self._whole = pixels.shape
         self._pixels = window(pixels, config, option)
         """Which pixel of the file's frame each pixel of the picture shows, before binning; -1: none."""
         self._unchanged = np.array_equal(self._pixels.reshape(-1), np.arange(math.prod(frames.shape)))
@@ -108,6 +109,23 @@ class FileSource:
         unique, place = np.unique(np.asarray(indices), return_inverse=True)
         bad = self._in_blocks(lambda some: self._picture_mask(self._bad(some)), unique)
         return self.bad_pixel if (bad == self.bad_pixel).all() else bad[place]
+
+    def in_file(self, bad: Bool[np.ndarray, "y x"]) -> Bool[np.ndarray, "*frame"]:
+        """The pixels of the file's frames that these pixels of the pictures show."""
+        factor = self.config.binning
+        shown = self._pixels[bad.repeat(factor, 0).repeat(factor, 1)]
+        marked = np.zeros(self.frames.shape, bool)
+        marked.reshape(-1)[shown[shown >= 0]] = True
+        return marked
+
+    def as_centre(self, row: float, column: float) -> tuple[float, float]:
+        """What `FileConfig.centre` is to be for the beam to be at this place of the pictures."""
+        factor, middle = self.config.binning, self.config.centre or tuple((size - 1) / 2 for size in self._whole)
+        row, column = (
+            (place + 0.5) * factor - 0.5 + first_pixel(size, beam)
+            for place, size, beam in zip((row, column), self._pixels.shape, middle, strict=True)
+        )
+        return row, column
 
     def labels(self) -> Int[np.ndarray, " frames"]:
         """The labels; raises InputError where the file has none."""

@@ -1,6 +1,9 @@
 """`onehit inspect`: what a file of frames holds, how it is understood, and what is odd about it."""
 
 import json
+import shlex
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,10 +20,14 @@ from rich.text import Text
 
 from ...geometries.errors import InputError
 from ...simulate.config_io import write_whole
+from ...simulate.inspecting.gain import Gain
+from ...simulate.inspecting.inspection import Inspection, inspect_frames
+from ...simulate.inspecting.rings import radial_profile
+from ...simulate.inspecting.suggestion import Suggestion, as_typed, suggest
+from ...simulate.reading.config import FileConfig
 from ...simulate.reading.file_source import FileSource
-from ...simulate.reading.inspection import Inspection, inspect_frames, radial_profile
 from ...simulate.reading.invalid_frames import describe_flags
-from ...simulate.reading.oddities import oddities
+from ...train.config import NetworkConfig
 from ..options import Inspect
 from ..progress import track
 
@@ -38,7 +45,11 @@ def run_inspection(command: Inspect) -> None:
     source = FileSource(command.file, command.read)
     chosen = np.random.default_rng(0).permutation(len(source))[: command.frames]
     seen = inspect_frames(source, np.sort(chosen), track)
-    summary = summarise_file(source, seen)
+    with tempfile.TemporaryDirectory() as nowhere:
+        folder = Path(nowhere) if command.out is None else command.out
+        folder.mkdir(parents=True, exist_ok=True)
+        suggestion = suggest(source, seen, folder / "mask.npy", NetworkConfig().size, track)
+    summary = summarise_file(source, seen, suggestion)
     console = Console()
     if not console.is_terminal:
         console = Console(width=110)
@@ -46,14 +57,24 @@ def run_inspection(command: Inspect) -> None:
     for line in summary["odd"]:
         console.print(Text(f"- {line}"))
     if command.out is not None:
-        command.out.mkdir(parents=True, exist_ok=True)
         write_whole(command.out / "inspect.json", json.dumps(summary, indent=2) + "\n")
         inspection_figure(source, seen).savefig(command.out / "inspect.png")
-        console.print(f"{command.out}: inspect.json, inspect.png", soft_wrap=True)
+        written = ", mask.npy" if suggestion.masked else ""
+        console.print(f"{command.out}: inspect.json, inspect.png{written}", soft_wrap=True)
+    print(_last_line(command, suggestion, summary["command"]))
 
 
-def summarise_file(source: FileSource, seen: Inspection) -> dict[str, Any]:
-    """Everything that is shown, ready for JSON."""
+def _last_line(command: Inspect, suggestion: Suggestion, suggested: str | None) -> str:
+    """The command to copy, or what it lacks."""
+    if suggested is None:
+        return "no command can be suggested until --read.adu-per-photon is given: inspect again with it"
+    if suggestion.masked and command.out is None:
+        return "--out FOLDER writes the mask that is missing, and the command to use"
+    return suggested
+
+
+def summarise_file(source: FileSource, seen: Inspection, suggestion: Suggestion) -> dict[str, Any]:
+    """Everything that is shown, ready for JSON; command: to judge the frames with, None where it cannot be told."""
     frames, label = source.frames, source.label
     quartiles = np.percentile(seen.flags.photons, [0, 25, 50, 75, 100])
     return {
@@ -76,8 +97,14 @@ def summarise_file(source: FileSource, seen: Inspection) -> dict[str, Any]:
         "symmetry_centre": seen.centre,
         "facts": {name: _shortened(value) for name, value in frames.facts.items()},
         "notes": source.notes,
-        "odd": oddities(source, seen),
+        "gain": seen.gain._asdict() if isinstance(seen.gain, Gain) else seen.gain,
+        "odd": list(suggestion.odd),
+        "command": _command(source, suggestion.config) if suggestion.usable else None,
     }
+
+
+def _command(source: FileSource, config: FileConfig) -> str:
+    return " ".join(part for part in ("onehit classify", shlex.join(map(str, source.given)), as_typed(config)) if part)
 
 
 def _shortened(value: Any) -> Any:
@@ -141,11 +168,11 @@ def _sparkline(profile: list[float | None], bars: str) -> str:
 
 
 def inspection_figure(source: FileSource, seen: Inspection) -> Figure:
-    """Mean frame, mask, radial profile, photons a frame, and a few frames."""
-    figure = Figure(figsize=(12, 5.6), dpi=150, layout="constrained")
+    """Mean frame, mask, asymmetry and faults, radial profile, photons a frame, and a few frames."""
+    figure = Figure(figsize=(14, 5.6), dpi=150, layout="constrained")
     halves: Any = figure.subfigures(2, 1, height_ratios=[1.35, 1])
     upper, lower = halves
-    mean, mask, profile, photons = (upper.add_subplot(1, 4, place) for place in range(1, 5))
+    mean, mask, uneven, profile, photons = (upper.add_subplot(1, 5, place) for place in range(1, 6))
     colours = colormaps["magma_r"].with_extremes(bad="#B8BFC6")
 
     def show(panel: Axes, picture: Float[np.ndarray, "y x"], title: str) -> AxesImage:
@@ -160,6 +187,19 @@ def inspection_figure(source: FileSource, seen: Inspection) -> Figure:
     mask.imshow(source.bad_pixel, cmap="Greys", vmin=0, vmax=1, interpolation="nearest")
     mask.set_title(f"mask, {source.bad_pixel.mean():.1%} bad", fontsize=9)
     mask.set(xticks=[], yticks=[])
+    asymmetry = uneven.imshow(
+        seen.faults.asymmetry,
+        cmap=colormaps["RdBu_r"].with_extremes(bad="#B8BFC6"),
+        vmin=-1,
+        vmax=1,
+        interpolation="nearest",
+    )
+    upper.colorbar(asymmetry, ax=uneven, location="bottom", shrink=0.8).ax.tick_params(labelsize=8)
+    faults = seen.faults.all
+    if faults.any():
+        uneven.contour(faults, [0.5], colors="#000000", linewidths=0.8)
+    uneven.set_title(f"unlike the opposite side; {faults.sum()} faults outlined", fontsize=8.5)
+    uneven.set(xticks=[], yticks=[])
     rings = radial_profile(seen.mean)
     profile.semilogy(np.where(rings > 0, rings, np.nan), color="#0072B2")
     profile.set_title("radial profile of the mean", fontsize=9)

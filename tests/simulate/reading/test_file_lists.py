@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onehit.geometries.errors import InputError
 from onehit.simulate import FileSource
-from onehit.simulate.reading.inspection import inspect_frames
-from onehit.simulate.reading.oddities import oddities
+from onehit.simulate.inspecting.inspection import inspect_frames
+from onehit.simulate.inspecting.oddities import oddities
 
 COUNTS = np.random.default_rng(0).integers(0, 9, (12, 4, 4)).astype(np.uint16)
 LABEL = np.arange(12, dtype=np.int32) % 2

@@ -231,3 +231,15 @@ def test_bins_of_short_integers_do_not_overflow(tmp_path, kind):
     np.save(tmp_path / "full.npy", np.full((1, 8, 8), largest, kind))
     counts = FileSource(tmp_path / "full.npy", FileConfig(binning=8)).patterns(np.arange(1)).counts
     assert int(counts.item()) == 64 * int(largest)
+
+
+@pytest.mark.parametrize("binning, centre", [(1, None), (2, None), (3, (5.0, 9.5)), (2, (7.5, 3.0))])
+def test_places_in_pictures_are_found_again_in_the_file(tmp_path, binning, centre):
+    np.save(tmp_path / "a.npy", np.arange(17 * 14).reshape(1, 17, 14))
+    source = FileSource(tmp_path / "a.npy", FileConfig(binning=binning, centre=centre))
+    one = np.zeros(source.shape, bool)
+    one[2, 2] = True
+    rows, columns = np.nonzero(source.in_file(one))
+    shown = source.patterns([0]).counts[0, 2, 2]
+    assert shown == (rows * 14 + columns).sum() and len(rows) == binning**2
+    assert source.as_centre(2.0, 2.0) == (rows.mean(), columns.mean())

@@ -7,8 +7,11 @@ import h5py
 import numpy as np
 import pytest
 from onehit.simulate import FileConfig, FileSource
-from onehit.simulate.reading.inspection import inspect_frames, radial_profile, symmetry_centre
-from onehit.simulate.reading.oddities import oddities
+from onehit.simulate.inspecting.inspection import inspect_frames, symmetry_centre
+from onehit.simulate.inspecting.oddities import oddities
+from onehit.simulate.inspecting.rings import radial_profile
+from onehit.train import NetworkConfig
+from onehit.train.classifier import DEFAULT
 from onehit.workbench.cli import main
 
 SIZE, COUNT = 48, 60
@@ -41,7 +44,7 @@ def write(path, **content):
 
 def odd(tmp_path, content, **config):
     source = FileSource(write(tmp_path / "a.h5", **content), FileConfig(**config))
-    return oddities(source, inspect_frames(source, np.arange(len(source))))
+    return [oddity.says for oddity in oddities(source, inspect_frames(source, np.arange(len(source))))]
 
 
 def test_a_usual_file_has_nothing_odd(tmp_path, usual):
@@ -73,7 +76,9 @@ def _dead_columns(c):
 
 
 def _bright_streak(c):
-    c["counts"][:, 10, 8:40] += np.random.default_rng(0).poisson(30, (COUNT, 32)).astype(np.uint16)
+    streak = np.random.default_rng(0).poisson(30, (2, COUNT, 32)).astype(np.uint16)
+    c["counts"][:, 10, 8:40] += streak[0]
+    c["counts"][:, 37, 8:40] += streak[1]
 
 
 TROUBLES = {
@@ -83,9 +88,9 @@ TROUBLES = {
     "multiples": (lambda c: c.update(counts=c["counts"] * 25), r"multiple of 25.*--read\.adu-per-photon 25"),
     "pedestal": (lambda c: c.update(counts=c["counts"] + 100), r"far from the beam hold 100 .*adu-offset"),
     "saturated": (lambda c: c.update(counts=np.minimum(c["counts"], 200)), r"largest value, 200, occurs \d+ times"),
-    "hot": (_hot, r"far brighter than all around: 1 \(the first at row 40, column 7\)"),
-    "dead": (_dead_pixel, r"never see a photon: 1 \(the first at row 22, column 20\): mask"),
-    "dead columns": (_dead_columns, r"whole column 20, column 21, column 22, column 23"),
+    "hot": (_hot, r"far brighter than all around: 1 \(row 40, column 7\)"),
+    "dead": (_dead_pixel, r"never see a photon: 1 \(row 22, column 20\): mask"),
+    "dead columns": (_dead_columns, r"\(rows 0 to 22, columns 20 to 23; rows 25 to 47, columns 20 to 23\)"),
     "no mask": (lambda c: c.pop("bad_pixel"), r"no pixel is masked"),
     "labels": (lambda c: c.update(label=np.ones(COUNT)), "every label is 1"),
     "repeated": (lambda c: c["counts"].__setitem__(4, c["counts"][9]), "equal to an earlier one: 1"),
@@ -145,7 +150,7 @@ def test_radial_profile_is_the_mean_over_rings():
 
 def test_the_table_and_the_json_say_what_is_in_the_file(tmp_path, usual, capsys):
     counts = usual["counts"].astype(np.float32)
-    counts[7], counts[8, 0, 0] = 0, np.nan
+    counts[:, 40, 7], counts[7], counts[8, 0, 0] = 40, 0, np.nan
     path = write(tmp_path / "[b]real.h5", **usual | {"counts": counts})
     assert main(["inspect", str(path), "--out", str(tmp_path / "out")]) == 0
     said = capsys.readouterr().out
@@ -159,8 +164,31 @@ def test_the_table_and_the_json_say_what_is_in_the_file(tmp_path, usual, capsys)
     assert summary["flags"] == {"frames": 60, "invalid": 1, "nan": 0, "inf": 0, "negative": 0, "empty": 1}
     assert summary["frames_with_lost_pixels"] == 1
     assert summary["labels"] == {"1": 20, "0": 40} and summary["symmetry_centre"] == [MIDDLE, MIDDLE]
-    assert summary["odd"] == []
+    assert len(summary["odd"]) == 2 and "--read.shape 128 128" in summary["odd"][1]
     assert (tmp_path / "out" / "inspect.png").read_bytes().startswith(b"\x89PNG")
+    assert summary["gain"]["adu_per_photon"] == pytest.approx(1)
+    typed = f"--read.mask {tmp_path}/out/mask.npy --read.mask-polarity bad --read.shape 128 128"
+    assert said.splitlines()[-1] == summary["command"] == f"onehit classify '{path}' {typed}"
+    assert np.load(tmp_path / "out" / "mask.npy").sum() == usual["bad_pixel"].sum() + 1
+
+
+def test_the_last_line_is_the_command_to_copy_or_what_it_lacks(tmp_path, usual, capsys):
+    def last_line(name, **content):
+        path = write(tmp_path / name, **usual | content)
+        assert main(["inspect", str(path)]) == 0
+        return capsys.readouterr().out.splitlines()[-1]
+
+    assert last_line("a.h5") == f"onehit classify {tmp_path}/a.h5 --read.shape 128 128"
+    spoilt = usual["counts"].copy()
+    spoilt[:, 40, 7] = 40
+    assert last_line("b.h5", counts=spoilt).startswith("--out FOLDER writes the mask")
+    noise = np.random.default_rng(0).normal(0, 5, (3, SIZE, SIZE))
+    assert "until --read.adu-per-photon is given" in last_line("c.h5", counts=noise, label=np.arange(3) > 1)
+
+
+def test_pictures_are_made_to_fit_the_classifier_that_comes_with_onehit():
+    with np.load(DEFAULT) as packed:
+        assert json.loads(str(packed["config"]))["train"]["network"]["size"] == NetworkConfig().size
 
 
 def test_of_a_large_file_some_frames_are_looked_at_the_same_ones_every_time(tmp_path, usual, capsys):

@@ -1,0 +1,82 @@
+"""How a file had better be read: what mends its oddities, tried out until nothing is left that options can mend."""
+
+import io
+import shlex
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..config_io import write_whole
+from ..progress import Track, no_track
+from ..reading.config import FileConfig
+from ..reading.file_source import FileSource
+from .inspection import Inspection, inspect_frames
+from .oddities import oddities
+
+_MOST_ROUNDS = 6
+
+
+class Suggestion(NamedTuple):
+    """odd: everything that was odd on the way, one line each; config: the options; usable: whether the frames are
+    photons by them, without which no classifier can judge them; masked: whether the mask was written."""
+
+    odd: tuple[str, ...]
+    config: FileConfig
+    usable: bool
+    masked: bool
+
+
+def suggest(
+    source: FileSource, seen: Inspection, mask: Path, size: int | None = None, track: Track = no_track
+) -> Suggestion:
+    """Apply what the oddities ask for, look again, and so on.
+
+    mask: file to write, .npy, 1 = do not use, in the layout of the file's frames: all that is masked already and all
+    that should be, so that it is the only one needed. Not for files in which every frame has a mask of its own. size:
+    rows and columns that the classifier takes.
+    """
+    said: dict[str, None] = {}
+    masked = False
+    for _ in range(_MOST_ROUNDS):
+        found = oddities(source, seen, size=size)
+        said |= dict.fromkeys(oddity.says for oddity in found)
+        config, options = source.config, [oddity.options for oddity in found]
+        for some in options:
+            config = replace(config, **some)
+        bad = [oddity.bad_pixel for oddity in found if oddity.bad_pixel is not None]
+        if bad and source.frames.frame_bad_pixel is None and not any("mask_polarity" in some for some in options):
+            known = source.frames.bad_pixel
+            whole = np.logical_or.reduce(bad if known is None else [known, *bad])
+            _write_mask(mask, whole.astype(np.uint8))
+            config, masked = replace(config, mask=(str(mask),), mask_polarity="bad"), True
+        elif config == source.config:
+            break
+        source = FileSource(source.given, config)
+        seen = inspect_frames(source, seen.indices, track)
+    return Suggestion(tuple(said), source.config, seen.photons, masked)
+
+
+def _write_mask(path: Path, mask: np.ndarray) -> None:
+    file = io.BytesIO()
+    np.save(file, mask)
+    write_whole(path, file.getvalue())
+
+
+def as_typed(config: FileConfig, option: str = "--read") -> str:
+    """The options that are not what they are by default, as a shell takes them."""
+    words = []
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if value != field.default:
+            words += [f"{option}.{field.name.replace('_', '-')}", *_words(value)]
+    return shlex.join(words)
+
+
+def _words(value: Any) -> list[str]:
+    if value is True:
+        return []
+    if isinstance(value, tuple):
+        return [word for one in value for word in _words(one)]
+    return [f"{value:.10g}" if isinstance(value, float) else str(value)]
