@@ -70,13 +70,30 @@ def check_scale(name: str, scale: tuple[float, float, float], instrument: Instru
     narrower in reciprocal space than those of the instrument that a classifier was trained on."""
     energy, pixel, distance = scale
     ours = [getattr(instrument, name) for name in _SCALE]
-    ratio = energy * pixel / distance / (ours[0] * ours[1] / ours[2])
+    ratio = _ratio(scale, instrument)
     if abs(ratio - 1) > _OTHER_SCALE:
         raise InputError(
             f"{name} says {energy:.4g} eV, pixels of {pixel:.4g} m and a distance of {distance:.4g} m, the "
             f"classifier's instrument has {ours[0]:.4g}, {ours[1]:.4g} and {ours[2]:.4g}: sizes would come out "
             f"{ratio:.3g} times too large; train for that instrument, or measure no sizes"
         )
+
+
+def _ratio(scale: tuple[float, float, float], instrument: Instrument) -> float:
+    """How much wider the pixels are in reciprocal space."""
+    energy, pixel, distance = scale
+    return energy * pixel / distance / (instrument.photon_energy_ev * instrument.pixel_size_m / instrument.distance_m)
+
+
+def scale_ratio(source: FileSource, training: TrainConfig) -> float | None:
+    """How much wider a file's pixels are in reciprocal space than those of a classifier's instrument; None: unknown.
+
+    Particles look that much larger to the classifier than they are.
+    """
+    energy, pixel, distance = (source.frames.facts.get(name) for name in _SCALE)
+    if not (energy and pixel and distance):
+        return None
+    return _ratio((energy, pixel * source.config.binning, distance), training.simulation.instrument.instrument())
 
 
 def select(

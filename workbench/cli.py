@@ -20,7 +20,7 @@ from .options import Bench, Classify, Compare, Evaluate, Gallery, Inspect, Pack,
 def _study(command: Study) -> None:
     from .commands.study import run_study
 
-    run_study(command.train, command.evaluate, command.out)
+    run_study(command.train, command.evaluate, command.out, command.strict)
 
 
 def _simulate(command: Simulate) -> None:
@@ -32,19 +32,19 @@ def _simulate(command: Simulate) -> None:
 def _train(command: Train) -> None:
     from .commands.study import print_validation, run_training
 
-    print_validation(run_training(command.train, command.run_directory), command.run_directory)
+    print_validation(run_training(command.train, command.run_directory, command.strict), command.run_directory)
 
 
 def _evaluate(command: Evaluate) -> None:
     from .commands.study import print_results, run_evaluation
 
-    print_results(run_evaluation(command.evaluate, command.run_directory), command.run_directory)
+    print_results(run_evaluation(command.evaluate, command.run_directory, command.strict), command.run_directory)
 
 
 def _compare(command: Compare) -> None:
     from .commands.compare import run_comparison
 
-    run_comparison(command.compare.quick() if command.quick else command.compare, command.out)
+    run_comparison(command.compare.quick() if command.quick else command.compare, command.out, command.strict)
 
 
 def _classify(command: Classify) -> None:

@@ -23,6 +23,8 @@ class Study:
 
     out: Path = Path("runs/study")
     """Run directory: config.json, checkpoints/, metrics.json, figures/, report.html. An interrupted one goes on."""
+    strict: bool = False
+    """Refuse files about which anything is odd, rather than say it alone: for pipelines."""
     train: Annotated[TrainConfig, arg(name="")] = field(default_factory=TrainConfig)
     evaluate: Annotated[EvaluateConfig, arg(name="")] = field(default_factory=EvaluateConfig)
 
@@ -69,6 +71,8 @@ class Train:
 
     run_directory: Positional[Path]
     """Run directory: new, or one of the same configuration to go on with."""
+    strict: bool = False
+    """Refuse files about which anything is odd, rather than say it alone: for pipelines."""
     train: Annotated[TrainConfig, arg(name="")] = field(default_factory=TrainConfig)
 
 
@@ -78,6 +82,8 @@ class Evaluate:
 
     run_directory: Positional[Path]
     """Run directory of a trained classifier."""
+    strict: bool = False
+    """Refuse files about which anything is odd, rather than say it alone: for pipelines."""
     evaluate: Annotated[EvaluateConfig, arg(name="")] = field(default_factory=EvaluateConfig)
 
 
@@ -89,6 +95,8 @@ class Compare:
     """Directory: config.json, comparison.json, figures/, report.html. An interrupted comparison goes on."""
     quick: bool = False
     """At most so many frames and steps that two cores need about ten minutes."""
+    strict: bool = False
+    """Refuse files about which anything is odd, rather than say it alone: for pipelines."""
     compare: Annotated[CompareConfig, arg(name="")] = field(default_factory=CompareConfig)
 
 
@@ -124,6 +132,8 @@ class Classify:
     format: .cxi, .h5 or .hdf5 (plain), .emc (Dragonfly's photons)."""
     write: Literal["kept", "all"] = "kept"
     """Which frames `--kept` writes."""
+    strict: bool = False
+    """Refuse files about which anything is odd, rather than say it alone: for pipelines."""
     expected: Annotated[ExpectedConfig, arg(name="")] = field(default_factory=ExpectedConfig)
     read: FileConfig = field(default_factory=FileConfig)
 

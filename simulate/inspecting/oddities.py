@@ -159,6 +159,17 @@ def _invalid(source, seen: Inspection, option):
     return None
 
 
+def _empty(source: FileSource, seen: Inspection, option):
+    if seen.flags.counted()["empty"] < len(seen.indices) or source.bad_pixel.all():
+        return None
+    divided = f"they fall below half a photon by {option}.adu-per-photon and .adu-offset, or "
+    why = divided if source.config.adu_per_photon is not None else ""
+    return Oddity(
+        f"no frame holds a photon on good pixels: {why}the mask hides what is lit ({option}.mask), or these are "
+        f"not the frames ({option}.data)"
+    )
+
+
 def _if_few(source: FileSource, bad: Bool[np.ndarray, "y x"]) -> Bool[np.ndarray, "*frame"] | None:
     return source.in_file(bad) if bad.mean() <= _MOST_MASKED else None
 
@@ -278,6 +289,7 @@ _CHECKS = (
     _pixels_not_square,
     _labels,
     _invalid,
+    _empty,
     _data_numbers,
     _saturated,
     _hot_or_dead,

@@ -1,12 +1,13 @@
 """Dialects of HDF5: frames under one name, masks and labels beside them."""
 
+import math
 from dataclasses import dataclass, replace
 
 import h5py
 
 from ...geometries.errors import InputError
 from ..formats.frames import Frames
-from ..guard.hdf5_values import attribute, listing
+from ..guard.hdf5_values import attribute, data_set_names, listing
 from ..guard.safe_hdf5 import exists, find, unwritten_chunks
 from ..guard.virtual_sources import share_without_source
 from .dialect import Given, Opened, frames_of, given_masks, mask_in_order
@@ -65,7 +66,13 @@ class Hdf5Dialect:
             label=label,
             facts=facts,
             left_out=left_out,
-            oddities=(*self.oddities, *storage_oddities(parts), *frames.oddities, *strange),
+            oddities=(
+                *self.oddities,
+                *_not_used(file, parts, frames, given),
+                *storage_oddities(parts),
+                *frames.oddities,
+                *strange,
+            ),
         )
 
     def _masks(self, file: h5py.File, given: Given) -> list[Mask]:
@@ -96,6 +103,25 @@ def named_masks(file: h5py.File, given: Given, polarity: MaskPolarity, group: st
         return Mask(name, [mask_in_order(found, given, f"{file.filename}: mask {name}")], polarity)
 
     return given_masks(given, inside)
+
+
+def _not_used(file: h5py.File, parts: list[h5py.Dataset], frames: Frames, given: Given) -> list[str]:
+    """Other stacks of pictures, such as those of a second detector."""
+    if given.data is not None:
+        return []
+    found = []
+    for name in data_set_names(file, dimensions=parts[0].ndim):
+        other = find(file, name, given.trusted)
+        if other is None or other.ndim < 3 or other in parts or is_mask(name):
+            continue
+        if len(other) == frames.count and 4 * math.prod(other.shape[1:]) >= math.prod(frames.shape):
+            found.append(name)
+    return [f"{', '.join(found)} not used: read it with {given.option}.data NAME"] if found else []
+
+
+def is_mask(name: str) -> bool:
+    """Whether a data set's name says that it is a mask."""
+    return any(word in name.rpartition("/")[2].lower() for word in ("mask", "good", "bad"))
 
 
 def _needed(file: h5py.File, name: str, given: Given) -> h5py.Dataset:

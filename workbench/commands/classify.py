@@ -15,6 +15,7 @@ from ...simulate.reading.file_lists import Origin
 from ...simulate.reading.file_source import FileSource
 from ...train.classifier import Classifier
 from ...train.selection import VERDICTS, Selection, select
+from ..notices import tell, tell_sizes
 from ..options import Classify, Pack
 from ..progress import track
 
@@ -31,9 +32,11 @@ def run_classification(command: Classify) -> None:
         raise InputError(f"--write {command.write} means nothing without --kept FILE: name the file to write")
     classifier = Classifier.load(command.run_directory)
     source = FileSource(command.file, command.read)
+    tell(source, "--read", command.strict, classifier.config)
     if command.kept is not None:
         _refuse_inputs(command.kept, source)
     selection = select(classifier, source, np.arange(len(source)), command.expected, track)
+    tell_sizes(source, classifier.config, selection, command.strict)
     text = _table(selection, source.origin)
     if command.out is None:
         sys.stdout.write(text)

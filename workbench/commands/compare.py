@@ -23,9 +23,11 @@ from ...geometries.errors import InputError
 from ...geometries.shapes import geometry
 from ...simulate.beamline.pixels import picture_shape
 from ...simulate.config_io import from_json, to_json, versions, write_whole
+from ...simulate.reading.file_source import FileSource
 from ...train.classifier import Classifier
 from ...train.config import check_shape
 from ...train.networks.vgg16 import VGG16Classifier
+from ..notices import tell
 from ..progress import track
 from ..reports import poster
 from ..reports.comparison_tables import sections, terminal_table
@@ -34,7 +36,7 @@ from ..reports.page import write_page
 _ATTRIBUTED = 6
 
 
-def run_comparison(config: CompareConfig, out: Path) -> None:
+def run_comparison(config: CompareConfig, out: Path, strict: bool = False) -> None:
     """Make what is missing of a comparison in a directory, then write and print the report.
 
     Raises InputError for what cannot be compared, and where the directory holds a comparison of other options.
@@ -47,6 +49,8 @@ def run_comparison(config: CompareConfig, out: Path) -> None:
             check_shape(name, picture_shape(simulation.instrument.instrument()), training.network)
     for name in config.systems:
         system(name, config, track)  # refuses weights and runs that cannot be read
+    if config.experiment is not None:
+        tell(FileSource(config.experiment, config.read_experiment, "--read-experiment"), "--read-experiment", strict)
     real = real_frames(config, track)
     _claim(out, config)
     (out / "systems").mkdir(exist_ok=True)

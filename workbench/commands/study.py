@@ -27,13 +27,16 @@ from ...train.classifier import Classifier
 from ...train.config import TrainConfig, check_shape
 from ...train.loop import VALIDATION_SEED, train
 from ...train.selection import check_scale, size_estimator
+from ..notices import tell
 from ..progress import track
 from ..reports import poster
 from ..reports.page import report_content, robustness_table, write_page
 
 
-def run_training(config: TrainConfig, run: Path) -> dict[str, Any]:
-    """Train in a run directory; writes and returns what metrics.json says of it."""
+def run_training(config: TrainConfig, run: Path, strict: bool = False) -> dict[str, Any]:
+    """Train in a run directory; writes and returns what metrics.json says of it. strict: see `tell`."""
+    if config.data is not None:
+        tell(FileSource(config.data, config.read_data, "--read-data"), "--read-data", strict)
     trained = train(config, run, track)
     threshold = trained.classifier.threshold
     # Of a run that was finished before, everything that was found out since still holds.
@@ -48,12 +51,14 @@ def run_training(config: TrainConfig, run: Path) -> dict[str, Any]:
     return metrics
 
 
-def run_evaluation(config: EvaluateConfig, run: Path) -> dict[str, Any]:
-    """Score a trained run; writes metrics.json, figures/ and report.html."""
+def run_evaluation(config: EvaluateConfig, run: Path, strict: bool = False) -> dict[str, Any]:
+    """Score a trained run; writes metrics.json, figures/ and report.html. strict: see `tell`."""
     classifier = Classifier.load(run)
     if not (run / "metrics.json").is_file():
         raise InputError(f"{run} is no run directory with a finished training: give one that `onehit train` made")
     experiment = check_evaluation(config, classifier.config)
+    if experiment is not None:
+        tell(experiment, "--read-experiment", strict, classifier.config)
     scored = score_geometries(classifier, config, track)
     metrics = _metrics(run) | {"robustness": {name: s.summary for name, s in scored.items()}}
     metrics = {name: found for name, found in metrics.items() if name not in SWEEPS}
@@ -112,11 +117,13 @@ def check_evaluation(config: EvaluateConfig, training: TrainConfig) -> FileSourc
     return source
 
 
-def run_study(training: TrainConfig, evaluation: EvaluateConfig, run: Path) -> None:
+def run_study(training: TrainConfig, evaluation: EvaluateConfig, run: Path, strict: bool = False) -> None:
     """Train and evaluate in one run directory, then print the table."""
-    check_evaluation(evaluation, training)
-    run_training(training, run)
-    print_results(run_evaluation(evaluation, run), run)
+    experiment = check_evaluation(evaluation, training)
+    if experiment is not None and strict:  # else it is said when it is scored
+        tell(experiment, "--read-experiment", strict, training)
+    run_training(training, run, strict)
+    print_results(run_evaluation(evaluation, run, strict), run)
 
 
 def print_validation(metrics: dict[str, Any], run: Path) -> None:

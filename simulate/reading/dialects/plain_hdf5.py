@@ -4,7 +4,7 @@ from ....geometries.errors import InputError
 from ...formats.frames import Frames
 from ...guard.hdf5_values import data_set_names, listing
 from ..dialect import Given, Opened
-from ..hdf5_dialect import Hdf5Dialect
+from ..hdf5_dialect import Hdf5Dialect, is_mask
 
 PLAIN = Hdf5Dialect("HDF5", ("counts",), (), "auto", frames_first=False)
 
@@ -27,7 +27,7 @@ class OnlyStack:
         file = opened.hdf5
         assert file is not None
         for axes in (3, 2):
-            found = [name for name in data_set_names(file, dimensions=axes) if not _is_mask(name)]
+            found = [name for name in data_set_names(file, dimensions=axes) if not is_mask(name)]
             if len(found) == 1:
                 oddity = f"frames are taken from {found[0]}, the only data set of {axes} axes that is no mask"
                 dialect = Hdf5Dialect("HDF5", (found[0],), (), "auto", oddities=(oddity,), frames_first=False)
@@ -38,7 +38,3 @@ class OnlyStack:
             f"{file.filename} is in no dialect known: say which data set holds the frames with {given.option}.data; "
             f"{listing(file)}"
         )
-
-
-def _is_mask(name: str) -> bool:
-    return any(word in name.rpartition("/")[2].lower() for word in ("mask", "good", "bad"))

@@ -1,0 +1,66 @@
+"""What commands say of the files that they read: the same as `onehit inspect`, in short, on standard error."""
+
+import sys
+
+import numpy as np
+
+from ..geometries.errors import InputError
+from ..simulate.inspecting.inspection import inspect_frames
+from ..simulate.inspecting.oddities import oddities
+from ..simulate.reading.file_source import FileSource
+from ..train.config import TrainConfig
+from ..train.selection import Selection, scale_ratio
+from ..train.size import SizeEstimator
+
+_LOOKED_AT = 200
+_BRIGHTEST = 50
+_WITHIN = 1.15
+
+
+def tell(source: FileSource, option: str, strict: bool, training: TrainConfig | None = None) -> None:
+    """Print how a file was read, and what is odd about it and a few hundred of its frames.
+
+    option: what the options of `FileConfig` are called; training: of the classifier that is to judge the frames. Raises
+    InputError where anything is odd and strict is True.
+    """
+    chosen = np.sort(np.random.default_rng(0).permutation(len(source))[:_LOOKED_AT])
+    seen = inspect_frames(source, chosen)
+    name = source.frames.path
+    mask = f"mask: {source.frames.mask_meaning}; {source.bad_pixel.mean():.1%} of the pixels are hidden"
+    lost = f"single pixels without data are masked in {seen.lost} of {len(chosen)} frames looked at"
+    for line in (mask, *source.notes, *([lost] if seen.lost else [])):
+        print(f"{name}: {line}", file=sys.stderr)
+    odd = [oddity.says for oddity in oddities(source, seen, option)]
+    ratio = None if training is None else scale_ratio(source, training)
+    if training is not None and ratio is not None and not 1 / _WITHIN <= ratio <= _WITHIN:
+        least, most = (size / ratio for size in training.simulation.diameter_nm)
+        odd.append(
+            f"its pixels are {ratio:.2g} times as wide in reciprocal space as those that the classifier has learned "
+            f"with: it knows particles of {least:.0f} to {most:.0f} nm here"
+        )
+    _say(source, odd, strict)
+
+
+def tell_sizes(source: FileSource, training: TrainConfig, kept: Selection, strict: bool) -> None:
+    """Say where the frames that were kept look like particles of another size than the classifier has learned."""
+    instrument = training.simulation.instrument.instrument()
+    brightest = np.flatnonzero(kept.verdict == 0)
+    brightest = np.sort(brightest[np.argsort(-kept.photons[brightest])][:_BRIGHTEST])
+    if instrument.panels or instrument.shape != source.shape or not len(brightest):
+        return  # sizes cannot be measured, or there is nothing to measure
+    counts, bad = np.asarray(source.patterns(brightest).counts), source.masks(brightest)
+    size = float(np.nanmedian(SizeEstimator(instrument).diameter_nm(np.where(bad, 0, counts), bad)))
+    least, most = training.simulation.diameter_nm
+    if not least / _WITHIN <= size <= most * _WITHIN:
+        learned = f"it has learned particles of {least:g} to {most:g} nm"
+        _say(source, [f"kept frames look like particles of {size:.0f} nm to the classifier; {learned}"], strict)
+
+
+def _say(source: FileSource, odd: list[str], strict: bool) -> None:
+    for line in odd:
+        print(f"{source.frames.path}: odd: {line}", file=sys.stderr)
+    if odd and strict:
+        raise InputError(
+            f"{source.frames.path}: {len(odd)} things are odd, as said above, and --strict refuses that: mend them, or "
+            "leave out --strict"
+        )
