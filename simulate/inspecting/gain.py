@@ -38,7 +38,7 @@ class Gain(NamedTuple):
         half = (self.high - self.low) / 2
         return (
             f"{self.adu_per_photon:.3g} +- {half:.2g} (95 %) data numbers a photon by {self.by}, "
-            f"{self.offset:.3g} in the dark, noise {self.noise:.2g}"
+            f"{self.offset:.4g} in the dark, noise {self.noise:.2g}"
         )
 
 
