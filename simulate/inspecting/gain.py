@@ -16,9 +16,10 @@ _QUANTILES = (0, 0.3, 0.5, 0.65, 0.75, 0.82, 0.88, 0.92, 0.95, 0.97, 0.985, 1)
 _GROUPS = 20
 _CLEAR = 6.0
 """Standard deviations by which a peak of the histogram stands above the valleys beside it."""
-_PEAK_DOUBT, _NOISE_DOUBT = 0.02, 0.1
-"""Relative systematic uncertainty, one standard deviation: shared charge pulls peaks down a little; what is not quite
-symmetric passes for shot noise."""
+_PRODUCTS = ("total", "own", "removed")
+_PEAK_DOUBT, _NOISE_DOUBT, _REMOVED_DOUBT = 0.02, 0.1, 0.2
+"""Systematic uncertainty, one standard deviation, relative: shared charge pulls peaks down a little; what is not quite
+symmetric passes for shot noise, the more so the more of it had to be removed."""
 _WIDEST = 0.3
 """Half the 95 % interval, relative: what is known less well counts as unknown."""
 
@@ -38,7 +39,7 @@ class Gain(NamedTuple):
         half = (self.high - self.low) / 2
         return (
             f"{self.adu_per_photon:.3g} +- {half:.2g} (95 %) data numbers a photon by {self.by}, "
-            f"{self.offset:.3g} in the dark, noise {self.noise:.2g}"
+            f"{self.offset:.4g} in the dark, noise {self.noise:.2g}"
         )
 
 
@@ -173,11 +174,13 @@ def _by_shot_noise(
     parts = _differences(sample, centre, dark)
     if parts is None:
         return None
-    total, own = (_slope(*(parts[name] for name in (which, "sum", "expected", "group"))) for which in ("total", "own"))
-    if total is None or own is None:
+    total, own, removed = (
+        _slope(*(parts[name] for name in (which, "sum", "expected", "group"))) for which in _PRODUCTS
+    )
+    if total is None or own is None or removed is None:
         return None
     gain, error = total
-    half = 2 * float(np.hypot(error, _NOISE_DOUBT * gain))
+    half = 2 * float(np.linalg.norm([error, _NOISE_DOUBT * gain, _REMOVED_DOUBT * removed[0]]))
     if not gain > 0 or half > _WIDEST * gain:
         return None
     sharing = own[0] + 2 * own[1] < 0.8 * (gain - error)
@@ -189,11 +192,11 @@ def _differences(
     sample: Float[np.ndarray, "frames y x"], centre: tuple[float, float], dark: _Dark
 ) -> dict[str, np.ndarray] | None:
     """For pixels of one half of the dimmer half of the frames: squared difference from the pixel opposite (`own`), the
-    same with the neighbours' added to one factor (`total`), `sum` of both, what is `expected` of it by pixels that are
-    not among these, and one of 20 groups that are independent of each other.
+    same with the neighbours' added to one factor (`total`), what was `removed` from that, `sum` of both, what is
+    `expected` of it by pixels that are not among these, and one of 20 groups that are independent of each other.
 
     What is asymmetric for another reason than noise reaches further than shared charge: the products with pixels two
-    away, which have no shot noise in common, are subtracted.
+    away, which have no shot noise in common, are removed.
     """
     sample = sample[(slice(None), *around(sample.shape[1:], centre))]
     brightness = np.nansum(sample - dark.offset, (1, 2))
@@ -203,7 +206,7 @@ def _differences(
     sector = np.floor((np.arctan2(rows, columns) / np.pi + 1) * 4).astype(int).clip(0, 3)
     far = (rows < 0) & (np.hypot(rows, columns) > 4)
     rng = np.random.default_rng(0)
-    found: dict[str, list[np.ndarray]] = {name: [] for name in ("total", "own", "sum", "expected", "group")}
+    found: dict[str, list[np.ndarray]] = {name: [] for name in (*_PRODUCTS, "sum", "expected", "group")}
     for number, frame in enumerate(sample[np.sort(dim)]):
         good = np.isfinite(frame) & np.isfinite(turned(frame))
         values = np.where(good, frame - dark.offset, 0)
@@ -218,6 +221,7 @@ def _differences(
         for name, picture in (
             ("total", difference * (near - 9 * distant)),
             ("own", difference * (difference - distant)),
+            ("removed", difference * 9 * distant),
             ("sum", both),
             ("expected", expected),
             ("group", (4 * number + sector) % _GROUPS),

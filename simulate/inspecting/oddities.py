@@ -230,19 +230,25 @@ def _hot_or_dead(source, seen: Inspection, option):
     hot, dead = seen.faults.hot, seen.faults.dead
     found = []
     if hot.any():
-        found.append(f"pixels far brighter than all around: {hot.sum()} ({describe_areas(hot)})")
+        found.append(f"pixels far brighter than all around: {hot.sum()} ({_where(source, hot)})")
     if dead.any():
-        found.append(f"pixels that never see a photon: {dead.sum()} ({describe_areas(dead)})")
+        found.append(f"pixels that never see a photon: {dead.sum()} ({_where(source, dead)})")
     if found:
         return Oddity(f"{'; '.join(found)}: mask them with {option}.mask", bad_pixel=source.in_file(hot | dead))
     return None
+
+
+def _where(source: FileSource, bad: Bool[np.ndarray, "y x"]) -> str:
+    """In the file's frames; of modules, in the picture that they are put together to."""
+    marked = source.in_file(bad)
+    return describe_areas(marked if marked.ndim == 2 else bad)
 
 
 def _uneven(source, seen: Inspection, option):
     uneven = seen.faults.uneven
     if uneven.any():
         return Oddity(
-            f"pixels in shadow, or lit from elsewhere: {uneven.sum()} ({describe_areas(uneven)}) are unlike those "
+            f"pixels in shadow, or lit from elsewhere: {uneven.sum()} ({_where(source, uneven)}) are unlike those "
             f"opposite the beam: mask them with {option}.mask",
             bad_pixel=source.in_file(uneven),
         )

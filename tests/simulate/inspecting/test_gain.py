@@ -56,3 +56,13 @@ def test_a_background_that_leaves_no_pixel_dark_hides_the_pedestal():
     counts = np.random.default_rng(0).poisson(6.0, (10, SIZE, SIZE))
     told = estimate_gain(data_numbers(counts, 20.0, 2.0, offset=100.0), MIDDLE)
     assert isinstance(told, str) or "peaks" not in told.by
+
+
+@pytest.mark.parametrize("tilt, told", [(0.4, True), (0.8, False)])
+def test_what_is_asymmetric_for_another_reason_does_not_pass_for_shot_noise(tilt, told):
+    tilts = np.random.default_rng(1).uniform(-tilt, tilt, (20, 1, 1)) * np.linspace(-1, 1, SIZE)[:, None]
+    counts = np.random.default_rng(1).binomial(photons(20, 1, brightness=2), (1 + tilts) / 2)
+    found = estimate_gain(data_numbers(counts, 20.0, 12.0), MIDDLE)
+    assert isinstance(found, Gain) == told
+    if isinstance(found, Gain):
+        assert found.low <= 20 <= found.high
