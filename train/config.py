@@ -60,7 +60,7 @@ def check_shape(name: str, shape: tuple[int, int], network: NetworkConfig) -> No
     if min(shape) < network.size:
         raise InputError(
             f"{name}: frames of {shape[0]} x {shape[1]} pixels, and this network takes at least {network.size}: choose "
-            "a smaller --network.size, or pad the frames"
+            f"a smaller --network.size, or pad frames of files with --read.shape {network.size} {network.size}"
         )
 
 

@@ -47,7 +47,8 @@ def size_estimator(training: TrainConfig, source: PatternSource, expected: Expec
     if instrument.panels or instrument.shape != source.shape:
         raise InputError(
             f"{source.name} has frames of {source.shape}, the classifier's instrument of {instrument.shape}: to "
-            "measure sizes, bin and crop the frames to that shape; or leave out the diameter"
+            "measure sizes, bin and crop the frames to that shape (--read.binning, --read.shape); or leave out the "
+            "diameter (--diameter-nm)"
         )
     if isinstance(source, FileSource):
         for name in (*_SCALE, "pixel_size_y_m"):

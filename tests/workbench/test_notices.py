@@ -93,3 +93,8 @@ def test_training_on_a_file_says_what_is_odd_about_it(tmp_path, capsys):
     said = capsys.readouterr().err
     assert not (tmp_path / "run").exists() and "no pixel is masked" in said
     assert "--strict refuses that" in said and "--read-data.mask" in said
+
+
+def test_small_frames_are_padded_by_an_option_that_is_named(tmp_path, capsys):
+    assert main(["classify", str(write(tmp_path / "a.h5", counts=COUNTS))]) == 2
+    assert "takes at least 128 x 128: pad them with --read.shape 128 128" in capsys.readouterr().err

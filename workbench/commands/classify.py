@@ -32,6 +32,12 @@ def run_classification(command: Classify) -> None:
         raise InputError(f"--write {command.write} means nothing without --kept FILE: name the file to write")
     classifier = Classifier.load(command.run_directory)
     source = FileSource(command.file, command.read)
+    size = classifier.config.network.size
+    if min(source.shape) < size:
+        raise InputError(
+            f"{source.frames.path}: pictures of {source.shape[0]} x {source.shape[1]} pixels, and this classifier takes "
+            f"at least {size} x {size}: pad them with --read.shape {size} {size}"
+        )
     tell(source, "--read", command.strict, classifier.config)
     if command.kept is not None:
         _refuse_inputs(command.kept, source)
