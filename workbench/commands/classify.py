@@ -35,7 +35,7 @@ def run_classification(command: Classify) -> None:
     size = classifier.config.network.size
     if min(source.shape) < size:
         raise InputError(
-            f"{source.frames.path}: pictures of {source.shape[0]} x {source.shape[1]} pixels, and this classifier takes "
+            f"{source.frames.path}: pictures of {source.shape[0]} x {source.shape[1]} pixels; this classifier takes "
             f"at least {size} x {size}: pad them with --read.shape {size} {size}"
         )
     tell(source, "--read", command.strict, classifier.config)
