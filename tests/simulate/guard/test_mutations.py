@@ -61,8 +61,8 @@ def test_damaged_files_are_refused_or_read(format, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("format", mutations.WRITERS)
-def test_three_thousand_damaged_files_are_refused_or_read(format, tmp_path):
-    check(format, 3000, tmp_path)
+def test_ten_thousand_damaged_files_are_refused_or_read(format, tmp_path):
+    check(format, 10_000, tmp_path)
 
 
 def check(format, count, folder):
