@@ -28,8 +28,10 @@ def data_set_names(file: h5py.File, dimensions: int | None = None) -> list[str]:
         nonlocal seen
         seen += 1
         is_data = isinstance(item, h5py.Dataset)
-        if is_data and item.id.get_type().get_class() in _NUMBERS and dimensions in (None, item.ndim):
-            names.append(name)
+        if is_data and dimensions in (None, item.ndim):
+            stored = item.id.get_type()
+            if stored.get_class() in _NUMBERS or (stored.get_class() == h5py.h5t.ENUM and item.dtype == bool):
+                names.append(name)
         return seen >= _MOST_OBJECTS or None
 
     with reading(Path(file.filename)):

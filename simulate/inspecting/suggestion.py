@@ -49,7 +49,9 @@ def suggest(
         if bad and source.frames.frame_bad_pixel is None and not any("mask_polarity" in some for some in options):
             known = source.frames.bad_pixel
             whole = np.logical_or.reduce(bad if known is None else [known, *bad])
-            _write_mask(mask, whole.astype(np.uint8))
+            axes = config.axes or "yx"
+            lying = np.swapaxes(whole, -1, -2) if axes.index("x") < axes.index("y") else whole
+            _write_mask(mask, lying.astype(np.uint8))
             config, masked = replace(config, mask=(str(mask),), mask_polarity="bad"), True
         elif config == source.config:
             break

@@ -27,6 +27,12 @@ def concatenated(frames: Sequence[Frames], path: Path, format: str) -> Frames:
             raise InputError(
                 f"{one.path} has frames of {one.shape}, {first.path} of {first.shape}: give those of one shape together"
             )
+    for fact in ("is_fft_shifted", "units"):
+        said = {str(one.facts.get(fact, "")) for one in frames}
+        if len(said) > 1:
+            raise InputError(
+                f"{first.path} and others differ in {fact}: {', '.join(sorted(said))}; give those of one kind together"
+            )
     firsts = np.cumsum([0, *(one.count for one in frames)])
     dtype = np.result_type(*(one.dtype for one in frames))
 

@@ -7,6 +7,8 @@ from typing import Literal
 
 from ...geometries.errors import InputError
 
+_MOST_PIXELS = 2**27
+
 
 @dataclass(frozen=True)
 class FileConfig:
@@ -59,4 +61,6 @@ class FileConfig:
             raise InputError(f"{option}.binning is {self.binning}; it must be 1 (none) or more")
         if self.shape is not None and min(self.shape) < 1:
             raise InputError(f"{option}.shape is {self.shape}; give at least one row and one column")
+        if self.shape is not None and math.prod(self.shape) * self.binning**2 > _MOST_PIXELS:
+            raise InputError(f"{option}.shape {self.shape[0]} {self.shape[1]} has more than {_MOST_PIXELS} pixels")
         return self

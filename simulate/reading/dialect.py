@@ -84,7 +84,7 @@ def frames_of(
 
 
 def mask_in_order(part: StoredAsIs, given: Given, where: str) -> Stored:
-    """A mask that lies beside frames, in their order of axes, or in that of one frame."""
+    """A mask of frames, in their order of axes, or in that of one frame."""
     axes = given.axes
     if given.has_geometry:
         return part
@@ -99,8 +99,11 @@ def given_masks(given: Given, inside: Callable[[str], Mask | None] = lambda name
     masks = []
     for name in given.mask or ():
         if name:
-            mask = inside(name) or mask_file(name)
-            if mask is None:
+            mask = inside(name)
+            if mask is None and (mask := mask_file(name)) is not None:
+                where = f"{given.option}.mask {name}"
+                parts = [part for part in mask.parts if not isinstance(part, Turned)]
+                mask = mask._replace(parts=[mask_in_order(part, given, where) for part in parts])
                 raise InputError(
                     f"{given.option}.mask {name} does not exist, neither in the file nor as a file: give a data set's "
                     "name, mask.npy or other.h5:/name"

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Int, Shaped
 from ...geometries.errors import InputError
 from ..formats.frames import Frames
 from ..formats.manifest import set_folder
+from ..guard.safe_hdf5 import reading
 from .concatenate import concatenated
 
 _LISTS = (".lst", ".txt")
@@ -50,12 +51,16 @@ def open_files(given: Sequence[Path], open_file: Callable[[Path], Frames]) -> tu
     Raises InputError where a file cannot be opened, a glob or a list names none, frames differ in shape, or a list says
     what is not understood.
     """
-    entries = [entry for path in given for entry in _entries(path)]
+    entries = []
+    for path in given:
+        with reading(path):
+            entries += _entries(path)
     if not entries:
         raise InputError("no file is given: give a file of frames, a glob or a list (.lst)")
     identity, paths = cache(_identity), {}
     for entry in entries:
-        paths.setdefault(identity(entry.path), entry.path)
+        with reading(entry.path):
+            paths.setdefault(identity(entry.path), entry.path)
     number = {key: n for n, key in enumerate(paths)}
     which = [number[identity(entry.path)] for entry in entries]
     files = tuple(paths.values())

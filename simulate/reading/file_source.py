@@ -19,7 +19,7 @@ from ..source import Indices, Patterns
 from .arrange import first_pixel, window
 from .config import FileConfig
 from .file_lists import open_files
-from .gaps import find_gaps, spread
+from .gaps import with_gaps
 from .invalid_frames import Flags, frame_flags
 from .modules.masks import frames_named, names_data_sets, with_flags, with_masks
 from .modules.place import check_picture, own_instrument, panel_pixels
@@ -62,7 +62,9 @@ class FileSource:
         self.given, self.name, self.label = given, frames.path.stem, frames.label
         self._adu_per_photon = config.adu_per_photon
         self._common_bad = np.zeros(frames.shape, bool) if frames.bad_pixel is None else frames.bad_pixel.copy()
-        self._mask_gaps()
+        marks = frames.dtype.kind == "f" or config.mask_values
+        self._masks_are_common = frames.frame_bad_pixel is None and not marks
+        self._latest: tuple[np.ndarray, np.ndarray] = (np.arange(0), np.empty(0))
         pixels = np.arange(math.prod(frames.shape)).reshape(frames.shape)
         if geom is not None:
             pixels = self._assembled(geom, own)
@@ -94,7 +96,7 @@ class FileSource:
 
         What bad pixels hold means nothing. Raises InputError where the file is damaged.
         """
-        indices = np.asarray(indices)
+        indices = self._within(indices)
         unique, place = np.unique(indices, return_inverse=True)
         counts = self._in_blocks(lambda some: self._picture(self._photons(self._read(some))), unique)
         if not np.array_equal(unique, indices):
@@ -106,9 +108,16 @@ class FileSource:
         """`bad_pixel`, or one for each where some of these frames have a mask of their own, or pixels without data."""
         if self._masks_are_common:
             return self.bad_pixel
-        unique, place = np.unique(np.asarray(indices), return_inverse=True)
+        unique, place = np.unique(self._within(indices), return_inverse=True)
         bad = self._in_blocks(lambda some: self._picture_mask(self._bad(some)), unique)
         return self.bad_pixel if (bad == self.bad_pixel).all() else bad[place]
+
+    def _within(self, indices: Indices) -> Int[np.ndarray, " batch"]:
+        """Raises IndexError for frames that are not there; they are counted from 0."""
+        found = np.asarray(indices)
+        if found.size and not 0 <= found.min() <= found.max() < len(self):
+            raise IndexError(f"{self.frames.path} has frames 0 to {len(self) - 1}, not {found.min()} to {found.max()}")
+        return found
 
     def in_file(self, bad: Bool[np.ndarray, "y x"]) -> Bool[np.ndarray, "*frame"]:
         """The pixels of the file's frames that these pixels of the pictures show."""
@@ -205,19 +214,6 @@ class FileSource:
             self._latest = (indices, values)
         return values
 
-    def _mask_gaps(self) -> None:
-        """Mask pixels that hold nothing but a marker, and learn whether single frames have pixels without data."""
-        frames = self.frames
-        gap, found = find_gaps(frames.read(spread(frames.count, frames.dtype.itemsize * math.prod(frames.shape))))
-        gap &= ~self._common_bad
-        if gap.any():
-            self._common_bad |= gap
-            markers = ", ".join(f"{value} in {n:,}" for value, n in found.items())
-            self.notes.append(f"pixels masked that hold the same marker in every frame: {gap.sum():,} ({markers})")
-        marks = frames.dtype.kind == "f" or self.config.mask_values
-        self._masks_are_common = frames.frame_bad_pixel is None and not marks
-        self._latest: tuple[np.ndarray, np.ndarray] = (np.arange(0), np.empty(0))
-
     def _bad(self, indices: Int[np.ndarray, " batch"]) -> Bool[np.ndarray, " batch *frame"]:
         """Pixels not to use of the file's frames: those of all, each frame's own, and those without data.
 
@@ -228,7 +224,11 @@ class FileSource:
             bad = bad | self.frames.frame_bad_pixel(indices)
         if self.frames.dtype.kind == "f" or self.config.mask_values:
             values = self._read(indices)
-            bad = bad | np.isin(values, self.config.mask_values)
+            named = np.asarray(self.config.mask_values, float)
+            # A number of float32 is not quite the one that was typed.
+            bad = bad | np.isin(values, named.astype(values.dtype) if values.dtype.kind == "f" else named)
+            if np.isnan(named).any():
+                bad = bad | np.isnan(values)
             lost = ~np.isfinite(values) & ~bad
             few = lost.sum(tuple(range(1, lost.ndim))) <= _MOST_LOST * lost[0].size
             bad = bad | (lost & few.reshape(-1, *[1] * (lost.ndim - 1)))
@@ -281,12 +281,12 @@ class FileSource:
             option=self._option,
         )  # fmt: skip
         if geom is None:
-            return frames
+            return with_gaps(frames)
         if masked:
             frames = with_masks(frames, geom, self._option, config.trusted)
         elif geom.masks:
             self.notes.append(f"masks of {geom.path} are not used: {', '.join(mask.data for mask in geom.masks)}")
-        return with_flags(frames, geom)
+        return with_gaps(with_flags(frames, geom))
 
     def _own_instrument(self) -> Instrument | None:
         """The one that onehit simulated the files with; see `own_instrument`."""

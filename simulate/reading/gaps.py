@@ -1,10 +1,16 @@
 """Pixels without data that a file marks by a value: gaps between modules, masked and dead pixels."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
+from ..formats.frames import Frames
+
 _FRAMES_LOOKED_AT = 64
 _BYTES_LOOKED_AT = 2**28
+_MANY = 8
 _LARGEST = (2.0**16 - 1, 2.0**31 - 1, 2.0**32 - 1)
 """The largest integers of detectors, which stay what they are in a file of a wider type."""
 
@@ -15,12 +21,24 @@ def spread(count: int, frame_bytes: int) -> Int[np.ndarray, " frames"]:
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int))
 
 
+def with_gaps(frames: Frames) -> Frames:
+    """The frames of a file with its gaps masked, and said; see `find_gaps`."""
+    known = np.zeros(frames.shape, bool) if frames.bad_pixel is None else frames.bad_pixel
+    gap, found = find_gaps(frames.read(spread(frames.count, frames.dtype.itemsize * math.prod(frames.shape))))
+    gap &= ~known
+    if not gap.any():
+        return frames
+    markers = ", ".join(f"{value} in {n:,}" for value, n in found.items())
+    note = f"pixels masked that hold the same marker in every frame: {gap.sum():,} ({markers})"
+    return replace(frames, bad_pixel=known | gap, notes=(*frames.notes, note))
+
+
 def find_gaps(frames: Shaped[np.ndarray, " frames *shape"]) -> tuple[Bool[np.ndarray, "*shape"], dict[str, int]]:
     """Pixels that hold one and the same marker in each of these frames, and how many there are of each.
 
-    Markers are NaN and Inf, the largest integers that detectors have, the least one of a signed type, and in several
-    frames -1 where nothing else is negative. NeXus and DECTRIS fill masked pixels with the largest integer (NXdetector,
-    pixel_mask), others with -1 or NaN.
+    Markers are NaN and Inf, the largest integers that detectors have, the least one of a signed type, and -1: in eight
+    frames or more, or in several where nothing else is negative. NeXus and DECTRIS fill masked pixels with the largest
+    integer (NXdetector, pixel_mask), others with -1 or NaN.
     """
     gap, found = np.zeros(frames.shape[1:], bool), {}
     first = frames[0]
@@ -48,7 +66,7 @@ def _integers(frames: Shaped[np.ndarray, " frames *shape"]) -> list[float]:
         if kind == "i":
             markers.add(float(limits.min))
             negative = negative[negative != limits.min]
-    # Noise about 0, or a pedestal subtracted, has -1 too, and other negative numbers, or -1 in one frame alone.
-    if len(frames) > 1 and len(negative) and (negative == -1).all():
+    # Noise about 0, or a pedestal subtracted, has -1 too, but hardly in every one of many frames.
+    if len(frames) >= _MANY or (len(frames) > 1 and len(negative) and (negative == -1).all()):
         markers.add(-1.0)
     return sorted(markers)

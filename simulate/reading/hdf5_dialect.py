@@ -29,7 +29,7 @@ class Hdf5Dialect:
     """What tells it from the dialects below it in the table."""
     mask_polarity: MaskPolarity = "cxi"
     """Of a mask whose name does not say it; "auto" where the dialect does not say it either."""
-    masks: tuple[str, ...] = ("bad_pixel", "bad_pixels", "mask", "good_pixels", "good_pixel")
+    masks: tuple[str, ...] = ("bad_pixel", "bad_pixels", "pixel_mask", "mask", "good_pixels", "good_pixel")
     """Names of masks beside the frames; all that are there count."""
     label: str | None = None
     """Name of the labels beside the frames, where it is neither `label` nor CXI's tags."""

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import h5py
 import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
@@ -174,11 +175,14 @@ def in_use(frames: Shaped[np.ndarray, " batch *shape"]) -> Bool[np.ndarray, "*sh
 
 def mask_file(given: str) -> Mask | None:
     """A mask from a file of its own, `mask.npy` or `other.h5:/name`; None where there is no such file."""
-    if Path(given).is_file():
-        return Mask(given, [open_npy(Path(given))])
-    name, _, inside = given.rpartition(":")
-    if not Path(name).is_file():
-        return None
+    with reading(given):
+        if Path(given).is_file():
+            if h5py.is_hdf5(given):
+                raise InputError(f"{given} is an HDF5 file: name the mask in it, {given}:/name")
+            return Mask(given, [open_npy(Path(given))])
+        name, _, inside = given.rpartition(":")
+        if not Path(name).is_file():
+            return None
     with open_hdf5(name) as file:
         found = find(file, inside)
         if found is None:

@@ -146,7 +146,7 @@ def check_order(part: Stored, where: str, option: str) -> None:
         return
     first, rows, columns = part.shape
     before, behind = (min(pair) / max(pair) for pair in ((first, rows), (rows, columns)))
-    if (before >= _SQUARE and behind < _OBLONG) or _frames_are_last(part):
+    if (before >= _SQUARE and behind < _OBLONG) or before >= 2 * behind or _frames_are_last(part):
         raise InputError(
             f"{where} has shape {part.shape}, which looks like {columns} frames of {first} x {rows}: say "
             f"{option}.axes yxn if so, or {option}.axes nyx for {first} frames of {rows} x {columns}"

@@ -59,7 +59,8 @@ class Mat:
         oddities = []
         if array.ndim == 3 and given.axes is None:
             rows, columns, last = array.shape
-            given = given._replace(axes="nyx" if columns == last != rows else "yxn")
+            python = columns == last != rows  # whose order is checked as that of any array
+            given = given if python else given._replace(axes="yxn")
         if others := [one.name for one in variables if one is not chosen]:
             unread = ", ".join(others[:5])
             oddities.append(

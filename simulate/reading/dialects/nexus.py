@@ -21,7 +21,7 @@ from ...formats.frames import Frames
 from ...guard.hdf5_values import attribute, values
 from ...guard.safe_hdf5 import LeadsOut, exists, find, find_group, reading
 from ..concatenate import concatenated
-from ..dialect import Given, Opened, frames_of
+from ..dialect import Given, Opened, frames_of, mask_in_order
 from ..facts import WAVELENGTH
 from ..hdf5_dialect import named_masks, storage_oddities
 from ..labels import read_label
@@ -82,7 +82,7 @@ class Nexus:
         stacks = [frames_of(Path(part.file.filename), format, [part], [], given, True) for part in parts]
         frames = concatenated(stacks, opened.path, format)
 
-        masks = _masks(file, detectors, given.trusted)
+        masks = _masks(file, detectors, given)
         if given.mask is not None:
             masks = named_masks(file, given, "bad", names[0].rpartition("/")[0])
         polarity, option = given.mask_polarity, given.option
@@ -213,13 +213,13 @@ def _check_images(path: Path, parts: list[h5py.Dataset]) -> None:
         expected = high + 1
 
 
-def _masks(file: h5py.File, detectors: list[str], trusted: bool) -> list[Mask]:
+def _masks(file: h5py.File, detectors: list[str], given: Given) -> list[Mask]:
     """Those of the first detector; where not 0, a pixel is bad."""
     names = [f"{one}/{name}" for one in detectors[:1] for name in ("pixel_mask", "detectorSpecific/pixel_mask")]
-    found = [(name, mask) for name in names if (mask := find(file, name, trusted)) is not None]
+    found = [(name, mask) for name in names if (mask := find(file, name, given.trusted)) is not None]
     if len(found) == 2 and found[0][1] == found[1][1]:  # the same under two names
         found.pop()
-    return [Mask(name, [mask], "bad") for name, mask in found]
+    return [Mask(name, [mask_in_order(mask, given, f"{file.filename}: {name}")], "bad") for name, mask in found]
 
 
 def _facts(file: h5py.File, entry: str, detectors: list[str], trusted: bool) -> tuple[dict[str, Any], list[str]]:

@@ -1,8 +1,13 @@
 """Plain HDF5: onehit's own layout, a data set that the user names, or the only one that can be a stack of frames."""
 
+import math
+
+import h5py
+
 from ....geometries.errors import InputError
 from ...formats.frames import Frames
 from ...guard.hdf5_values import data_set_names, listing
+from ...guard.safe_hdf5 import find
 from ..dialect import Given, Opened
 from ..hdf5_dialect import Hdf5Dialect, is_mask
 
@@ -26,15 +31,28 @@ class OnlyStack:
         """Raises InputError where there are none, or several."""
         file = opened.hdf5
         assert file is not None
-        for axes in (3, 2):
-            found = [name for name in data_set_names(file, dimensions=axes) if not is_mask(name)]
-            if len(found) == 1:
-                oddity = f"frames are taken from {found[0]}, the only data set of {axes} axes that is no mask"
-                dialect = Hdf5Dialect("HDF5", (found[0],), (), "auto", oddities=(oddity,), frames_first=False)
-                return dialect.open(opened, given)
-            if found:
-                break
+        names = [name for name in data_set_names(file) if not is_mask(name)]
+        shapes = {name: _without_ones(shape) for name in names if len(shape := _shape(file, name, given)) > 1}
+        stacks = [name for name, shape in shapes.items() if len(shape) > 2]
+        pictures = [name for name, shape in shapes.items() if len(shape) == 2]
+        found = stacks or pictures
+        # A list of matrices is no stack of frames.
+        small = stacks and any(math.prod(shapes[one]) > 16 * math.prod(shapes[stacks[0]][1:]) for one in pictures)
+        if len(found) == 1 and not small:
+            axes = len(shapes[found[0]])
+            oddity = f"frames are taken from {found[0]}, the only data set of {axes} axes that is no mask"
+            dialect = Hdf5Dialect("HDF5", (found[0],), (), "auto", oddities=(oddity,), frames_first=False)
+            return dialect.open(opened, given)
         raise InputError(
             f"{file.filename} is in no dialect known: say which data set holds the frames with {given.option}.data; "
             f"{listing(file)}"
         )
+
+
+def _without_ones(shape: tuple[int, ...]) -> list[int]:
+    return [shape[0], *(size for size in shape[1:] if size > 1)]
+
+
+def _shape(file: h5py.File, name: str, given: Given) -> tuple[int, ...]:
+    found = find(file, name, given.trusted)
+    return () if found is None else found.shape

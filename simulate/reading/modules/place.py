@@ -89,7 +89,7 @@ def own_instrument(path: Path, config: FileConfig, option: str) -> Instrument | 
     try:
         content = recorded(path)
         own = from_dict(content["simulate"]["simulation"]["instrument"], InstrumentConfig, str(path))
-    except (InputError, LookupError, TypeError):  # it does not say, or another version wrote it
+    except (ValueError, LookupError, TypeError, OSError):  # it does not say, or another version wrote it
         return None
     if own.geometry_file is None:
         return own.instrument() if config.geom is None else None

@@ -138,7 +138,7 @@ def test_a_file_given_twice_is_said(folder):
     source = FileSource(["run9.h5", "run*.h5", "./run9.h5"])
     assert len(source) == 12 + 3 + 3
     said = oddities(source, inspect_frames(source, np.arange(len(source))))
-    assert [line for line in said if "given more than once: 6; name every file once" in line]
+    assert [one for one in said if "given more than once: 6; name every file once" in one.says]
 
 
 def test_files_are_not_all_open_at_once(tmp_path, monkeypatch):

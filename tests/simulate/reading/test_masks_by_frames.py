@@ -112,7 +112,7 @@ def test_what_holds_a_marker_in_every_frame_is_a_gap_and_said(tmp_path, kind, va
 
 
 def test_minus_one_among_noise_and_what_is_the_largest_only_at_times_are_no_gaps(tmp_path):
-    noise = np.rint(RNG.normal(0, 3, (12, 16, 20))).astype(np.int16)
+    noise = np.rint(RNG.normal(0, 3, (4, 16, 20))).astype(np.int16)
     noise[:, 2, 2] = -1
     assert not FileSource(write(tmp_path, data=noise)).bad_pixel.any()
     counts = frames().astype(np.uint16)
@@ -221,3 +221,79 @@ def test_a_stack_in_any_dialect_comes_back_equal_or_is_refused(tmp_path_factory,
         return
     np.testing.assert_array_equal(source.bad_pixel, bad)
     np.testing.assert_array_equal(source.patterns(np.arange(6)).counts, shown)
+
+
+def test_minus_one_in_every_one_of_many_frames_is_a_gap_also_among_noise(tmp_path):
+    noise = np.rint(RNG.normal(0, 3, (12, 16, 20))).astype(np.int16)
+    noise[:, SMALL] = -1
+    np.testing.assert_array_equal(FileSource(write(tmp_path, data=noise)).bad_pixel, SMALL)
+
+
+def test_gaps_of_every_file_of_a_list_are_masked_in_its_frames(tmp_path):
+    first, second = frames(3).astype(np.uint16), frames(3).astype(np.uint16)
+    first[:, 3], second[:, 7] = 65535, 65535
+    for name, counts in (("a", first), ("b", second)):
+        np.save(tmp_path / f"{name}.npy", counts)
+    source = FileSource([tmp_path / "a.npy", tmp_path / "b.npy"])
+    assert np.flatnonzero(source.masks([0, 3])[0].all(1)).tolist() == [3]
+    assert np.flatnonzero(source.masks([0, 3])[1].all(1)).tolist() == [7]
+
+
+def test_shifted_and_other_images_are_not_one_source(tmp_path):
+    files = [write(tmp_path, f"{flag}.h5", **hawk(shifted=np.array([flag]))) for flag in (0, 1)]
+    with pytest.raises(InputError, match="differ in is_fft_shifted: False, True"):
+        FileSource(files)
+
+
+@pytest.mark.parametrize("where", ["m.npy", "m.h5:/mask"])
+def test_masks_of_other_files_are_turned_with_the_axes(tmp_path, where):
+    counts = frames(5, (20, 20))
+    mask = blocks((20, 20), slice(3, 5))
+    np.save(tmp_path / "m.npy", mask.T)
+    write(tmp_path, "m.h5", mask=mask.T)
+    path = write(tmp_path, data=counts.transpose(0, 2, 1))
+    source = FileSource(path, FileConfig(axes="nxy", mask=f"{tmp_path}/{where}", mask_polarity="bad"))
+    np.testing.assert_array_equal(source.patterns([2]).counts[0], counts[2])
+    np.testing.assert_array_equal(source.bad_pixel, mask)
+
+
+def test_a_few_frames_along_the_last_axis_are_no_pictures(tmp_path):
+    with pytest.raises(InputError, match=r"say --read\.axes yxn"):
+        FileSource(write(tmp_path, data=frames(11, (40, 32)).transpose(1, 2, 0)), FileConfig(shape=(32, 32)))
+
+
+def test_values_that_mask_may_be_fractions_and_nan(tmp_path):
+    values = frames().astype(np.float32)
+    values[:, 4, 4], values[2, 5:12] = 0.1, np.nan
+    source = FileSource(write(tmp_path, data=values), FileConfig(mask_values=(0.1, float("nan"))))
+    assert source.masks([0])[0, 4, 4] and source.masks([2])[0, 5:12].all() and not source.flags().bits.any()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"rot": np.tile(np.eye(3), (5, 1, 1))}, {"weights": np.ones((5, 16, 20))}, {"lit": np.ones((5, 16, 20), bool)}],
+)
+def test_which_of_several_stacks_is_meant_is_not_guessed(tmp_path, other):
+    for images in ({"images": frames(5)[:, None]}, {"image": frames(1)[0]} if "rot" in other else {"m": frames(5)}):
+        with pytest.raises(InputError, match=r"say which data set holds the frames with --read\.data"):
+            FileSource(write(tmp_path, f"{[*images]}.h5", **images, **other))
+
+
+def test_frames_that_are_not_there_are_an_error(tmp_path):
+    source = FileSource(write(tmp_path, data=frames(5)))
+    for indices in ([4, 5], [-1], [99]):
+        with pytest.raises(IndexError, match="has frames 0 to 4"):
+            source.patterns(indices)
+
+
+@pytest.mark.parametrize("path", ["loop", ".", "", "x" * 300, "a\0b", "x" * 300 + ".lst"])
+def test_paths_that_lead_nowhere_end_in_one_line(tmp_path, monkeypatch, path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(InputError):
+        FileSource(path)
+    np.save(tmp_path / "a.npy", frames(3))
+    with pytest.raises(InputError):
+        FileSource(tmp_path / "a.npy", FileConfig(mask=path or "nothing"))
+    with pytest.raises(InputError):
+        FileSource(tmp_path / "a.npy", FileConfig(shape=(10**9, 10**9)))
