@@ -104,6 +104,7 @@ def given_masks(given: Given, inside: Callable[[str], Mask | None] = lambda name
                 where = f"{given.option}.mask {name}"
                 parts = [part for part in mask.parts if not isinstance(part, Turned)]
                 mask = mask._replace(parts=[mask_in_order(part, given, where) for part in parts])
+            if mask is None:
                 raise InputError(
                     f"{given.option}.mask {name} does not exist, neither in the file nor as a file: give a data set's "
                     "name, mask.npy or other.h5:/name"
