@@ -17,20 +17,22 @@ _BRIGHTEST = 50
 _WITHIN = 1.15
 
 
-def tell(source: FileSource, option: str, strict: bool, training: TrainConfig | None = None) -> None:
+def tell(
+    source: FileSource, option: str, strict: bool, training: TrainConfig | None = None, labels: bool = True
+) -> None:
     """Print how a file was read, and what is odd about it and a few hundred of its frames.
 
-    option: what the options of `FileConfig` are called; training: of the classifier that is to judge the frames. Raises
-    InputError where anything is odd and strict is True.
+    option: what the options of `FileConfig` are called; training: of the classifier that is to judge the frames;
+    labels: whether they matter. Raises InputError where anything is odd and strict is True.
     """
     chosen = np.sort(np.random.default_rng(0).permutation(len(source))[:_LOOKED_AT])
     seen = inspect_frames(source, chosen)
     name = source.frames.path
-    mask = f"mask: {source.frames.mask_meaning}; {source.bad_pixel.mean():.1%} of the pixels are hidden"
+    mask = f"mask: {source.frames.mask_meaning}; {source.masks(chosen).mean():.1%} of the pixels are hidden"
     lost = f"single pixels without data are masked in {seen.lost} of {len(chosen)} frames looked at"
     for line in (mask, *source.notes, *([lost] if seen.lost else [])):
         print(f"{name}: {line}", file=sys.stderr)
-    odd = [oddity.says for oddity in oddities(source, seen, option)]
+    odd = [oddity.says for oddity in oddities(source, seen, option) if labels or "label" not in oddity.options]
     ratio = None if training is None else scale_ratio(source, training)
     if training is not None and ratio is not None and not 1 / _WITHIN <= ratio <= _WITHIN:
         least, most = (size / ratio for size in training.simulation.diameter_nm)
@@ -61,6 +63,6 @@ def _say(source: FileSource, odd: list[str], strict: bool) -> None:
         print(f"{source.frames.path}: odd: {line}", file=sys.stderr)
     if odd and strict:
         raise InputError(
-            f"{source.frames.path}: {len(odd)} things are odd, as said above, and --strict refuses that: mend them, or "
-            "leave out --strict"
+            f"{source.frames.path}: something is odd, as said above, and --strict refuses that: mend it, or leave out "
+            "--strict"
         )

@@ -123,8 +123,8 @@ def _mask(source: FileSource, seen, option):
     if source.bad_pixel.all():
         meaning = "; ".join([source.frames.mask_meaning, *source.notes])
         return Oddity(f"no pixel is left unmasked ({meaning}): give another {option}.mask or {option}.mask-polarity")
-    faultless = source.config.mask is None and not source.bad_pixel.any() and source.frames.frame_bad_pixel is None
-    if faultless:
+    own = source.frames.frame_bad_pixel is not None or bool(source.config.mask_values)
+    if source.config.mask is None and not source.bad_pixel.any() and not own:
         return Oddity(
             "no pixel is masked, so that shadows and dead pixels count as dark: give a mask with "
             f'{option}.mask, or "" if none is needed',
@@ -205,8 +205,8 @@ def _data_numbers(source, seen: Inspection, option):
         return Oddity(f"{what}; {why}: give {option}.adu-per-photon and {option}.adu-offset")
     give = {"adu_per_photon": _rounded(gain.adu_per_photon)}
     if abs(gain.offset) > _OFFSET_HEEDED * gain.adu_per_photon:
-        give["adu_offset"] = _rounded(gain.offset)
-    options = " ".join(f"{option}.{name.replace('_', '-')} {value:g}" for name, value in give.items())
+        give["adu_offset"] = round(gain.offset, 2)
+    options = " ".join(f"{option}.{name.replace('_', '-')} {value:.8g}" for name, value in give.items())
     return Oddity(f"{what}; {gain}: give {options}", give)
 
 

@@ -26,7 +26,7 @@ def with_gaps(frames: Frames) -> Frames:
     known = np.zeros(frames.shape, bool) if frames.bad_pixel is None else frames.bad_pixel
     gap, found = find_gaps(frames.read(spread(frames.count, frames.dtype.itemsize * math.prod(frames.shape))))
     gap &= ~known
-    if not gap.any():
+    if not gap.any() or found.get("NaN or Inf") == gap.size:  # frames of NaN alone are invalid, and said to be so
         return frames
     markers = ", ".join(f"{value} in {n:,}" for value, n in found.items())
     note = f"pixels masked that hold the same marker in every frame: {gap.sum():,} ({markers})"

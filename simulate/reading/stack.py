@@ -132,7 +132,7 @@ def _runs(path, part, indices):
 
 
 _SQUARE, _OBLONG = 0.9, 0.8
-_SMOOTH, _RANDOM = 0.3, 0.6
+_SMOOTH, _RANDOM = 0.3, 0.3
 _FEWEST, _MOST_LOOKED_AT, _BYTES_LOOKED_AT = 12, 64, 2**28
 
 

@@ -55,7 +55,7 @@ def test_what_is_odd_is_said_and_refused_strictly(tmp_path, capsys, name):
     content, options, says = ODD[name]
     source = FileSource(write(tmp_path / "a.cxi", **content), FileConfig(**options))
     tell(source, "--read", strict=False)
-    with pytest.raises(InputError, match=r"things are odd.*--strict refuses"):
+    with pytest.raises(InputError, match=r"something is odd.*--strict refuses"):
         tell(source, "--read", strict=True)
     lines = [line for line in capsys.readouterr().err.splitlines() if ": odd: " in line]
     assert any(re.search(says, line) for line in lines), lines

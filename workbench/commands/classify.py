@@ -30,6 +30,7 @@ def run_classification(command: Classify) -> None:
         check_target(command.kept)
     elif command.write != "kept":
         raise InputError(f"--write {command.write} means nothing without --kept FILE: name the file to write")
+    command.expected.check()
     classifier = Classifier.load(command.run_directory)
     source = FileSource(command.file, command.read)
     size = classifier.config.network.size
@@ -38,7 +39,7 @@ def run_classification(command: Classify) -> None:
             f"{source.frames.path}: pictures of {source.shape[0]} x {source.shape[1]} pixels; this classifier takes "
             f"at least {size} x {size}: pad them with --read.shape {size} {size}"
         )
-    tell(source, "--read", command.strict, classifier.config)
+    tell(source, "--read", command.strict, classifier.config, labels=False)
     if command.kept is not None:
         _refuse_inputs(command.kept, source)
     selection = select(classifier, source, np.arange(len(source)), command.expected, track)

@@ -1,10 +1,12 @@
 """`onehit classify`: the table of one file or several, and the frames that were kept as a new file."""
 
 import csv
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
+from onehit.train import NetworkConfig, TrainConfig
 from onehit.train.classifier import Classifier
 from onehit.train.selection import Selection
 from onehit.workbench.cli import main
@@ -25,7 +27,9 @@ def judge(classifier, source, indices, expected, track):
 def several(tmp_path, monkeypatch):
     """Three files of five frames each."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Classifier, "load", lambda path: None)
+    monkeypatch.setattr(
+        Classifier, "load", lambda path: SimpleNamespace(config=TrainConfig(network=NetworkConfig(size=6)))
+    )
     monkeypatch.setattr("onehit.workbench.commands.classify.select", judge)
     counts = np.random.default_rng(0).poisson(1.0, (15, 6, 8)).astype(np.uint16)
     for name, part in PARTS.items():
