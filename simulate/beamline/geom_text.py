@@ -146,7 +146,7 @@ def read_geom_text(path: Path, option: str) -> GeomText:
 def _text(path: Path, option: str) -> str:
     try:
         if path.exists() and not path.is_file():
-            raise InputError(f"{path} is no file: give a CrystFEL geometry file")
+            raise InputError(f"{path} cannot be read: it is no file; give a CrystFEL geometry file")
         if path.stat().st_size > _LARGEST_FILE:
             raise InputError(f"{path} is larger than any geometry file ({_LARGEST_FILE} bytes)")
         content = path.read_bytes()

@@ -67,9 +67,7 @@ def recorded(path: Path) -> dict[str, Any]:
         return read_manifest(folder)
     if not path.exists():
         raise InputError(f"{path} does not exist: give a file that onehit simulate wrote, or its folder of shards")
-    if path.is_dir():
-        raise InputError(f"{path} is a folder, but not of a set: give a file that onehit simulate wrote")
-    beside = path.with_suffix(".truth.h5")
+    beside = path.with_suffix(".truth.h5") if path.name else path
     try:
         text = None
         if h5py.is_hdf5(path):

@@ -286,7 +286,7 @@ def test_binned_pixels_cover_those_they_are_made_of():
         ({"pixel_size_m": 1e-3}, "pixel_size_m cannot be set"),
         ({"binning": 7}, "binning 7 does not divide panels of 512 x 128 pixels"),
         ({"binning": 0}, "binning 0 does not divide"),
-        ({"stalk_width_m": -1.0}, "stalk_width_m is -1.0"),
+        ({"stalk_width_m": -1.0}, "stalk_width_m is -1"),
         ({"stalk_angle_deg": float("nan")}, "stalk_angle_deg is nan"),
     ],
 )

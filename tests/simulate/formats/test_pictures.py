@@ -69,7 +69,8 @@ def test_what_is_written_is_what_was_kept_in_order(tmp_path_factory, data):
 
     write(folder / f"kept{ending}", source, kept)
     again = FileSource(folder / f"kept{ending}")
-    assert again.frames.dtype == (np.dtype("int32") if ending == ".emc" else dtype)
+    written = "float32" if dtype == "float16" else dtype  # in which sums do not overflow
+    assert again.frames.dtype == ("int32" if ending == ".emc" else written)
     found, bad = np.asarray(again.patterns(np.arange(len(kept))).counts), again.masks(np.arange(len(kept)))
     masks = masks[kept] if own_masks else masks
     if ending == ".emc":
