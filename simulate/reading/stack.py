@@ -132,6 +132,7 @@ def _runs(path, part, indices):
 
 
 _SQUARE, _OBLONG = 0.9, 0.8
+_SMALLEST_PICTURE = 16
 _SMOOTH, _RANDOM = 0.3, 0.3
 _FEWEST, _MOST_LOOKED_AT, _BYTES_LOOKED_AT = 12, 64, 2**28
 
@@ -146,7 +147,8 @@ def check_order(part: Stored, where: str, option: str) -> None:
         return
     first, rows, columns = part.shape
     before, behind = (min(pair) / max(pair) for pair in ((first, rows), (rows, columns)))
-    if (before >= _SQUARE and behind < _OBLONG) or before >= 2 * behind or _frames_are_last(part):
+    by_lengths = (before >= _SQUARE and behind < _OBLONG) or before >= 2 * behind
+    if (by_lengths and min(first, rows) >= _SMALLEST_PICTURE) or _frames_are_last(part):
         raise InputError(
             f"{where} has shape {part.shape}, which looks like {columns} frames of {first} x {rows}: say "
             f"{option}.axes yxn if so, or {option}.axes nyx for {first} frames of {rows} x {columns}"
