@@ -246,7 +246,7 @@ def test_training_from_a_file_sees_the_first_four_fifths_of_the_frames_that_can_
     source = SimulatedSource(small_training.simulation, 7)
     patterns = source.patterns(np.arange(103))
     counts = np.array(patterns.counts, np.float32)
-    counts[3], counts[50, 4, 4], counts[90] = 0, np.nan, -1
+    counts[3], counts[50, 4], counts[60, 4, 4], counts[90] = 0, np.nan, np.nan, -1
     bad = np.broadcast_to(source.bad_pixel, counts.shape).copy()
     bad[7, 20] = bad[95, 10] = True
     counts[bad] = np.nan

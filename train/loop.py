@@ -101,7 +101,11 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
         checkpoint = empty_checkpoint(config)
         blocks = np.split(np.arange(_MEASURED), range(block := frames_at_once(training), _MEASURED, block))
         counts, bad, _ = zip(*map(frames, blocks), strict=True)
-        every_bad = bad[0] if bad[0].ndim == 2 else np.concatenate(bad)
+        every_bad = bad[0]
+        if any(masks.ndim == 3 for masks in bad):  # in some blocks every frame has its own
+            every_bad = np.concatenate(
+                [np.broadcast_to(*pair) for pair in zip(bad, map(np.shape, counts), strict=True)]
+            )
         measured = tuple(measure(np.concatenate(counts), every_bad, view) for view in config.network.views)
         checkpoint = checkpoint._replace(standardisation=measured)
     elif (run / "history.json").is_file():

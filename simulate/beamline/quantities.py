@@ -55,8 +55,8 @@ class Quantity(NamedTuple):
         return ""
 
 
-PHOTON_ENERGY = Quantity("eV", 50, 1e5)
-DISTANCE = Quantity("m", 1e-3, 100)
+PHOTON_ENERGY = Quantity("eV", 50, 1e6)
+DISTANCE = Quantity("m", 1e-3, 150)
 PIXEL_SIZE = Quantity("m", 1e-6, 5e-3)
 FOCUS = Quantity("m", 1e-8, 1e-2)
 SHADOW = Quantity("m", 1e-6, 1, may_be_none=True)

@@ -11,7 +11,7 @@ from onehit.train.config import ExpectedConfig
 @pytest.mark.parametrize(
     "config, says",
     [
-        (InstrumentConfig(distance_m=586), r"distance_m is 586; it must lie in 0.001 to 100 m \(in mm\? say 0.586\)"),
+        (InstrumentConfig(distance_m=586), r"distance_m is 586; it must lie in 0.001 to 150 m \(in mm\? say 0.586\)"),
         (InstrumentConfig(pixel_size_m=75), r"pixel_size_m is 75; .* \(in um\? say 7.5e-05\)"),
         (InstrumentConfig(photon_energy_ev=1.6), r"photon_energy_ev is 1.6; .* \(in keV\? say 1600\)"),
         (InstrumentConfig(photon_energy_ev=2.563e-16), r"\(in J\? say 1599"),

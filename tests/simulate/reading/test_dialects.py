@@ -116,7 +116,7 @@ def test_units_of_facts_are_heeded(write):
     [
         ((0.5, {"units": "furlong"}), "'furlong'; say it in mm, um"),
         ((0.5, {"units": "keV"}), "'keV'; say it in mm, um"),
-        (586.0, "is 586; it must lie in 0.001 to 100 m (in mm? say 0.586)"),
+        (586.0, "is 586; it must lie in 0.001 to 150 m (in mm? say 0.586)"),
         (0.0, "is 0; it must lie in"),
     ],
 )
