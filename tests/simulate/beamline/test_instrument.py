@@ -49,7 +49,7 @@ def test_the_default_is_a_preset_unchanged_and_overrides_change_only_what_they_n
     [
         ({"preset": "amo8615"}, "unknown instrument 'amo8615': did you mean amo86615"),
         ({"preset": "?"}, r"the presets are amo86615, amo86615-128"),
-        ({"photon_energy_ev": 0.0}, "photon_energy_ev is 0; it must lie in 50 to 1e\+06 eV"),
+        ({"photon_energy_ev": 0.0}, r"photon_energy_ev is 0; it must lie in 50 to 1e\+06 eV"),
         ({"distance_m": -1.0}, "distance_m is -1"),
         ({"pixel_size_m": math.nan}, "pixel_size_m is nan"),
         ({"photon_energy_ev": math.inf}, "photon_energy_ev is inf"),
