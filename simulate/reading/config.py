@@ -26,7 +26,7 @@ class FileConfig:
     what names and dialects say, or else the frames."""
     mask_values: tuple[float, ...] = ()
     """Values that mark a pixel without data, in the frame that has it. NaN and Inf do so in any case, and so does what
-    marks a pixel in all frames: the largest integer, and -1 where nothing else is negative."""
+    marks a pixel in all frames: the largest integer, and -1."""
     axes: str | None = None
     """What the axes of the frames' array are, a letter each: n frames, m modules, y rows, x columns, 1 of length one.
     Default: nyx, or nmyx with modules."""
