@@ -20,7 +20,7 @@ def study(small_simulation, tmp_path_factory):
     patterns = source.patterns(np.arange(40))
     counts = np.array(patterns.counts, np.float32)
     empty, nan, inf = np.flatnonzero(patterns.label)[[1, 5, 6]]
-    counts[empty], counts[nan, 20, 20], counts[inf, 20, 20] = 0, np.nan, np.inf
+    counts[empty], counts[nan, 20], counts[inf, 20] = 0, np.nan, np.inf
     with h5py.File(folder / "real.h5", "w") as file:
         file["counts"], file["label"], file["bad_pixel"] = counts, patterns.label, source.bad_pixel
     small = []
