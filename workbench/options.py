@@ -128,8 +128,8 @@ class Classify:
     out: Path | None = None
     """CSV file to write instead of standard output."""
     kept: Path | None = None
-    """File to write the frames to, as read, with mask, score, verdict, source file and frame of each; its name says the
-    format: .cxi, .h5 or .hdf5 (plain), .emc (Dragonfly's photons)."""
+    """File to write the frames to, as the pictures that were judged, with mask, score, verdict, source file and frame
+    of each; its name says the format: .cxi, .h5 or .hdf5 (plain), .emc (Dragonfly's photons)."""
     write: Literal["kept", "all"] = "kept"
     """Which frames `--kept` writes."""
     strict: bool = False

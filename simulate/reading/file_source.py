@@ -281,7 +281,8 @@ class FileSource:
             option=self._option,
         )  # fmt: skip
         if geom is None:
-            return with_gaps(frames)
+            # onehit's own files say what is masked; and looking all over a set would check every shard's sum first.
+            return frames if self._own[path] is not None else with_gaps(frames)
         if masked:
             frames = with_masks(frames, geom, self._option, config.trusted)
         elif geom.masks:
