@@ -40,11 +40,12 @@ class FileSource:
     In this order, as `config` says: data numbers become photons, modules a picture, the beam comes to its middle, which
     is cropped or padded, and pixels are summed. Frames that cannot be judged are passed on, and counted by `flags`.
 
-    path: a file, several, a glob, or a list of files: see `open_files`. frames: they as they were opened; origin: where
-    each frame lies; shape: (ny, nx) of the pictures; bad_pixel: not to use in any frame; label:
-    1 = single hit, or None where the file has none; notes: what was done on the way, one line
-    each. option: what the options of `config` are called on the command line, for messages. Raises InputError for a
-    file that cannot be read, and where the options do not fit it.
+    path: a file, several, a glob, or a list of files: see `open_files`. option: what the options of `config` are called
+    on the command line, for messages.
+
+    given: the paths; frames: what they hold, as it was opened; origin: where each frame lies; shape: (ny, nx) of the
+    pictures; bad_pixel: not to use in any frame; label: 1 = single hit, or None where a file has none; notes: what was
+    done on the way, one line each. Raises InputError for a file that cannot be read, and where the options do not fit.
     """
 
     def __init__(self, path: str | Path | Sequence[str | Path], config: FileConfig = _AS_IT_IS, option: str = "--read"):

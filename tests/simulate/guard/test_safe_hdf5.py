@@ -379,3 +379,13 @@ def test_what_is_wrong_is_told_in_one_line():
         raise InputError("as it was")
     with pytest.raises(KeyboardInterrupt), reading("file"):
         raise KeyboardInterrupt
+
+
+def test_a_virtual_data_set_of_halves_does_not_hold_counts(tmp_path):
+    layout = h5py.VirtualLayout((5, 4, 4), np.float16)
+    layout[:] = h5py.VirtualSource(".", "counts", shape=(5, 4, 4))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["counts"] = np.full((5, 4, 4), 70_000, np.uint32)
+        file.create_virtual_dataset("halves", layout)
+    with open_hdf5(tmp_path / "a.h5") as file, pytest.raises(InputError, match="which does not hold the uint32"):
+        find(file, "halves")
