@@ -30,9 +30,12 @@ def tell(
     name = source.frames.path
     mask = f"mask: {source.frames.mask_meaning}; {source.masks(chosen).mean():.1%} of the pixels are hidden"
     lost = f"single pixels without data are masked in {seen.lost} of {len(chosen)} frames looked at"
-    for line in (mask, *source.notes, *([lost] if seen.lost else [])):
+    found = oddities(source, seen, option)
+    taken = [oddity.says for oddity in found if "data" in oddity.options]  # the only frames there are: worth a word
+    for line in (mask, *source.notes, *([lost] if seen.lost else []), *taken):
         print(f"{name}: {line}", file=sys.stderr)
-    odd = [oddity.says for oddity in oddities(source, seen, option) if labels or "label" not in oddity.options]
+    without = {"data"} if labels else {"data", "label"}
+    odd = [oddity.says for oddity in found if not without & {*oddity.options}]
     ratio = None if training is None else scale_ratio(source, training)
     if training is not None and ratio is not None and not 1 / _WITHIN <= ratio <= _WITHIN:
         least, most = (size / ratio for size in training.simulation.diameter_nm)

@@ -33,6 +33,16 @@ def test_how_a_file_was_read_is_said_and_a_usual_one_passes_strictly(tmp_path, c
     assert "odd" not in said
 
 
+def test_the_only_frames_there_are_pass_strictly_and_so_do_labels_that_do_not_matter(tmp_path, capsys):
+    source = FileSource(write(tmp_path / "a.h5", data=COUNTS, mask=~BAD))
+    tell(source, "--read", strict=True)
+    assert "frames are taken from data" in capsys.readouterr().err
+    source = FileSource(write(tmp_path / "b.h5", counts=COUNTS, mask=~BAD, label=np.ones(30, int)))
+    tell(source, "--read", strict=True, labels=False)
+    with pytest.raises(InputError, match="something is odd"):
+        tell(source, "--read", strict=True)
+
+
 ODD = {
     "no mask": ({"counts": COUNTS}, {}, "no pixel is masked"),
     "data numbers": ({"counts": COUNTS * 21.3 + 7, "bad_pixel": BAD}, {}, "data numbers"),
