@@ -91,6 +91,7 @@ def summarise_file(source: FileSource, seen: Inspection, suggestion: Suggestion)
         "labels": None if label is None else {"1": int((label == 1).sum()), "0": int((label == 0).sum())},
         "flags": seen.flags.counted(),
         "frames_with_lost_pixels": seen.lost,
+        "unit": _unit(seen),
         "photons_a_frame": dict(zip(("least", "25 %", "median", "75 %", "most"), quartiles.tolist(), strict=True)),
         "largest_value": seen.brightest,
         "radial_profile": [None if np.isnan(value) else float(value) for value in radial_profile(seen.mean)],
@@ -101,6 +102,11 @@ def summarise_file(source: FileSource, seen: Inspection, suggestion: Suggestion)
         "odd": list(suggestion.odd),
         "command": _command(source, suggestion.config) if suggestion.usable else None,
     }
+
+
+def _unit(seen: Inspection) -> str:
+    """What the frames hold, as far as it can be told."""
+    return "photons" if seen.photons else "data numbers"
 
 
 def _command(source: FileSource, config: FileConfig) -> str:
@@ -139,17 +145,17 @@ def _table(summary: dict[str, Any], bars: str) -> Table:
     add("mask", f"{summary['mask']}; hides {summary['masked_share']:.1%} of the pixels{own}")
     labels = summary["labels"]
     add("labels", "none" if labels is None else f"{labels['1']:,} single hits, {labels['0']:,} others")
-    add("photons", ", ".join(f"{name} {value:,.0f}" for name, value in summary["photons_a_frame"].items()))
+    add(summary["unit"], ", ".join(f"{name} {value:,.0f}" for name, value in summary["photons_a_frame"].items()))
     lost = summary["frames_with_lost_pixels"]
     add("flags", describe_flags(summary["flags"]) + f"; pixels without data are masked in {lost:,}" * bool(lost))
-    add("profile", _sparkline(summary["radial_profile"], bars))
+    add("profile", _sparkline(summary["radial_profile"], bars, summary["unit"]))
     for name, value in summary["facts"].items():
         add(name, f"{value:.6g}" if isinstance(value, float) else str(value))
     add("odd", "as follows" if summary["odd"] else "nothing")
     return table
 
 
-def _sparkline(profile: list[float | None], bars: str) -> str:
+def _sparkline(profile: list[float | None], bars: str, unit: str) -> str:
     """The radial profile on a logarithmic scale, with its ends in numbers."""
     width = -(-len(profile) // _BARS_ACROSS)
     values = np.array([np.nan if value is None else value for value in profile])
@@ -157,13 +163,13 @@ def _sparkline(profile: list[float | None], bars: str) -> str:
     positive = np.where(values > 0, values, np.nan)
     known = np.isfinite(positive).any(1)
     if not known.any():
-        return "no photons"
+        return f"no {unit}"
     level = np.full(len(values), np.nan)
     level[known] = np.log(np.nanmean(positive[known], 1))
     low, high = np.nanmin(level), np.nanmax(level)
     scaled = np.nan_to_num((level - low) / max(high - low, 1e-9) * (len(bars) - 1), nan=-1).round().astype(int)
     line = "".join(" " if bar < 0 else bars[bar] for bar in scaled)
-    ends = f"{np.exp(high):.3g} to {np.exp(low):.2g} photons a pixel"
+    ends = f"{np.exp(high):.3g} to {np.exp(low):.2g} {unit} a pixel"
     return f"{line}\n{ends}, 0 to {len(profile) - 1} pixels from the middle"
 
 
@@ -172,6 +178,7 @@ def inspection_figure(source: FileSource, seen: Inspection) -> Figure:
     figure = Figure(figsize=(14, 5.6), dpi=150, layout="constrained")
     halves: Any = figure.subfigures(2, 1, height_ratios=[1.35, 1])
     upper, lower = halves
+    unit = _unit(seen)
     mean, mask, uneven, profile, photons = (upper.add_subplot(1, 5, place) for place in range(1, 6))
     colours = colormaps["magma_r"].with_extremes(bad="#B8BFC6")
 
@@ -204,14 +211,14 @@ def inspection_figure(source: FileSource, seen: Inspection) -> Figure:
     profile.semilogy(np.where(rings > 0, rings, np.nan), color="#0072B2")
     profile.set_title("radial profile of the mean", fontsize=9)
     profile.set_xlabel("pixels from the middle", fontsize=8)
-    profile.set_ylabel("photons a pixel", fontsize=8)
+    profile.set_ylabel(f"{unit} a pixel", fontsize=8)
     lit = seen.flags.photons[seen.flags.photons > 0]
     if lit.size:
         photons.hist(lit, np.geomspace(lit.min() * 0.99, lit.max() * 1.01, 21), color="#0072B2")
         photons.set_xscale("log")
         photons.xaxis.set_minor_formatter(NullFormatter())
-    photons.set_title("photons a frame", fontsize=9)
-    photons.set_xlabel("photons on good pixels", fontsize=8)
+    photons.set_title(f"{unit} a frame", fontsize=9)
+    photons.set_xlabel(f"{unit} on good pixels", fontsize=8)
     photons.set_ylabel("frames", fontsize=8)
     for panel in (profile, photons):
         panel.tick_params(labelsize=8, which="both")
@@ -221,5 +228,6 @@ def inspection_figure(source: FileSource, seen: Inspection) -> Figure:
     counts[np.broadcast_to(source.masks(few), counts.shape) | ~np.isfinite(counts)] = np.nan
     for place, (index, picture) in enumerate(zip(few, counts, strict=True), 1):
         kind = "" if source.label is None else (", single" if source.label[index] == 1 else ", other")
-        show(lower.add_subplot(1, _SHOWN, place), picture, f"frame {index}{kind}\n{np.nansum(picture):,.0f} photons")
+        title = f"frame {index}{kind}\n{np.nansum(picture):,.0f} {unit}"
+        show(lower.add_subplot(1, _SHOWN, place), picture, title)
     return figure

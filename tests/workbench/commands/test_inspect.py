@@ -184,6 +184,9 @@ def test_the_last_line_is_the_command_to_copy_or_what_it_lacks(tmp_path, usual, 
     assert last_line("b.h5", counts=spoilt).startswith("--out FOLDER writes the mask")
     noise = np.random.default_rng(0).normal(0, 5, (3, SIZE, SIZE))
     assert "until --read.adu-per-photon is given" in last_line("c.h5", counts=noise, label=np.arange(3) > 1)
+    assert main(["inspect", str(tmp_path / "c.h5")]) == 0
+    said = capsys.readouterr().out
+    assert "data numbers a pixel" in said and "photons a pixel" not in said
 
 
 def test_pictures_are_made_to_fit_the_classifier_that_comes_with_onehit():
