@@ -17,6 +17,8 @@ from typing import Any, cast
 
 import numpy as np
 
+from .bead_shapes import BEAD_SHAPES
+from .beads import BeadModel
 from .errors import InputError
 from .mesh import MESH_SUFFIXES, Mesh, load_mesh
 from .procedural import blob, capsule, check_range, disc, random_polyhedron, rod, shell, stretched_icosahedron
@@ -87,7 +89,7 @@ def cube() -> Mesh:
     return Mesh(solid.vertices, solid.faces, "cube").normalised()
 
 
-GEOMETRIES: dict[str, Callable[..., Mesh]] = {
+GEOMETRIES: dict[str, Callable[..., Mesh | BeadModel]] = {
     "icosahedron": icosahedron,
     "soccer-ball": soccer_ball,
     "torus": torus,
@@ -101,11 +103,12 @@ GEOMETRIES: dict[str, Callable[..., Mesh]] = {
     "rod": rod,
     "shell": shell,
     "blob": blob,
+    **BEAD_SHAPES,
 }
 
 
-def geometry(spec: str) -> Mesh:
-    """The normalised mesh that `spec` names.
+def geometry(spec: str) -> Mesh | BeadModel:
+    """The normalised mesh, or bead model, that `spec` names.
 
     `spec` is a name from GEOMETRIES, alone or with parameters (`torus:radius_ratio=3,resolution=64`), or
     a mesh file (`particle.stl`, `shapes/virus.obj`). The mesh's name is `spec`, or the file's stem.
@@ -125,7 +128,7 @@ def geometry(spec: str) -> Mesh:
     return replace(mesh, name=spec)
 
 
-def _parse_parameters(name: str, text: str, make: Callable[..., Mesh]) -> dict[str, int | float]:
+def _parse_parameters(name: str, text: str, make: Callable[..., Mesh | BeadModel]) -> dict[str, int | float]:
     """`a=1,b=2.5` -> values of the types that `make` has as defaults."""
     parameters = inspect.signature(make).parameters.items()
     known: dict[str, Callable[[str], int | float]] = {key: type(p.default) for key, p in parameters}

@@ -12,9 +12,10 @@ from typing import Literal, NamedTuple, get_args, get_origin, get_type_hints
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Complex, Float, Int, Num, PRNGKeyArray, UInt32
+from jaxtyping import Bool, Complex, Float, Int, Num, PRNGKeyArray, UInt32
 
 from ..geometries.amplitude_grid import AmplitudeGrid, look_up
+from ..geometries.beads import Beads, bead_form_factor
 from ..geometries.form_factor import Polyhedron, form_factor
 from .beamline.panel import PLANCK_TIMES_C_EV_M
 from .beamline.reciprocal import DetectorPlane
@@ -85,6 +86,19 @@ for _kind in (SampleConfig, OrientationConfig, BeamConfig):
     register(_kind)
 
 
+class Amplitudes(NamedTuple):
+    """Where form factors come from.
+
+    meshes, beads: None where no geometry is one; is_beads, number: of every geometry, whether it is a bead model, and
+    which of its sort.
+    """
+
+    meshes: AmplitudeGrid | Polyhedron | None
+    beads: Beads | None
+    is_beads: Bool[jax.Array, " geometries"]
+    number: Int[jax.Array, " geometries"]
+
+
 class Setup(NamedTuple):
     """The arrays that patterns are computed from.
 
@@ -102,7 +116,7 @@ class Setup(NamedTuple):
     contrast: dict[str, Complex[jax.Array, ""]]
     quaternions: Float[jax.Array, "given 4"]
     planes: tuple[DetectorPlane, ...]
-    amplitudes: AmplitudeGrid | Polyhedron
+    amplitudes: Amplitudes
     circumradius: Float[jax.Array, " geometries"]
     detector: Detector
     kind_limits: Float[jax.Array, " kinds"]
@@ -174,8 +188,9 @@ def _chunk_size(setup: Setup, slots: int) -> int:
     largest, most_values = (4, 2**24) if jax.default_backend() == "cpu" else (1024, 2**29)
     finest = setup.planes[-1]
     values = finest.solid_angle.size
-    if isinstance(setup.amplitudes, Polyhedron):
-        nodes, edges = finest.node_scattering[..., 0].size, setup.amplitudes.edge_left.shape[1]
+    meshes = setup.amplitudes.meshes
+    if isinstance(meshes, Polyhedron):
+        nodes, edges = finest.node_scattering[..., 0].size, meshes.edge_left.shape[1]
         values = max(values, nodes * edges)
     fitting = max(most_values // (slots * values), 1)
     return min(largest, 1 << fitting.bit_length() - 1)
@@ -321,12 +336,20 @@ def photons_per_pixel(setup: Setup, program: Program, scene: Scene, pulse: Pulse
 
 
 def unit_amplitude(
-    amplitudes: AmplitudeGrid | Polyhedron, geometry: Int[jax.Array, " bodies"], q: Float[jax.Array, "bodies ... 3"]
+    amplitudes: Amplitudes, geometry: Int[jax.Array, " bodies"], q: Float[jax.Array, "bodies ... 3"]
 ) -> Num[jax.Array, "bodies ..."]:
     """Transforms of the unit bodies of those indices, each at its own q, in inverse unit diameters."""
-    if isinstance(amplitudes, AmplitudeGrid):
-        return look_up(amplitudes, geometry, q)
-    return jax.vmap(form_factor)(jax.tree.map(lambda a: a[geometry], amplitudes), q)
+    meshes, beads, is_beads, number = amplitudes
+    which = number[geometry]
+    of_mesh = 0.0
+    if isinstance(meshes, AmplitudeGrid):
+        of_mesh = look_up(meshes, which, q)
+    elif meshes is not None:
+        of_mesh = jax.vmap(form_factor)(jax.tree.map(lambda a: a[which], meshes), q)
+    if beads is None:
+        return jnp.asarray(of_mesh)
+    of_beads = jax.vmap(bead_form_factor)(jax.tree.map(lambda a: a[which], beads), q)
+    return jnp.where(is_beads[geometry].reshape(-1, *(1,) * (q.ndim - 2)), of_beads, of_mesh)
 
 
 def _counts(setup: Setup, noise: bool, scattered: Float[jax.Array, "y x"], keys: NamedKeys):

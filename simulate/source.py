@@ -13,8 +13,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Complex, Float, Inexact, Int, Integer, Num
 
 from ..geometries.amplitude_grid import AmplitudeGrid, grid_bytes
+from ..geometries.beads import BeadModel, stack_beads
 from ..geometries.errors import InputError
-from ..geometries.form_factor import from_mesh, stack
+from ..geometries.form_factor import Polyhedron, from_mesh, stack
+from ..geometries.mesh import Mesh
 from ..geometries.shapes import geometry as load_geometry
 from .beamline.instrument import Instrument
 from .beamline.materials import material
@@ -22,6 +24,7 @@ from .beamline.pixels import assemble
 from .beamline.reciprocal import detector_plane
 from .config import SimulationConfig
 from .program import (
+    Amplitudes,
     Program,
     Setup,
     Truth,
@@ -103,9 +106,10 @@ class SimulatedSource:
         for kind in kinds:
             brought.append(range(len(self.geometries), len(self.geometries) + len(kind.meshes)))
             self.geometries += kind.meshes
-        meshes = [load_geometry(spec) for spec in self.geometries]
-        bodies = [from_mesh(mesh) for mesh in meshes]
-        circumradius = np.array([mesh.circumradius for mesh in meshes])
+        models = [load_geometry(spec) for spec in self.geometries]
+        beads = [model for model in models if isinstance(model, BeadModel)]
+        bodies = [from_mesh(model) for model in models if not isinstance(model, BeadModel)]
+        circumradius = np.array([model.circumradius for model in models])
         largest_nm = config.diameter_nm[1] * np.exp(LARGEST_STRETCH * config.stretch)
         largest = 1e-9 * max(largest_nm, *(kind.largest_mesh_nm() for kind in kinds))
         wavenumber = self.instrument.wavenumber
@@ -123,8 +127,12 @@ class SimulatedSource:
             # On one core a table of an icosahedron takes 1 s more to prepare and saves 0.4 ms a pattern; one of sixteen
             # procedural shapes 20 s and 17 ms. So it pays from one to three thousand patterns on. How many are asked
             # for must not matter: the first patterns of a longer set are those of a shorter one.
-            fits = grid_bytes(bodies, q_max) <= _LARGEST_TABLE_BYTES
+            fits = not bodies or grid_bytes(bodies, q_max) <= _LARGEST_TABLE_BYTES
             self.amplitude = "table" if fits else "exact"
+
+        meshes = None
+        if bodies:
+            meshes = kept_grid(bodies, q_max) if self.amplitude == "table" else stack(bodies)
 
         energy = self.instrument.photon_energy_ev
         named = {name: getattr(config.bad, name) for kind in kinds for name in kind.materials}
@@ -150,7 +158,7 @@ class SimulatedSource:
             contrast,
             jnp.asarray(config.orientation.quaternions, jnp.float32).reshape(-1, 4),
             planes,
-            kept_grid(bodies, q_max) if self.amplitude == "table" else stack(bodies),
+            _amplitudes(models, beads, meshes),
             jnp.asarray(circumradius, jnp.float32),
             detector_of(self.instrument, seen_by, self.bad_pixel, planes[0].scattering),
             jnp.asarray(np.cumsum([shares[number] for number in numbers]), jnp.float32),
@@ -186,7 +194,8 @@ class SimulatedSource:
     @property
     def table(self) -> AmplitudeGrid | None:
         """The tabulated form factors, where there is a table."""
-        return self._setup.amplitudes if isinstance(self._setup.amplitudes, AmplitudeGrid) else None
+        meshes = self._setup.amplitudes.meshes
+        return meshes if isinstance(meshes, AmplitudeGrid) else None
 
     @property
     def nodes(self) -> tuple[int, int]:
@@ -260,6 +269,17 @@ def _key(seed: int) -> jax.Array:
     if not 0 <= seed < 2**32:  # JAX would cut it to 32 bits, and two seeds give the same patterns
         raise InputError(f"seed is {seed}; it must lie in 0 to 2^32, 2^32 excluded")
     return jax.random.key(seed)
+
+
+def _amplitudes(
+    models: list[Mesh | BeadModel], beads: list[BeadModel], meshes: AmplitudeGrid | Polyhedron | None
+) -> Amplitudes:
+    """beads: those among the models; meshes: the others."""
+    is_beads = np.array([isinstance(model, BeadModel) for model in models])
+    number = np.where(is_beads, np.cumsum(is_beads), np.cumsum(~is_beads)) - 1
+    return Amplitudes(
+        meshes, stack_beads(beads) if beads else None, jnp.asarray(is_beads), jnp.asarray(number, jnp.int32)
+    )
 
 
 def _pixel_split(instrument: Instrument, extent_nm: float) -> int:

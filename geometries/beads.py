@@ -1,0 +1,97 @@
+"""Bead models: particles made of balls, whose transform has a closed form and needs no table.
+
+Where balls overlap their densities add up; balls of negative density are cavities. So such a particle is rarely of one
+density throughout, as real ones are not.
+"""
+
+# JAX tells types in part only.
+# pyright: reportUnknownMemberType=false, reportMissingTypeStubs=false
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Complex, Float
+
+from .elementary import ball_transform, cos_sin
+from .errors import InputError
+
+
+class Beads(NamedTuple):
+    """What the transform of bead models needs, as arrays (a JAX pytree), any length unit.
+
+    weight: volume times density; unused slots have none.
+    """
+
+    centre: Float[Array, "*bodies beads 3"]
+    radius: Float[Array, "*bodies beads"]
+    weight: Float[Array, "*bodies beads"]
+
+
+@dataclass(frozen=True, eq=False)
+class BeadModel:
+    """Balls of some densities. Raises InputError for none, for radii that are not positive, and for no net density."""
+
+    centre: Float[np.ndarray, "beads 3"]
+    radius: Float[np.ndarray, " beads"]
+    density: Float[np.ndarray, " beads"]
+    name: str
+
+    def __post_init__(self) -> None:
+        if not len(self.radius) or not (self.radius > 0).all() or not self.weight.sum() > 0:
+            raise InputError(f"{self.name}: a bead model needs balls of positive radius and, in all, positive density")
+
+    @property
+    def weight(self) -> Float[np.ndarray, " beads"]:
+        """Volume times density of each ball."""
+        return 4 / 3 * math.pi * self.radius**3 * self.density
+
+    @property
+    def circumradius(self) -> float:
+        """Largest distance of its surface from the origin."""
+        solid = self.density > 0
+        return float((np.linalg.norm(self.centre[solid], axis=1) + self.radius[solid]).max())
+
+    @property
+    def longest_extent(self) -> float:
+        """Largest distance of two points of it."""
+        centre, radius = self.centre[self.density > 0], self.radius[self.density > 0]
+        apart = np.linalg.norm(centre[:, None] - centre, axis=-1)
+        return float((apart + radius[:, None] + radius).max())
+
+    def normalised(self) -> "BeadModel":
+        """Its centre of mass at the origin, and as much in it as in a ball of diameter 1 and density 1."""
+        middle = self.weight @ self.centre / self.weight.sum()
+        scale = (math.pi / 6 / self.weight.sum()) ** (1 / 3)
+        return BeadModel((self.centre - middle) * scale, self.radius * scale, self.density, self.name)
+
+
+def stack_beads(models: list[BeadModel]) -> Beads:
+    """Several as one pytree with a leading axis; balls that one lacks weigh nothing."""
+    beads = max(len(model.radius) for model in models)
+
+    def padded(name: str, value: float) -> Float[Array, "bodies beads ..."]:
+        rows = [getattr(model, name) for model in models]
+        widths = [((0, beads - len(row)), *((0, 0),) * (row.ndim - 1)) for row in rows]
+        stacked = [np.pad(row, width, constant_values=value) for row, width in zip(rows, widths, strict=True)]
+        return jnp.asarray(np.stack(stacked), jnp.float32)
+
+    return Beads(padded("centre", 0.0), padded("radius", 1.0), padded("weight", 0.0))
+
+
+def bead_form_factor(beads: Beads, q: Float[Array | np.ndarray, "*any 3"]) -> Complex[Array, "*any"]:
+    """F(q) = sum of weight f(|q| radius) exp(-i q.centre), f the transform of a ball of unit volume.
+
+    beads: one model; q: inverse length. Debye 1915, Ann. Phys. 46, 809; Guinier 1939, Ann. Phys. 11, 161.
+    """
+    shape = q.shape[:-1]
+    qx, qy, qz = jnp.asarray(q).reshape(-1, 3).T  # long axis last: vectorises
+    q2 = qx**2 + qy**2 + qz**2
+    real, imag = jnp.zeros_like(q2), jnp.zeros_like(q2)
+    for centre, radius, weight in zip(beads.centre, beads.radius, beads.weight, strict=True):
+        cosine, sine = cos_sin(centre[0] * qx + centre[1] * qy + centre[2] * qz)
+        ball = weight * ball_transform(q2 * radius**2)
+        real, imag = real + ball * cosine, imag - ball * sine
+    return (real + 1j * imag).reshape(shape)
