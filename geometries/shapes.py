@@ -17,6 +17,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from .development import DEVELOPMENT
 from .errors import InputError
 from .mesh import MESH_SUFFIXES, Mesh, load_mesh
 from .procedural import blob, capsule, check_range, disc, random_polyhedron, rod, shell, stretched_icosahedron
@@ -101,6 +102,7 @@ GEOMETRIES: dict[str, Callable[..., Mesh]] = {
     "rod": rod,
     "shell": shell,
     "blob": blob,
+    **DEVELOPMENT,
 }
 
 
