@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, SymLogNorm
+from matplotlib.colors import LightSource, LinearSegmentedColormap, SymLogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import ArrayLike
@@ -205,18 +205,21 @@ def shapes_figure(meshes: Mapping[str, Mesh], columns: int = 6) -> Figure:
     columns = min(columns, len(meshes))
     rows = -(-len(meshes) // columns)
     figure = Figure(figsize=(1.55 * columns, 1.75 * rows), dpi=100, layout="constrained")
-    elevation, azimuth = np.radians([25, -35])
+    elevation, azimuth = np.radians([25, 20])
     camera = [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
+    light = LightSource(azdeg=135, altdeg=60)  # over the camera's left shoulder
     half = max(mesh.longest_extent for mesh in meshes.values()) / 2
     for place, (name, mesh) in enumerate(meshes.items(), 1):
         # matplotlib draws triangles by the depth of their centres: right only if they are small, and face the camera.
-        vertices, faces = subdivide_to_size(mesh.vertices, mesh.faces, max_edge=0.2)
+        vertices, faces = subdivide_to_size(mesh.vertices, mesh.faces, max_edge=0.2)[:2]
         corners = (vertices - (vertices.max(axis=0) + vertices.min(axis=0)) / 2)[faces]
         normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         seen = corners[normals @ camera > 0]
         axes: Any = figure.add_subplot(rows, columns, place, projection="3d", proj_type="ortho")
         axes.view_init(elev=np.degrees(elevation), azim=np.degrees(azimuth))
-        axes.add_collection3d(Poly3DCollection(seen, facecolors=_SOLID, edgecolors=_SOLID, lw=0.3, shade=True))
+        axes.add_collection3d(
+            Poly3DCollection(seen, facecolors=_SOLID, edgecolors=_SOLID, lw=0.3, shade=True, lightsource=light)
+        )
         axes.set(xlim=(-half, half), ylim=(-half, half), zlim=(-half, half))
         axes.set_box_aspect((1, 1, 1), zoom=1.6)
         axes.set_axis_off()

@@ -137,7 +137,7 @@ def _arc(radius: float, start: float, end: float, points: int) -> Float[np.ndarr
 def _extruded(outline: list[list[float]] | Float[np.ndarray, "points 2"], height: float, name: str) -> Mesh:
     """The prism over a counter-clockwise outline that is seen whole from the origin."""
     flat = np.pad(np.array(outline, dtype=float), ((0, 0), (0, 1)))
-    return _tube(np.stack([flat, flat + [0, 0, height]]), np.array([[0, 0, 0], [0, 0, height]]), name)
+    return _tube(np.stack([flat, flat + [0, 0, height]]), np.array([[0.0, 0, 0], [0, 0, height]]), name)
 
 
 def _swept(path: Float[np.ndarray, "rings 3"], radius: float, sides: int, name: str, closed: bool = False) -> Mesh:
@@ -155,15 +155,14 @@ def _swept(path: Float[np.ndarray, "rings 3"], radius: float, sides: int, name: 
 
 def _tube(rings: Float[np.ndarray, "rings sides 3"], ends: Float[np.ndarray, "two=2 3"] | None, name: str) -> Mesh:
     """Rings of corners, counter-clockwise seen from beyond the last, joined; fans about `ends` close it."""
-    count, sides = rings.shape[:2]
-    index = np.arange(count * sides).reshape(count, sides)
+    vertices: np.ndarray = rings.reshape(-1, 3)
+    index: np.ndarray = np.arange(len(vertices)).reshape(rings.shape[:2])
     nearer, farther = (index, np.roll(index, -1, axis=0)) if ends is None else (index[:-1], index[1:])
     a, b = nearer, np.roll(nearer, -1, axis=1)
     c, d = np.roll(farther, -1, axis=1), farther
     faces = [np.stack([a, b, c], axis=-1), np.stack([a, c, d], axis=-1)]
-    vertices = rings.reshape(-1, 3)
     if ends is not None:
-        first, last = (np.full(sides, len(vertices) + n) for n in (0, 1))
+        first, last = (np.full(rings.shape[1], len(vertices) + n) for n in (0, 1))
         faces += [np.stack([first, b[0], a[0]], axis=-1), np.stack([last, d[-1], c[-1]], axis=-1)]
         vertices = np.concatenate([vertices, ends])
     return Mesh(vertices, np.concatenate([f.reshape(-1, 3) for f in faces]), name).normalised()
