@@ -51,9 +51,14 @@ class EvaluateConfig:
     overlapping: int = 0
     """Patterns of each geometry to score besides whose multi-hits overlap along the beam (a pair so placed may look
     like one particle): reported on their own."""
+    no_particle: int = 250
+    """Frames of each kind without a particle to score besides: empty shots with background, light that no sample
+    scattered, faulty detectors, and families that no training sees. 0: none."""
+    development: int = 0
+    """Patterns to score of each of the shapes that classifiers are developed with, and not trained on. 0: none."""
     unwanted: int = 0
-    """Patterns of each kind of other material to score besides (droplets, wet particles, debris, clumps, empty shots),
-    and of single hits, of the first geometry: all, and those of the test particles' size."""
+    """Patterns of each kind of other material to score besides (droplets, wet particles, debris, clumps), and of single
+    hits, of the first geometry: all, and those of the test particles' size."""
     masked: tuple[Literal["half", "quarter"], ...] = ()
     """Parts of the detector to hide in further scores: the half, or the quarter, on one side of the beam."""
     curves: tuple[CurveName, ...] = ()
@@ -75,8 +80,9 @@ class EvaluateConfig:
             raise InputError(f"count is {self.count}; at least 20 patterns a geometry are needed")
         if not 0 < self.test.good_fraction < 1:
             raise InputError("good_fraction must lie between 0 and 1: rates need good and bad patterns")
-        if self.overlapping and self.overlapping < 20:
-            raise InputError(f"overlapping is {self.overlapping}; give 0, for none, or at least 20 patterns")
+        for name in ("no_particle", "development", "overlapping"):
+            if (count := getattr(self, name)) and count < 20:
+                raise InputError(f"{name} is {count}; give 0, for none, or at least 20 patterns")
         if self.unwanted < 0:
             raise InputError(f"unwanted is {self.unwanted}; give 0, for none, or a number of patterns")
         if self.curve_count < 20:

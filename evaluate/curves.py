@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
+from ..geometries.development import DEVELOPMENT_SET
 from ..geometries.shapes import geometry as load_geometry
 from ..simulate.config import BAD_KINDS, BackgroundConfig, SimulationConfig
 from ..simulate.source import Patterns, PatternSource, SimulatedSource, Truth, as_pictures
@@ -17,6 +18,7 @@ from ..train.classifier import Classifier
 from ..train.loop import Track, no_track, score_source
 from .config import EvaluateConfig
 from .metrics import recall_at_precision, summarise
+from .no_particle import score_no_particle
 from .unwanted import score_unwanted
 
 
@@ -101,19 +103,28 @@ CURVES = {
 }
 
 
-SWEEPS = ("overlapping", "unwanted", "masked", "curves")
+SWEEPS = ("no_particle", "development", "overlapping", "unwanted", "masked", "curves")
 """Names of what `score_sweeps` returns."""
 
 
 def score_sweeps(classifier: Classifier, config: EvaluateConfig, track: Track = no_track) -> dict[str, Any]:
     """What `EvaluateConfig` asks for besides the plain scores, ready for JSON.
 
-    `overlapping`: a summary per geometry; `unwanted`: see `score_unwanted`; `masked`: for each part that is hidden, a
-    summary per geometry, with `recall_at_precision_0.995`; `curves`: for each quantity, its bins per geometry, see
-    `score_curve`. Raises InputError for an unknown geometry.
+    `no_particle`: see `score_no_particle`; `development`, `overlapping`: a summary per geometry; `unwanted`: see
+    `score_unwanted`; `masked`: for each part that is hidden, a summary per geometry, with
+    `recall_at_precision_0.995`; `curves`: for each quantity, its bins per geometry, see `score_curve`. Raises
+    InputError for an unknown geometry.
     """
     result: dict[str, Any] = {}
     tests = {name: replace(config.test, geometry=(name,)) for name in config.geometry}
+    if config.no_particle:
+        result["no_particle"] = score_no_particle(classifier, config, track)
+    if config.development:
+        result["development"] = {
+            name: _summary(classifier, test, config.development, config.test_seed, track, "development shape")
+            for name in DEVELOPMENT_SET
+            for test in [replace(config.test, geometry=(name,))]
+        }
     if config.overlapping:
         result["overlapping"] = {
             name: _summary(classifier, _overlapping(test), config.overlapping, config.test_seed, track, "overlapping")

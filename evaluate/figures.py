@@ -5,16 +5,18 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, SymLogNorm
+from matplotlib.colors import LightSource, LinearSegmentedColormap, SymLogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import ArrayLike
 
 from ..geometries.errors import InputError
+from ..geometries.mesh import Mesh
 from .figure_style import GREY, INK, LEGEND, MUTED, PHOTONS, TITLE, colours_of, styled_figure
 from .metrics import check_scores, format_auc, format_rate, summarise
 
 _BAD = "#8C8C8C"
+_SOLID = "#8DBBDD"
 _RIGHT = LinearSegmentedColormap.from_list("right", ["#F3F4F6", "#8DBBDD"])
 _WRONG = LinearSegmentedColormap.from_list("wrong", ["#F3F4F6", "#F0A57C"])
 
@@ -188,6 +190,40 @@ def gallery_figure(
     bar.minorticks_off()
     bar.set_label("photons per pixel", fontsize=9)
     bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
+    return figure
+
+
+def shapes_figure(meshes: Mapping[str, Mesh], columns: int = 6) -> Figure:
+    """Meshes seen from one side and on one scale, each with its name and longest extent.
+
+    `meshes` maps a name to a mesh; InputError where there is none.
+    """
+    from mpl_toolkits.mplot3d.art3d import Poly3DCollection
+    from trimesh.remesh import subdivide_to_size
+
+    _require(meshes)
+    columns = min(columns, len(meshes))
+    rows = -(-len(meshes) // columns)
+    figure = Figure(figsize=(1.55 * columns, 1.75 * rows), dpi=100, layout="constrained")
+    elevation, azimuth = np.radians([25, 20])
+    camera = [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
+    light = LightSource(azdeg=135, altdeg=60)  # over the camera's left shoulder
+    half = max(mesh.longest_extent for mesh in meshes.values()) / 2
+    for place, (name, mesh) in enumerate(meshes.items(), 1):
+        # matplotlib draws triangles by the depth of their centres: right only if they are small, and face the camera.
+        vertices, faces = subdivide_to_size(mesh.vertices, mesh.faces, max_edge=0.2)[:2]
+        corners = (vertices - (vertices.max(axis=0) + vertices.min(axis=0)) / 2)[faces]
+        normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        seen = corners[normals @ camera > 0]
+        axes: Any = figure.add_subplot(rows, columns, place, projection="3d", proj_type="ortho")
+        axes.view_init(elev=np.degrees(elevation), azim=np.degrees(azimuth))
+        axes.add_collection3d(
+            Poly3DCollection(seen, facecolors=_SOLID, edgecolors=_SOLID, lw=0.3, shade=True, lightsource=light)
+        )
+        axes.set(xlim=(-half, half), ylim=(-half, half), zlim=(-half, half))
+        axes.set_box_aspect((1, 1, 1), zoom=1.6)
+        axes.set_axis_off()
+        axes.set_title(f"{name}\n{mesh.longest_extent:.2f}", fontsize=8.5, color=INK)
     return figure
 
 

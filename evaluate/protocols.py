@@ -22,11 +22,14 @@ def test_set(protocol: ProtocolName) -> EvaluateConfig:
     """At least 10,000 good and 10,000 bad patterns a geometry, and every curve.
 
     Sizes within 15 % of nominal; 10^4 to 10^6 photons, drawn alike for good and bad patterns; particles of a multi-hit
-    at least one longest extent apart across the beam. Those closer are scored on their own.
+    at least one longest extent apart across the beam. Those closer are scored on their own, and so are frames without
+    a particle and the development shapes.
     """
     return EvaluateConfig(
         count=20_100,
         test=protocol_particles(),
+        no_particle=1000,
+        development=2000,
         overlapping=4000,
         unwanted=1000,
         masked=("half", "quarter"),

@@ -1,11 +1,11 @@
-"""What becomes of material other than the sample: droplets, wet particles, debris, clumps, empty shots."""
+"""What becomes of material other than the sample: droplets, wet particles, debris, clumps."""
 
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from ..simulate.config import BAD_KINDS, SimulationConfig
+from ..simulate.config import BAD_KINDS
 from ..simulate.source import SimulatedSource
 from ..train.classifier import Classifier
 from ..train.config import ExpectedConfig
@@ -13,6 +13,10 @@ from ..train.loop import Track, no_track
 from ..train.selection import VERDICTS, select
 from .config import EvaluateConfig
 from .metrics import summarise
+from .no_particle import WITHOUT_PARTICLE, only
+
+OTHER_MATERIAL = tuple(kind for kind in BAD_KINDS if kind not in ("multi_hit", *WITHOUT_PARTICLE))
+"""Kinds of bad patterns that show bodies other than the sample's."""
 
 
 def score_unwanted(
@@ -28,8 +32,10 @@ def score_unwanted(
     tolerance = config.expected.diameter_tolerance
     expected = ExpectedConfig(diameter_nm=diameter_nm, diameter_tolerance=tolerance)
     everything, sized = {}, {}
-    for kind in ("single_hit", *BAD_KINDS[1:]):
-        source = SimulatedSource(_only(kind, replace(config.test, geometry=config.geometry[:1])), config.test_seed)
+    for kind in ("single_hit", *OTHER_MATERIAL):
+        test = replace(config.test, geometry=config.geometry[:1])
+        test = replace(test, good_fraction=1.0) if kind == "single_hit" else only((kind,), test)
+        source = SimulatedSource(test, config.test_seed)
         source.name = name = kind.replace("_", " ")
         selection = select(classifier, source, np.arange(config.unwanted), expected, track)
         label = np.full(config.unwanted, kind == "single_hit", int)
@@ -39,10 +45,3 @@ def score_unwanted(
         invalid = {"n_invalid": everything[name]["n_invalid"]}
         sized[name] = summarise(label, score, classifier.threshold) | invalid
     return {"of any size": everything, f"fitted as {diameter_nm:g} nm ± {100 * tolerance:.0f} %": sized}
-
-
-def _only(kind: str, config: SimulationConfig) -> SimulationConfig:
-    if kind == "single_hit":
-        return replace(config, good_fraction=1.0)
-    shares = {name: float(name == kind) for name in BAD_KINDS}
-    return replace(config, good_fraction=0.0, bad=replace(config.bad, **shares))

@@ -19,18 +19,19 @@ from .mesh import Mesh
 
 
 def random_polyhedron(seed: int = 0, corners: int = 12) -> Mesh:
-    """Irregular convex body of 6 to 300 corners, longest extent 1.244; others mostly 1.05 to 1.5.
+    """Irregular convex body of 4 to 300 corners, longest extent 1.244; others mostly 1.05 to 1.5.
 
     Random directions, spread a little so that no face is a sliver (three steps of Lloyd 1982, IEEE Trans. Inf.
-    Theory 28, 129), then squeezed and stretched along random axes by up to 1.25 either way.
+    Theory 28, 129), then squeezed and stretched along random axes by up to 1.25 either way. Tetrahedra (4 corners)
+    and bodies of 5 corners take twenty steps, and extend to mostly 1.6 to 2.2.
     """
     from trimesh import convex
 
     rng = _generator("random-polyhedron", seed)
-    check_range("random-polyhedron", "corners", corners, 6, 300)
+    check_range("random-polyhedron", "corners", corners, 4, 300)
     samples = _unit(rng.normal(size=(100 * corners, 3)))
     directions = samples[:corners]
-    for _ in range(3):
+    for _ in range(3 if corners > 5 else 20):  # fewer would leave some nearly in one plane
         nearest = (samples @ directions.T).argmax(axis=1)
         total = directions.copy()
         np.add.at(total, nearest, samples)
@@ -63,7 +64,7 @@ def capsule(aspect: float = 2.0) -> Mesh:
     check_range("capsule", "aspect", aspect, 1, 20)
     angle = np.linspace(0, np.pi / 2, 7)
     end = np.stack([np.sin(angle), aspect - 1 + np.cos(angle)], axis=1)
-    return _revolved(np.concatenate([end * [1, -1], end[::-1]]), 24, "capsule")
+    return revolved(np.concatenate([end * [1, -1], end[::-1]]), 24, "capsule")
 
 
 def disc(aspect: float = 4.0) -> Mesh:
@@ -72,7 +73,7 @@ def disc(aspect: float = 4.0) -> Mesh:
     `aspect` is the diameter over the thickness, 1 to 20.
     """
     check_range("disc", "aspect", aspect, 1, 20)
-    return _revolved([[0, -1], [aspect, -1], [aspect, 1], [0, 1]], 48, "disc")
+    return revolved([[0, -1], [aspect, -1], [aspect, 1], [0, 1]], 48, "disc")
 
 
 def rod(aspect: float = 3.0, sides: int = 6) -> Mesh:
@@ -83,7 +84,7 @@ def rod(aspect: float = 3.0, sides: int = 6) -> Mesh:
     """
     check_range("rod", "aspect", aspect, 1, 20)
     check_range("rod", "sides", sides, 3, 64)
-    return _revolved([[0, -aspect], [1, -aspect], [1, aspect], [0, aspect]], sides, "rod")
+    return revolved([[0, -aspect], [1, -aspect], [1, aspect], [0, aspect]], sides, "rod")
 
 
 def shell(thickness: float = 0.3) -> Mesh:
@@ -184,7 +185,7 @@ def _rotation(rng: np.random.Generator) -> Float[np.ndarray, "3 3"]:
     return np.stack([axis[0], np.cross(third, axis[0]), third])
 
 
-def _revolved(profile: list[list[float]] | Float[np.ndarray, "points 2"], sections: int, name: str) -> Mesh:
+def revolved(profile: list[list[float]] | Float[np.ndarray, "points 2"], sections: int, name: str) -> Mesh:
     """The body that a profile of radius and height from the lower pole to the upper, makes about z."""
     from trimesh import creation
 

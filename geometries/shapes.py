@@ -19,6 +19,7 @@ import numpy as np
 
 from .bead_shapes import BEAD_SHAPES
 from .beads import BeadModel
+from .development import DEVELOPMENT
 from .errors import InputError
 from .mesh import MESH_SUFFIXES, Mesh, load_mesh
 from .procedural import blob, capsule, check_range, disc, random_polyhedron, rod, shell, stretched_icosahedron
@@ -104,6 +105,7 @@ GEOMETRIES: dict[str, Callable[..., Mesh | BeadModel]] = {
     "shell": shell,
     "blob": blob,
     **BEAD_SHAPES,
+    **DEVELOPMENT,
 }
 
 

@@ -11,7 +11,7 @@ use_cache()  # before JAX is imported
 import jax  # noqa: E402, F401  (before the rest of onehit, so that its late names are the real ones)
 from jaxtyping import install_import_hook  # noqa: E402
 
-# All but `evaluate.curves` and `evaluate.unwanted`, whose tests have stand-ins for a classifier.
+# All but what has stand-ins for a classifier in its tests: `evaluate.curves`, `.no_particle` and `.unwanted`.
 CHECKED = [
     "geometries",
     "simulate",

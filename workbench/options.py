@@ -150,7 +150,7 @@ class Pack:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Draw every kind of hit and every effect, off and on, as PNG files in a folder."""
+    """Draw every kind of hit and every effect, off and on, and all shapes, as PNG files in a folder."""
 
     out: Positional[Path]
     """Folder to draw into."""

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from onehit.evaluate import curves
 from onehit.evaluate.config import EvaluateConfig
 from onehit.evaluate.curves import CURVES, brightness_ratio, score_curve, score_sweeps, separation
 from onehit.geometries import geometry
@@ -91,7 +92,7 @@ def test_pairs_fill_the_separation_curve_down_to_one_behind_the_other(small_simu
 
 
 def test_sweeps_hold_what_was_asked_for_and_no_more(small_simulation):
-    config = EvaluateConfig(geometry=("icosahedron",), count=40, test=small_simulation, curve_count=40)
+    config = EvaluateConfig(geometry=("icosahedron",), count=40, test=small_simulation, curve_count=40, no_particle=0)
     assert score_sweeps(Photons(1e4), config) == {}  # pyright: ignore
     config = replace(config, overlapping=40, masked=("half",), curves=("brightness",))
     found = score_sweeps(Photons(1e4), config)  # pyright: ignore
@@ -101,11 +102,22 @@ def test_sweeps_hold_what_was_asked_for_and_no_more(small_simulation):
     assert found["curves"]["brightness"]["icosahedron"]
 
 
+def test_development_shapes_are_scored_each_with_its_own_multi_hits(small_simulation, monkeypatch):
+    monkeypatch.setattr(curves, "DEVELOPMENT_SET", ("cube", "sphere:subdivisions=1"))
+    bright = replace(small_simulation, photons=(1.5e4, 1.6e4))
+    config = EvaluateConfig(count=40, test=bright, no_particle=0, development=40)
+    found = score_sweeps(Photons(1e4), config)["development"]  # pyright: ignore
+    assert list(found) == ["cube", "sphere:subdivisions=1"]
+    for summary in found.values():
+        assert (summary["n_good"], summary["n_bad"]) == (20, 20)
+        assert (summary["false_negatives"], summary["false_positives"]) == (0, 20)
+
+
 def test_a_hidden_half_hides_half_of_the_photons(small_simulation):
     """Frames are called good by their photons, so hiding half of them must lose those within twice the threshold."""
     bright = replace(small_simulation, photons=(1.5e4, 1.6e4))
     config = EvaluateConfig(
-        geometry=("icosahedron",), count=40, test=bright, curve_count=40, masked=("half", "quarter")
+        geometry=("icosahedron",), count=40, test=bright, curve_count=40, no_particle=0, masked=("half", "quarter")
     )
     masked = score_sweeps(Photons(1e4), config)["masked"]  # pyright: ignore
     assert masked["half"]["icosahedron"]["false_negative_rate"] == 1

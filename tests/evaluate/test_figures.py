@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from onehit.evaluate import figures
 from onehit.evaluate.metrics import summarise
 from onehit.geometries.errors import InputError
+from onehit.geometries.shapes import geometry
 
 LABEL = np.repeat([1, 0], 50)
 SCORE = np.concatenate([np.linspace(-1, 6, 50), np.linspace(-6, 1, 50)])
@@ -138,6 +139,22 @@ def test_gallery_names_wrong_shapes():
         figures.gallery_figure(np.ones((1, 8, 8)), [""], np.zeros((8, 9), bool))
 
 
+def test_shapes_are_drawn_with_their_extents_and_on_one_scale():
+    def shares(*names):
+        figure = figures.shapes_figure({name: geometry(name) for name in names}, columns=2)
+        assert all(f"{name}\n{geometry(name).longest_extent:.2f}" in texts(figure) for name in names)
+        rgb = pixels(figure).astype(int)
+        solid = rgb[..., 2] - rgb[..., 0] > 30
+        return [half.mean() for half in np.array_split(solid, 2, axis=1)]
+
+    ball, finer = shares("sphere:subdivisions=2", "sphere")
+    assert ball == pytest.approx(finer, rel=0.02)
+    ball, rod = shares("sphere", "rod")
+    # Its hexagon is w = 0.645 across its corners, 0.985 w across the line of sight, which looks down by 25 degrees.
+    side, top = 0.985 * 0.645 * 3 * 0.645 * np.cos(np.radians(25)), 0.65 * 0.645**2 * np.sin(np.radians(25))
+    assert rod / ball == pytest.approx((side + top) / (np.pi / 4), rel=0.05)
+
+
 @pytest.mark.parametrize("number", [0, 1, 3, 200])
 def test_training_draws_short_and_long_histories(number):
     history = [{"step": 10 * i, "loss": 0.7 / (i + 1), "accuracy": 0.5} for i in range(number)]
@@ -152,6 +169,6 @@ def test_training_draws_short_and_long_histories(number):
 
 
 def test_nothing_to_draw_is_named():
-    for call in (figures.roc_figure, lambda s: figures.confusion_figure(s, 0)):
+    for call in (figures.roc_figure, lambda s: figures.confusion_figure(s, 0), figures.shapes_figure):
         with pytest.raises(InputError, match="nothing to draw"):
             call({})

@@ -5,10 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from onehit.evaluate.config import EvaluateConfig
-from onehit.evaluate.unwanted import score_unwanted
+from onehit.evaluate.unwanted import OTHER_MATERIAL, score_unwanted
 from onehit.geometries import InputError
 from onehit.simulate import InstrumentConfig
-from onehit.simulate.config import BAD_KINDS
 from onehit.workbench.commands.study import check_evaluation
 
 
@@ -31,20 +30,19 @@ def found(small_simulation, small_training):
 
 def test_every_kind_is_scored_as_what_it_is(found):
     for summaries in found.values():
-        assert list(summaries) == ["single hit"] + [kind.replace("_", " ") for kind in BAD_KINDS[1:]]
+        assert list(summaries) == ["single hit", *(kind.replace("_", " ") for kind in OTHER_MATERIAL)]
         for kind, summary in summaries.items():
             assert (summary["n_good"], summary["n_bad"]) == ((40, 0) if kind == "single hit" else (0, 40))
     kept, _ = found.values()
     assert kept["single hit"]["false_negatives"] == 0
     assert kept["droplet"]["false_positives"] == kept["debris"]["false_positives"] == 40
-    assert kept["empty"]["n_invalid"] == 40  # no photons without a background
 
 
 def test_what_has_another_size_is_discarded(found):
     (of_any_size, kept), (which, sized) = found.items()
     assert of_any_size == "of any size" and which == "fitted as 70 nm ± 25 %"
     assert sized["single hit"]["false_negatives"] == 0
-    assert sized["droplet"]["n_invalid"] == 0 and sized["empty"]["n_invalid"] == 40  # of another size is not invalid
+    assert sized["droplet"]["n_invalid"] == 0  # of another size is not invalid
     assert kept["droplet"]["false_positives"] == 40 and sized["droplet"]["false_positives"] == 0
     assert 0 < sized["debris"]["false_positives"] < 40  # some of it is as large as the sample
 

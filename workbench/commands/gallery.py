@@ -1,11 +1,12 @@
-"""`onehit gallery`: a picture of every kind of hit and of every effect, off and on."""
+"""`onehit gallery`: a picture of every kind of hit and of every effect, off and on, and one of all shapes."""
 
 from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Shaped
 
-from ...evaluate.figures import gallery_figure
+from ...evaluate.figures import gallery_figure, shapes_figure
+from ...geometries.shapes import GEOMETRIES, geometry
 from ...simulate.beamline.instrument import InstrumentConfig
 from ...simulate.beamline.pixels import assemble
 from ...simulate.config import OrientationConfig, SimulationConfig
@@ -20,6 +21,7 @@ _SHOWN = 6
 def run_gallery(command: Gallery) -> None:
     """Draw every picture into a folder."""
     command.out.mkdir(parents=True, exist_ok=True)
+    shapes_figure({name: geometry(name) for name in GEOMETRIES}).savefig(command.out / "shapes.png")
     pictures = _kinds(command.simulation) | _effects(command.simulation)
     names = list(pictures)
     for i in track(range(len(names)), "drawing", 1):
@@ -40,7 +42,7 @@ def run_gallery(command: Gallery) -> None:
         figure = gallery_figure(shown, titles, bad)
         figure.suptitle(name, fontsize=11)
         figure.savefig(command.out / f"{name.replace(' ', '-')}.png")
-    print(f"{command.out}: {len(names)} pictures")
+    print(f"{command.out}: {len(names) + 1} pictures")
 
 
 def _enlarged(frames: Shaped[np.ndarray, "frames y x"], rows: int) -> Shaped[np.ndarray, "frames height width"]:

@@ -31,6 +31,7 @@ from ..notices import tell
 from ..progress import track
 from ..reports import poster
 from ..reports.page import report_content, robustness_table, write_page
+from ..reports.run_tables import run_lines
 
 
 def run_training(config: TrainConfig, run: Path, strict: bool = False) -> dict[str, Any]:
@@ -153,6 +154,8 @@ def print_results(metrics: dict[str, Any], run: Path) -> None:
             f"photons alone: AUC {format_auc(min(photons))} to {format_auc(max(photons))}; calibration error "
             f"{format_rate(min(errors))} to {format_rate(max(errors))} % at temperature {metrics['temperature']:.3g}"
         )
+    for line in run_lines(metrics):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     if "experiment_frames" in metrics:
         console.print(f"experiment: {describe_flags(metrics['experiment_frames'])}", "and count as discarded")
     console.print(f"report: {run / 'report.html'}", soft_wrap=True)
@@ -243,6 +246,7 @@ def _sentences(metrics: dict[str, Any], config: TrainConfig) -> list[str]:
             f"{name}: AUC {format_auc(summary['auc'])}; to let none of {summary['n_bad']:,} bad patterns through, "
             f"{format_rate(summary['false_negative_rate_at_zero_fp'])} % of the single hits are lost."
         )
+    sentences += [line[0].upper() + line[1:] + "." for line in run_lines(metrics)]
     for name, summary in metrics.get("experiment", {}).items():
         sentences.append(
             f"Real patterns, {name}: AUC {format_auc(summary['auc'])} "

@@ -8,6 +8,7 @@ from typing import Any
 
 from ...evaluate.metrics import format_auc, format_rate
 from ...geometries.errors import InputError
+from .run_tables import run_tables, with_interval
 
 RATES = {
     "false_negative_rate": "False negatives",
@@ -28,12 +29,14 @@ def report_content(metrics: dict[str, Any]) -> dict[str, Any]:
 
     `metrics`: `robustness` {geometry: summary}, and where there is one `threshold` (log-odds), `validation`
     (a summary), `temperature`, `experiment` {selection of frames: summary}, `overlapping` {geometry: summary},
+    `no_particle` {kind: summary with `held_out`}, `development` {shape: summary},
     `unwanted` {which frames: {kind: summary}}, `masked` {part: {geometry: summary}}, `poster` {geometry: the published
     false-negative rate at zero false positives, a fraction} and `training` {`steps`, `patterns`, `seconds`,
     `patterns_per_second`}; a summary is what `evaluate.metrics.summarise` returns, with CONTROLS where known.
     """
     return {
         "sections": _sections(metrics),
+        "tables": run_tables(metrics),
         "highlights": _highlights(metrics),
         "rates": RATES,
         "controls": [heading for heading, _ in CONTROLS.values()],
@@ -112,15 +115,10 @@ def robustness_table(metrics: dict[str, Any]):
                 Text(name),  # not markup: a name may hold brackets
                 str(summary["n_good"]),
                 str(summary["n_bad"]),
-                _with_interval(summary, "auc", format_auc),
-                *(_with_interval(summary, rate, format_rate) for rate in RATES),
+                with_interval(summary, "auc", format_auc),
+                *(with_interval(summary, rate) for rate in RATES),
             )
     return table
-
-
-def _with_interval(summary: dict[str, Any], name: str, form: Any) -> str:
-    interval = summary[f"{name}_interval"]
-    return form(summary[name]) + (f" [{form(interval[0])}, {form(interval[1])}]" if interval else "")
 
 
 def _sections(metrics: dict[str, Any]) -> list[tuple[str, dict[str, dict[str, Any]]]]:

@@ -4,7 +4,9 @@ import numpy as np
 from onehit.simulate import SimulationConfig
 from onehit.simulate.beamline.instrument import InstrumentConfig
 from onehit.simulate.config import BAD_KINDS, BackgroundConfig, BeamConfig, ReadoutConfig
+from onehit.workbench.commands import gallery
 from onehit.workbench.commands.gallery import _effects, _enlarged, _kinds
+from onehit.workbench.options import Gallery
 
 
 def test_every_kind_of_hit_has_a_picture_of_its_own():
@@ -49,3 +51,11 @@ def test_pictures_follow_the_given_configuration():
     assert all(
         on.diameter_nm == (30.0, 31.0) for pictures in (_kinds(base), _effects(base)) for _, on in pictures.values()
     )
+
+
+def test_all_shapes_have_a_picture(tmp_path, monkeypatch, capsys):
+    for name in ("_kinds", "_effects"):
+        monkeypatch.setattr(gallery, name, lambda base: {})
+    gallery.run_gallery(Gallery(tmp_path / "new"))
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["shapes.png"]
+    assert "1 pictures" in capsys.readouterr().out

@@ -30,7 +30,7 @@ def study(small_simulation, tmp_path_factory):
     command = ["study", "--out", str(folder / "run"), "--experiment", str(folder / "real.h5"), *small]
     command += ["--network.size", "32", "--network.n", "1", "--network.m", "1", "--steps", "10", "--batch-size", "16"]
     command += ["--count", "60", "--validation-count", "60", "--confidence", "0", "--geometry", "icosahedron", "cube"]
-    command += ["--minimum-photons", "1e5"]
+    command += ["--minimum-photons", "1e5", "--no-particle", "20"]
     assert main(command) == 0
     return folder / "run", command
 
@@ -45,10 +45,11 @@ def test_a_study_leaves_a_complete_run_directory(study):
         for rate in ("false_negative_rate", "false_positive_rate", "false_negative_rate_at_zero_fp"):
             low, high = summary[f"{rate}_interval"]
             assert 0 <= low <= summary[rate] <= high <= 1
+    assert {summary["n_bad"] for summary in metrics["no_particle"].values()} == {20}
     assert set(metrics["experiment"]) == {"all frames", "frames of at least 100,000 photons"}
     html = (run / "report.html").read_text()
     assert html.count("data:image/png;base64,") == len(list((run / "figures").glob("*.png"))) >= 9
-    assert "soccer-ball" not in html
+    assert "soccer-ball" not in html and "hot pixels" in html and "Development shapes" not in html
 
 
 def test_real_frames_that_cannot_be_judged_are_counted_and_count_as_discarded(study, capsys):
@@ -64,7 +65,9 @@ def test_real_frames_that_cannot_be_judged_are_counted_and_count_as_discarded(st
     scored, _ = score_experiment(Classifier.load(run), real, ExpectedConfig())
     assert np.isfinite(scored.worst).all() and not any("inf" in title for title in scored.worst_titles)
     assert main(command) == 0
-    assert "experiment: 3 of 40 frames cannot be judged (1 nan, 1 inf, 1 empty)" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "experiment: 3 of 40 frames cannot be judged (1 nan, 1 inf, 1 empty)" in printed
+    assert printed.count("frames without a particle: ") == 1
 
 
 def test_real_frames_without_labels_are_refused_before_the_training(study, tmp_path, capsys):
@@ -130,6 +133,23 @@ def test_a_run_can_be_scored_again_on_something_else(study, tmp_path, capsys):
     run, command = study
     options = command[command.index("--test.instrument.shape") :]
     options = options[: options.index("--network.size")]
-    assert main(["evaluate", str(run), "--geometry", "sphere:subdivisions=1", "--count", "40", *options]) == 0
-    assert "sphere" in capsys.readouterr().out
+    assert (
+        main(
+            [
+                "evaluate",
+                str(run),
+                "--geometry",
+                "sphere:subdivisions=1",
+                "--count",
+                "40",
+                "--no-particle",
+                "0",
+                *options,
+            ]
+        )
+        == 0
+    )
+    printed = capsys.readouterr().out
+    assert "sphere" in printed and "without a particle" not in printed
+    assert "no_particle" not in json.loads((run / "metrics.json").read_text())
     assert list(json.loads((run / "metrics.json").read_text())["robustness"]) == ["sphere:subdivisions=1"]

@@ -11,6 +11,7 @@ import pytest
 from onehit.evaluate.metrics import format_auc, format_rate, summarise
 from onehit.geometries.errors import InputError
 from onehit.workbench.reports.page import RATES, report_content, robustness_table, write_page
+from onehit.workbench.reports.run_tables import run_lines
 from rich.console import Console
 
 HOSTILE = '<script>alert("x")</script> [bold]& co'
@@ -20,6 +21,10 @@ def scored(seed: int, n: int, shift: float) -> dict:
     rng = np.random.default_rng(seed)
     label = np.repeat([1, 0], n)
     return summarise(label, rng.normal(size=2 * n) + shift * label, 1.0)
+
+
+def kept(k: int, n: int) -> dict:
+    return summarise(np.zeros(n, int), np.arange(n) < k, 0.5)
 
 
 METRICS = {
@@ -34,6 +39,12 @@ METRICS = {
     },
     "validation": scored(4, 300, 3),
     "masked": {"half": {"torus": scored(5, 40, 1) | {"recall_at_precision_0.995": 0.8421}}},
+    "no_particle": {
+        "empty, halo": kept(3, 600) | {"held_out": False},
+        "stray light": kept(0, 500) | {"held_out": False},
+        "speckle": kept(41, 700) | {"held_out": True},
+    },
+    "development": {"wedge": scored(6, 90, 2), HOSTILE: scored(7, 80, 1)},
     "threshold": 1.0625,
     "temperature": 1.375,
     "training": {"steps": 3000, "patterns": 192000, "seconds": 1234.5, "patterns_per_second": 155.5},
@@ -75,6 +86,32 @@ def test_every_number_is_there(report):
     assert "84.8" not in text  # no torus was scored here
     assert f"icosahedron Simulated, by geometry {format_rate(0.01234)} {format_auc(0.4987)} –" in text
     assert f"torus With one half of the detector hidden – – {format_rate(0.8421)}" in text
+
+
+def test_frames_without_a_particle_are_summed_by_whether_a_training_may_see_them(report):
+    text = re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", report)))
+    for row in ("empty, halo 600 0.50", "stray light 500 0", "all that a training may see 1,100 0.27",
+                "speckle 700 5.9", "all that are held out 700 5.9", "all 1,800 2.4 1.8 – 3.3"):  # fmt: skip
+        assert row in text
+
+
+def test_development_shapes_have_their_mean_and_their_worst(report):
+    text = re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", report)))
+    found = METRICS["development"]
+    lost, kept = ([s[rate] for s in found.values()] for rate in ("false_negative_rate", "false_positive_rate"))
+    assert f"mean {format_rate(np.mean(lost))} {format_rate(np.mean(kept))}" in text
+    assert f"worst {format_rate(max(lost))} " in text and max(lost) == found[HOSTILE]["false_negative_rate"]
+
+
+def test_the_terminal_has_one_line_for_each():
+    no_particle, development = run_lines(METRICS)
+    assert no_particle == (
+        "frames without a particle: 44 of 1,800 kept, 2.4 [1.8, 3.3] %; most of speckle: 5.9 [4.3, 7.8] %"
+    )
+    assert development.startswith("2 development shapes, mean (worst): ") and HOSTILE in development
+    nothing = {"no_particle": {"stray light": METRICS["no_particle"]["stray light"]}}
+    assert run_lines(nothing) == ["frames without a particle: 0 of 500 kept, 0 [0, 0.76] %"]
+    assert run_lines({}) == []
 
 
 def test_it_stands_alone(report):

@@ -1,0 +1,110 @@
+"""Frames without a particle and development shapes: tables of a report, and a line of each for the terminal."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...evaluate.metrics import format_auc, format_rate, rate_interval
+
+Cell = str | tuple[str, str]
+"""Text, or text and its interval."""
+
+_RATES = ("false_negative_rate", "false_positive_rate")
+
+
+class Table(NamedTuple):
+    """A table and what to know of it."""
+
+    heading: str
+    note: str
+    columns: tuple[str, ...]
+    rows: list[list[Cell]]
+
+
+def run_tables(metrics: dict[str, Any]) -> list[Table]:
+    """Those of what was scored. `metrics` as in `report_content`."""
+    tables = [_no_particle(metrics.get("no_particle")), _development(metrics.get("development"))]
+    return [table for table in tables if table is not None]
+
+
+def run_lines(metrics: dict[str, Any]) -> list[str]:
+    """The same, each in a line: all together, and the worst."""
+    lines = []
+    if found := metrics.get("no_particle"):
+        everything, worst = overall(found), worst_of(found, "false_positive_rate")
+        line = f"frames without a particle: {everything['false_positives']:,} of {everything['n_bad']:,} kept, "
+        line += f"{with_interval(everything, 'false_positive_rate')} %"
+        if everything["false_positives"]:
+            line += f"; most of {worst}: {with_interval(found[worst], 'false_positive_rate')} %"
+        lines.append(line)
+    if found := metrics.get("development"):
+        parts = []
+        for rate, what in zip(_RATES, ("single hits lost", "bad patterns kept"), strict=True):
+            worst = worst_of(found, rate)
+            part = f"{format_rate(mean_rate(found, rate))} % of {what}"
+            parts.append(part + (f" ({worst}: {format_rate(found[worst][rate])} %)" if found[worst][rate] else ""))
+        lines.append(f"{len(found)} development shapes, mean (worst): {', '.join(parts)}")
+    return lines
+
+
+def overall(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What is kept of the bad patterns of several summaries together."""
+    kept, n_bad = (sum(summary[name] for summary in found.values()) for name in ("false_positives", "n_bad"))
+    interval = list(rate_interval(kept, n_bad))
+    rate = {"false_positive_rate": kept / n_bad, "false_positive_rate_interval": interval}
+    return {"n_bad": n_bad, "false_positives": kept} | rate
+
+
+def worst_of(found: dict[str, dict[str, Any]], rate: str) -> str:
+    """Name of the summary with the highest rate."""
+    return max(found, key=lambda name: found[name][rate] or 0.0)
+
+
+def mean_rate(found: dict[str, dict[str, Any]], rate: str) -> float | None:
+    """Of several summaries, each counting alike; None where none has it."""
+    known = [summary[rate] for summary in found.values() if summary[rate] is not None]
+    return float(np.mean(known)) if known else None
+
+
+def with_interval(summary: dict[str, Any], name: str, form: Any = format_rate) -> str:
+    """A rate, or what `form` writes, and its interval in brackets."""
+    interval = summary[f"{name}_interval"]
+    return form(summary[name]) + (f" [{form(interval[0])}, {form(interval[1])}]" if interval else "")
+
+
+def _no_particle(found: dict[str, dict[str, Any]] | None) -> Table | None:
+    if not found:
+        return None
+    rows: list[list[Cell]] = []
+    for held_out, sum_of in ((False, "all that a training may see"), (True, "all that are held out")):
+        group = {name: summary for name, summary in found.items() if summary["held_out"] is held_out}
+        for name, summary in (group | ({sum_of: overall(group)} if group else {})).items():
+            rows.append([name, f"{summary['n_bad']:,}", _rate(summary, "false_positive_rate")])
+    rows.append(["all", f"{overall(found)['n_bad']:,}", _rate(overall(found), "false_positive_rate")])
+    note = (
+        "Share kept at the frozen threshold, with its 95 % interval (Wilson). First the kinds of bad patterns that a "
+        "training may be shown, then families that are held out of every training."
+    )
+    return Table("Frames without a particle", note, ("Kind", "Frames", "Kept, %"), rows)
+
+
+def _development(found: dict[str, dict[str, Any]] | None) -> Table | None:
+    if not found:
+        return None
+    rows: list[list[Cell]] = []
+    for name, summary in found.items():
+        numbers = (f"{summary[n]:,}" for n in ("n_good", "n_bad"))
+        rows.append([name, *numbers, *(_rate(summary, rate) for rate in _RATES), format_auc(summary["auc"])])
+    rows.append(["mean", "", "", *(format_rate(mean_rate(found, rate)) for rate in _RATES), ""])
+    worst = {rate: worst_of(found, rate) for rate in _RATES}
+    rows.append(["worst", "", "", *((format_rate(found[name][rate]), name) for rate, name in worst.items()), ""])
+    note = (
+        "Single hits lost and bad patterns kept at the frozen threshold, with 95 % intervals (Wilson). No training "
+        "sees these shapes; the bad patterns of each are multi-hits of its own kind."
+    )
+    return Table("Development shapes", note, ("Shape", "Good", "Bad", "Lost, %", "Kept, %", "AUC"), rows)
+
+
+def _rate(summary: dict[str, Any], name: str) -> Cell:
+    interval = summary[f"{name}_interval"] or ()
+    return format_rate(summary[name]), " – ".join(map(format_rate, interval))
