@@ -19,11 +19,15 @@ from .scattering.effects.envelope import Envelope
 from .scattering.effects.fluctuations import Fluctuations
 from .scattering.effects.pulse import Bandwidth, Coherence, PhotonEnergyJitter, PointingJitter
 from .scattering.hits.aggregate import Aggregate
+from .scattering.hits.artefact import Artefact
 from .scattering.hits.debris import Debris
 from .scattering.hits.droplet import Droplet
 from .scattering.hits.empty import Empty
+from .scattering.hits.jet import Jet
 from .scattering.hits.multi_hit import MultiHit
 from .scattering.hits.single_hit import SingleHit
+from .scattering.hits.slit import Slit
+from .scattering.hits.stray_light import StrayLight
 from .scattering.hits.wet_particle import WetParticle
 from .scattering.ranges import Range, check_between, check_finite, check_positive
 from .scattering.sample import OrientationConfig as OrientationConfig
@@ -66,6 +70,10 @@ class BeamConfig(
 
 @dataclass(frozen=True)
 class BadConfig(
+    Artefact,
+    Slit,
+    Jet,
+    StrayLight,
     Empty,
     Aggregate,
     Debris,

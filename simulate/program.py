@@ -132,11 +132,12 @@ class Setup(NamedTuple):
 
 
 class Program(NamedTuple):
-    """What one kind of pattern is made of: which slots of a scene hold what, and which of the planes their waves are
-    summed on."""
+    """What one kind of pattern is made of: which slots of a scene hold what, which of the planes their waves are summed
+    on, and which of the setup's kinds makes the light instead, if one does."""
 
     slots: Slots
     plane: int
+    light: int | None = None
 
 
 class Variant(NamedTuple):
@@ -163,8 +164,8 @@ def programs_of(
 ) -> tuple[tuple[Program, ...], tuple[tuple[int, ...], ...]]:
     """The programs, and which is that of each kind of pattern and number of bodies; planes: of each kind."""
     table = [
-        [Program(kind.slots(count, particles), plane) for count in range(slots + 1)]
-        for kind, plane in zip(kinds, planes, strict=True)
+        [Program(kind.slots(count, particles), plane, i if kind.has_light else None) for count in range(slots + 1)]
+        for i, (kind, plane) in enumerate(zip(kinds, planes, strict=True))
     ]
     programs = list(dict.fromkeys(program for row in table for program in row))
     return tuple(programs), tuple(tuple(map(programs.index, row)) for row in table)
@@ -226,9 +227,11 @@ def compiled(
     @jax.jit  # to be traced once
     def measure(number, drawn):
         kind, keys, scene, pulse = drawn
-        branches = [jax.vmap(partial(photons_per_pixel, setup, program)) for program in variant.programs]
-        scattered = jax.lax.switch(number, branches, scene, pulse)
-        counts, photons, behind, found = jax.vmap(partial(_counts, setup, variant.noise))(scattered, keys)
+        branches = [jax.vmap(partial(_arriving, setup, program)) for program in variant.programs]
+        scattered = jax.lax.switch(number, branches, scene, pulse, keys)
+        lit = [program.light is not None for program in variant.programs]
+        is_light = jnp.array(lit)[number] if any(lit) else None
+        counts, photons, behind, found = jax.vmap(partial(_counts, setup, variant.noise, is_light))(scattered, keys)
         energy = jnp.asarray(pulse.wavenumber) * (PLANCK_TIMES_C_EV_M / (2 * math.pi))
         label = (kind == 0).astype(jnp.int32)
         return counts, Truth(label, kind, scene.present.sum(1), photons, behind, energy, scene, found)
@@ -317,6 +320,13 @@ def draw_pulse(setup: Setup, keys: NamedKeys, random: bool = True) -> Pulse:
     return pulse
 
 
+def _arriving(setup: Setup, program: Program, scene: Scene, pulse: Pulse, keys: NamedKeys) -> Float[jax.Array, "y x"]:
+    """What bodies scatter or, up to a factor, the light of a kind without any."""
+    if program.light is None:
+        return photons_per_pixel(setup, program, scene, pulse)
+    return setup.kinds[program.light].light(keys, setup.detector)
+
+
 def photons_per_pixel(setup: Setup, program: Program, scene: Scene, pulse: Pulse) -> Float[jax.Array, "y x"]:
     """Squared amplitude of a scene times solid angle and polarisation, summed over each pixel's parts, in nm^6."""
     plane, (ny, nx) = setup.planes[program.plane], setup.plane.solid_angle.shape
@@ -352,8 +362,17 @@ def unit_amplitude(
     return jnp.where(is_beads[geometry].reshape(-1, *(1,) * (q.ndim - 2)), of_beads, of_mesh)
 
 
-def _counts(setup: Setup, noise: bool, scattered: Float[jax.Array, "y x"], keys: NamedKeys):
-    """Counts (ny, nx) of a pattern, its photons and those of its background on good pixels, and what effects drew."""
+def _counts(
+    setup: Setup,
+    noise: bool,
+    is_light: Bool[jax.Array, ""] | None,
+    scattered: Float[jax.Array, "y x"],
+    keys: NamedKeys,
+):
+    """Counts (ny, nx) of a pattern, its photons and those of its background on good pixels, and what effects drew.
+
+    is_light: whether no body scattered it; None: never.
+    """
     detector, good_pixel = setup.detector, setup.detector.good_pixel
     _, uniform = keys.draw("levels", 0, 4)
 
@@ -362,10 +381,10 @@ def _counts(setup: Setup, noise: bool, scattered: Float[jax.Array, "y x"], keys:
         if isinstance(effect, Modulation):
             expected = expected * effect.factor(keys, detector)
     total = jnp.sum(expected * good_pixel)
+    factor = log_between(uniform[0], setup.photons) / jnp.where(total > 0, total, 1.0)
     if setup.beam.pulse_photons is not None:
-        factor = log_between(uniform[0], setup.beam.pulse_photons) * setup.photons_per_unit
-    else:
-        factor = log_between(uniform[0], setup.photons) / jnp.where(total > 0, total, 1.0)
+        absolute = log_between(uniform[0], setup.beam.pulse_photons) * setup.photons_per_unit
+        factor = absolute if is_light is None else jnp.where(is_light, factor, absolute)
     expected = expected * factor * good_pixel
     photons, behind = total * factor, jnp.float32(0)
     backgrounds = [effect.photons(keys, detector) for effect in setup.effects if isinstance(effect, Background)]

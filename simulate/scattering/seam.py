@@ -184,6 +184,8 @@ class Kind(Part):
     """Its options that name a material."""
     in_droplet: ClassVar[bool] = False
     """Whether droplets make its scenes, which may be so large that pixels must be split finer."""
+    has_light: ClassVar[bool] = False
+    """Whether its patterns are light that no body scattered: then it fills in `light`."""
 
     @property
     def share(self) -> float:
@@ -210,6 +212,11 @@ class Kind(Part):
     def scene(self, bodies: Scene, draw: Deviates, setting: Setting) -> Scene:
         """A scene of this kind, made from `bodies`: a particle of the sample in every slot, all at the origin, only the
         first present. `fluence` holds the log of the factor on what follows from the place in the beam: 0."""
+        raise NotImplementedError
+
+    def light(self, keys: Keys, detector: Detector) -> Float[Array, "y x"]:
+        """Photons in each pixel that no body scattered, instead of those that bodies do, up to a factor: brightness is
+        always drawn from the configuration's `photons`. Above 0 on some good pixel."""
         raise NotImplementedError
 
 

@@ -12,17 +12,21 @@ from ..scene import Scene
 from ..seam import NONE, Deviates, Kind, Setting, Slots
 
 
-@dataclass(frozen=True)
-class Empty(Kind):
-    """Background only."""
-
-    name = "empty"
-
-    empty: float = 0.0
-    """Share of shots that hit nothing: background only."""
+class NoBodies:
+    """What kinds have in common that hit nothing."""
 
     def slots(self, count: int, particles: tuple[int, int]) -> Slots:
         return Slots(NONE, NONE)
 
     def scene(self, bodies: Scene, draw: Deviates, setting: Setting) -> Scene:
         return bodies._replace(present=jnp.zeros_like(bodies.present))
+
+
+@dataclass(frozen=True)
+class Empty(NoBodies, Kind):
+    """Background only."""
+
+    name = "empty"
+
+    empty: float = 0.0
+    """Share of shots that hit nothing: background only."""

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from onehit.simulate.config import BAD_KINDS, BadConfig, BeamConfig, OrientationConfig, SimulationConfig
+from onehit.simulate.config import BadConfig, BeamConfig, OrientationConfig, SimulationConfig
 from onehit.simulate.program import Setup, Variant, register, sample_scene
 from onehit.simulate.scattering.diffraction import body_to_laboratory
 from onehit.simulate.scattering.keys import named_keys
@@ -16,7 +16,7 @@ from scipy import stats
 
 N, SLOTS = 4000, 5
 SINGLE = 0
-MULTI_HIT, DROPLET, WET_PARTICLE, DEBRIS, AGGREGATE, EMPTY = range(1, len(BAD_KINDS) + 1)
+MULTI_HIT, DROPLET, WET_PARTICLE, DEBRIS, AGGREGATE, EMPTY = range(1, 7)
 CIRCUMRADIUS = jnp.array([0.591, 0.888, 0.7])  # two geometries of the sample, one of debris
 FOCUS_M = 1.5e-6
 CONTRAST = {name: jnp.complex64(n) for n, name in enumerate(("material", "droplet_material", "debris_material"), 1)}
