@@ -12,9 +12,9 @@ from ..geometries.errors import InputError
 from .beamline.instrument import InstrumentConfig
 from .beamline.materials import material
 from .scattering.effects.background import FlatBackground, Halo, Streak
-from .scattering.effects.charge import PanelGain, PanelNoise, PixelGain, ReadNoise, RowNoise
+from .scattering.effects.charge import ChargeSharing, GainError, PanelGain, PanelNoise, PixelGain, ReadNoise, RowNoise
 from .scattering.effects.converter import Digitisation, Saturation
-from .scattering.effects.detection import HotPixels, QuantumEfficiency, check_pixels
+from .scattering.effects.detection import HotPixels, QuantumEfficiency, Shadows, check_pixels
 from .scattering.effects.envelope import Envelope
 from .scattering.effects.fluctuations import Fluctuations
 from .scattering.effects.pulse import Bandwidth, Coherence, PhotonEnergyJitter, PointingJitter
@@ -115,12 +115,15 @@ class BackgroundConfig(
 class ReadoutConfig(
     Saturation,
     Digitisation,
+    GainError,
     PanelNoise,
     RowNoise,
     ReadNoise,
     PanelGain,
     PixelGain,
+    ChargeSharing,
     HotPixels,
+    Shadows,
     QuantumEfficiency,
 ):
     """From photons that arrive to photons that are counted; every effect is off unless asked for."""

@@ -392,6 +392,6 @@ def _counts(
         extra = sum(backgrounds[1:], backgrounds[0]) * good_pixel
         expected, behind = expected + extra, extra.sum()
     steps = [effect for effect in setup.effects if isinstance(effect, ReadoutStep)]
-    counts = readout(steps, keys if noise else None, expected, detector)
+    counts = readout(steps, keys, expected, detector, noise)
     drawn = {name: value for effect in setup.effects for name, value in effect.truth(keys).items()}
     return counts, photons, behind, drawn

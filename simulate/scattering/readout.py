@@ -45,23 +45,29 @@ def detector_of(
 
 
 def readout(
-    steps: Sequence[ReadoutStep], keys: NamedKeys | None, expected: Float[Array, "y x"], detector: Detector
+    steps: Sequence[ReadoutStep],
+    keys: NamedKeys,
+    expected: Float[Array, "y x"],
+    detector: Detector,
+    counted: bool = True,
 ) -> Num[Array, "y x"]:
     """Counts of one frame, int32.
 
     expected: photons that arrive on average. Counts end at `MOST`, and are 0 on bad pixels. Without
-    steps these are the Poisson sampler's, bit for bit, on good pixels. keys=None: the mean response before rounding,
-    float32: without noise, but with gains, hot pixels and saturation.
+    steps these are the Poisson sampler's, bit for bit, on good pixels. counted=False: the mean response before
+    rounding, float32: without noise, but with shadows, shared charge, gains, hot pixels and saturation.
     """
     for step in steps:
-        expected = step.arriving(expected, detector)
+        expected = step.arriving(expected, keys, detector)
     mean = expected * detector.good_pixel
     gain = jnp.ones_like(mean)
     for step in steps:
-        gain = step.gain(gain, detector)
+        gain = step.gain(gain, keys, detector)
     gain = jnp.maximum(gain, 0.0)
-    if keys is None:
-        response = mean * gain
+    if not counted:
+        for step in steps:
+            mean = step.collect(mean, keys, detector)
+        response = mean * detector.good_pixel * gain
         for step in steps:
             response = step.saturate(response)
         return response
@@ -74,6 +80,11 @@ def readout(
         noise = step.noise(noise, keys, detector)
     # As a change of the photons: whole numbers stay exact beyond float32's 2^24.
     change = photons * (gain - 1) + noise
+    charge = photons
+    for step in steps:
+        charge = step.collect(charge, keys, detector)
+    if charge is not photons:  # else counts are, to the bit, what they are without such a step
+        change = change + (charge - photons) * gain
     for step in steps:
         change = step.convert(photons, change)
     change = jnp.minimum(change, MOST - photons)  # a gain above 1 must not lead beyond int32

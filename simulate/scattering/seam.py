@@ -115,11 +115,15 @@ class ReadoutStep(Effect):
     """What a detector does to photons that arrive. A step fills in some of these; each begins where the one above left
     off, after all other steps have done theirs."""
 
-    def arriving(self, expected: Float[Array, "y x"], detector: Detector) -> Float[Array, "y x"]:
+    def arriving(self, expected: Float[Array, "y x"], keys: Keys, detector: Detector) -> Float[Array, "y x"]:
         """Expected photons, before they are counted."""
         return expected
 
-    def gain(self, gain: Float[Array, "y x"], detector: Detector) -> Float[Array, "y x"]:
+    def collect(self, charge: Num[Array, "y x"], keys: Keys, detector: Detector) -> Num[Array, "y x"]:
+        """Charge that photons freed, in photons, where it is collected."""
+        return charge
+
+    def gain(self, gain: Float[Array, "y x"], keys: Keys, detector: Detector) -> Float[Array, "y x"]:
         """Charge for one photon, relative."""
         return gain
 

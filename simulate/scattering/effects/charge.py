@@ -1,4 +1,4 @@
-"""Detected photons to charge: gain and noise."""
+"""Detected photons to charge: sharing, gain and noise."""
 
 from __future__ import annotations
 
@@ -6,9 +6,41 @@ from dataclasses import dataclass
 from typing import Self
 
 from ....geometries.errors import InputError
-from ...late import Array, Float, jnp
-from ..ranges import check_finite
+from ...late import Array, Float, Num, Number, jax, jnp
+from ..ranges import Range, between, check_between, check_finite, check_level, check_positive, log_between
 from ..seam import Detector, Keys, ReadoutStep
+
+
+@dataclass(frozen=True)
+class ChargeSharing(ReadoutStep):
+    """The charge of photons near a pixel's edge spreads to its neighbours in the panel."""
+
+    examples = {"charge sharing": {"charge_sharing": (0.5, 0.5)}}
+
+    charge_sharing: Range = (0.0, 0.0)
+    """Least and most share of a pixel's charge that its neighbours collect, a quarter each of four (uniform, up to
+    0.5)."""
+
+    def check(self) -> Self:
+        check_level("readout charge_sharing", self.charge_sharing)
+        check_between("readout charge_sharing", self.charge_sharing[1], 0.5)
+        return self
+
+    def is_on(self) -> bool:
+        return self.charge_sharing[1] > 0
+
+    def collect(self, charge: Num[Array, "y x"], keys: Keys, detector: Detector) -> Num[Array, "y x"]:
+        _, uniform = keys.draw("charge sharing", 0, 1)
+        panels = charge.reshape(len(detector.panel_gain), 1, -1, charge.shape[1]).astype(jnp.float32)
+        # A convolution: of shifted pictures, XLA would count the photons anew for each of the neighbours.
+        nearest = jnp.array([[[[0.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]]])
+        of_neighbours, neighbours = (
+            jax.lax.conv_general_dilated(x, nearest, (1, 1), "SAME", precision="highest")
+            for x in (panels, jnp.ones_like(panels))
+        )
+        # Where a panel ends there is no neighbour to share with: nothing is lost, or leaves the panel.
+        gained = of_neighbours - neighbours * panels
+        return (panels + between(uniform[0], self.charge_sharing) / 4 * gained).reshape(charge.shape)
 
 
 @dataclass(frozen=True)
@@ -27,7 +59,7 @@ class PixelGain(ReadoutStep):
     def is_on(self) -> bool:
         return self.pixel_gain_spread > 0
 
-    def gain(self, gain: Float[Array, "y x"], detector: Detector) -> Float[Array, "y x"]:
+    def gain(self, gain: Float[Array, "y x"], keys: Keys, detector: Detector) -> Float[Array, "y x"]:
         return gain * (1 + self.pixel_gain_spread * detector.pixel_gain)
 
 
@@ -48,7 +80,7 @@ class PanelGain(ReadoutStep):
     def is_on(self) -> bool:
         return self.panel_gain_spread > 0
 
-    def gain(self, gain: Float[Array, "y x"], detector: Detector) -> Float[Array, "y x"]:
+    def gain(self, gain: Float[Array, "y x"], keys: Keys, detector: Detector) -> Float[Array, "y x"]:
         return gain * (1 + self.panel_gain_spread * _by_row(detector.panel_gain, detector)[:, None])
 
 
@@ -60,9 +92,12 @@ class ReadNoise(ReadoutStep):
 
     read_noise_photons: float = 0.0
     """Standard deviation of each pixel's read-out noise, in photons."""
+    read_noise_factor: Range = (1.0, 1.0)
+    """Least and most factor on it, new in every frame (uniform)."""
 
     def check(self) -> Self:
         check_finite("readout read_noise_photons", self.read_noise_photons)
+        check_level("readout read_noise_factor", self.read_noise_factor)
         return self
 
     def is_on(self) -> bool:
@@ -70,7 +105,8 @@ class ReadNoise(ReadoutStep):
 
     def noise(self, noise: Float[Array, "y x"], keys: Keys, detector: Detector) -> Float[Array, "y x"]:
         by_pixel, _, _ = _normal(keys, detector)
-        return noise + self.read_noise_photons * by_pixel
+        _, uniform = keys.draw("read noise", 0, 1)
+        return noise + self.read_noise_photons * between(uniform[0], self.read_noise_factor) * by_pixel
 
 
 @dataclass(frozen=True)
@@ -114,6 +150,34 @@ class PanelNoise(ReadoutStep):
     def noise(self, noise: Float[Array, "y x"], keys: Keys, detector: Detector) -> Float[Array, "y x"]:
         _, _, by_panel = _normal(keys, detector)
         return noise + self.panel_noise_photons * _by_row(by_panel, detector)[:, None]
+
+
+@dataclass(frozen=True)
+class GainError(ReadoutStep):
+    """The gain that a frame's charge is divided by, to come to photons, is wrong."""
+
+    examples = {"gain error": {"gain_error": (1.5, 1.5)}}
+
+    gain_error: Range = (1.0, 1.0)
+    """Least and most factor by which the gain is wrong that all of a frame's charge, noise included, is divided by
+    (log-uniform): counts become smaller by it."""
+
+    def check(self) -> Self:
+        check_positive("readout gain_error", self.gain_error)
+        return self
+
+    def is_on(self) -> bool:
+        return tuple(self.gain_error) != (1, 1)
+
+    def gain(self, gain: Float[Array, "y x"], keys: Keys, detector: Detector) -> Float[Array, "y x"]:
+        return gain / self._factor(keys)
+
+    def noise(self, noise: Float[Array, "y x"], keys: Keys, detector: Detector) -> Float[Array, "y x"]:
+        return noise / self._factor(keys)
+
+    def _factor(self, keys: Keys) -> Number:
+        _, uniform = keys.draw("gain error", 0, 1)
+        return log_between(uniform[0], self.gain_error)
 
 
 def check_spread(name: str, spread: float) -> None:

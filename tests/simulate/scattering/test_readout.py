@@ -12,13 +12,15 @@ from onehit.simulate.program import register
 from onehit.simulate.scattering import readout as module
 from onehit.simulate.scattering.effects.charge import ReadNoise
 from onehit.simulate.scattering.effects.converter import Saturation
-from onehit.simulate.scattering.keys import NamedKeys, named_keys
+from onehit.simulate.scattering.keys import named_keys
 from onehit.simulate.scattering.poisson import poisson
 from onehit.simulate.scattering.seam import Detector, Effect, part_types, parts
-from scipy import stats
+from scipy import ndimage, stats
 
 PLAIN = InstrumentConfig(shape=(24, 32), pixel_size_m=2.4e-3, beamstop_radius_m=5e-3, gap_m=0.0).instrument()
 AGIPD = binned(InstrumentConfig("agipd-1m", binning=16).instrument(), 2)  # 16 panels of 16 x 4
+WHOLE = replace(PLAIN, beamstop_radius_m=0.0)
+WIDE = replace(WHOLE, shape=(64, 64))
 FRAMES = 1000
 
 
@@ -44,8 +46,9 @@ def steps_of(config):
     return tuple(step for step in parts(config, Effect) if step.is_on())
 
 
-def readout(keys: NamedKeys | None, expected, config, detector):
-    return module.readout(steps_of(config), keys, expected, detector)
+def response(expected, config, detector, seed=0):
+    """The mean response without noise."""
+    return module.readout(steps_of(config), named_keys(jax.random.key(seed)), expected, detector, counted=False)
 
 
 @partial(jax.jit, static_argnames="types")
@@ -73,7 +76,7 @@ def test_off_is_the_poisson_sampler_bit_for_bit(instrument):
     expected = jax.jit(jax.vmap(lambda key: poisson(key, ramp * good(instrument))))(keys)
     assert counts.dtype == np.int32 and counts.max() > 2**27
     np.testing.assert_array_equal(counts, expected)
-    mean = readout(None, ramp, ReadoutConfig(), readout_maps(instrument, ReadoutConfig()))
+    mean = response(ramp, ReadoutConfig(), readout_maps(instrument, ReadoutConfig()))
     np.testing.assert_array_equal(mean, ramp * good(instrument))
 
 
@@ -128,6 +131,103 @@ def test_hot_pixels_glow_in_every_frame_and_are_not_in_the_mask():
     np.testing.assert_allclose(mean[~hot], 2, rtol=0.15)
 
 
+@pytest.mark.parametrize("instrument", [WHOLE, AGIPD], ids=["plain", "panels"])
+@pytest.mark.parametrize("share", [0.01, 0.05, 0.2])
+def test_shadows_hold_their_share_of_the_pixels_and_are_new_in_every_frame(instrument, share):
+    config = ReadoutConfig(shadows=(share, share))
+    np.testing.assert_array_equal(bad_pixels(instrument, config), bad_pixels(instrument, ReadoutConfig()))
+    counts = frames(1000.0, config, instrument)
+    dark = counts < 750
+    assert dark.mean() == pytest.approx(share, rel=0.15)  # of large shares, stripes overlap
+    assert dark.mean((1, 2)).max() < share + 4 / dark[0].size
+    assert counts[~dark].mean() == pytest.approx(1000, rel=1e-3)
+    # Half of the stripes are dead, the others let through up to a half.
+    assert (counts[dark] == 0).mean() == pytest.approx(0.5, abs=0.05)
+    assert counts[dark].mean() == pytest.approx(125, rel=0.15)
+    assert (dark.mean(0) > 0).all() and len(np.unique(dark.reshape(FRAMES, -1), axis=0)) > FRAMES / 2
+
+
+def test_shadows_are_straight_stripes_one_to_four_pixels_wide():
+    dark = frames(1000.0, ReadoutConfig(shadows=(0.02, 0.02)), WIDE) < 750
+    sides = []
+    for frame in dark[:200]:
+        label, count = ndimage.label(frame)
+        for i, place in enumerate(ndimage.find_objects(label)):
+            shape = label[place].shape
+            if (label[place] == i + 1).all():  # two may cross
+                sides.append(sorted(shape))
+    width, length = np.transpose(sides)
+    assert set(width) == {1, 2, 3, 4} and length.max() == 64 and len(sides) > 200
+
+
+def test_no_light_reaches_shadows_from_the_background_either_but_hot_pixels_glow_there():
+    detector = readout_maps(WHOLE, ReadoutConfig())
+    shadows, hot = {"shadows": (0.2, 0.2)}, {"hot_pixels": 0.5, "hot_photons": 40.0}
+    dim = response(jnp.full(WHOLE.shape, 100.0), ReadoutConfig(**shadows), detector)
+    both = response(jnp.full(WHOLE.shape, 100.0), ReadoutConfig(**shadows, **hot), detector)
+    np.testing.assert_allclose(both, dim + 40 * (detector.hotness < 0.5), rtol=1e-6)
+    assert (dim < 1).any()
+
+
+@pytest.mark.parametrize("instrument", [WHOLE, AGIPD], ids=["plain", "panels"])
+def test_shared_charge_reaches_the_four_neighbours_in_the_panel_and_none_is_lost(instrument):
+    rows, columns = instrument.shape
+    height = rows // len(instrument.all_panels)
+    config = ReadoutConfig(charge_sharing=(0.2, 0.2))
+    for row, column in ((1, 1), (0, 0), (height - 1, columns - 1)):
+        expected = np.zeros(instrument.shape, np.float32)
+        expected[row, column] = 1e4
+        around = [(row + 1, column), (row - 1, column), (row, column + 1), (row, column - 1)]
+        around = [(y, x) for y, x in around if 0 <= y < height and 0 <= x < columns]
+        shared = np.zeros_like(expected)
+        shared[row, column] = 1e4 * (1 - 0.05 * len(around))
+        shared[tuple(np.transpose(around))] = 500
+        mean = response(jnp.asarray(expected), config, readout_maps(instrument, ReadoutConfig()))
+        np.testing.assert_allclose(mean, shared, rtol=1e-5)
+        counts = frames(expected, config, instrument)
+        free = frames(expected, ReadoutConfig(), instrument)
+        np.testing.assert_allclose(counts.sum((1, 2)), free.sum((1, 2)), atol=2.5)  # rounded to photons
+        np.testing.assert_allclose(counts[:, row, column], free.sum((1, 2)) * shared[row, column] / 1e4, atol=0.51)
+
+
+def test_shared_charge_is_new_in_every_frame_and_rounded_away_where_it_is_little():
+    bright = frames(1e6 * (np.indices(WHOLE.shape).sum(0) % 2), ReadoutConfig(charge_sharing=(0.1, 0.5)), WHOLE)
+    share = bright[:, ::2, ::2].mean((1, 2)) / 1e6
+    assert stats.kstest((share - 0.1) / 0.4, "uniform").pvalue > 1e-3
+    single = np.zeros(WHOLE.shape)
+    single[5, 5] = 1
+    weak = {"charge_sharing": (0.1, 0.1)}
+    counts = frames(single, ReadoutConfig(**weak), WHOLE)
+    np.testing.assert_array_equal(counts, frames(single, ReadoutConfig(), WHOLE))
+
+
+def test_a_wrong_gain_divides_charge_and_noise():
+    for factor in (0.5, 2.0):
+        config = ReadoutConfig(gain_error=(factor, factor), read_noise_photons=40.0)
+        counts = frames(1000.0, config, WHOLE).astype(float)
+        assert counts.mean() == pytest.approx(1000 / factor, rel=1e-3)
+        assert counts.var() == pytest.approx((1000 + 40**2) / factor**2 + 1 / 12, rel=0.01)
+        mean = response(jnp.full(WHOLE.shape, 1000.0), config, readout_maps(WHOLE, config))
+        np.testing.assert_allclose(mean, 1000 / factor, rtol=1e-5)
+
+
+def test_a_wrong_gain_is_log_uniform_and_the_same_all_over_a_frame():
+    counts = frames(1e6, ReadoutConfig(gain_error=(0.5, 2.0)), WHOLE)
+    factor = 1e6 / counts.mean((1, 2))
+    assert stats.kstest(np.log2(factor), stats.uniform(-1, 2).cdf).pvalue > 1e-3
+    assert (counts.std((1, 2)) / counts.mean((1, 2)) < 2e-3).all()
+
+
+def test_read_noise_may_differ_from_frame_to_frame():
+    noisy = frames(1000.0, ReadoutConfig(read_noise_photons=100.0, read_noise_factor=(0.0, 2.0)), WHOLE)
+    noise = np.sqrt(np.maximum(noisy.var((1, 2)) - 1000, 0))
+    assert stats.kstest(noise / 200, "uniform").statistic < 0.1
+    same = {"read_noise_photons": 2.0, "read_noise_factor": (1.0, 1.0)}
+    np.testing.assert_array_equal(
+        frames(9.0, ReadoutConfig(**same)), frames(9.0, ReadoutConfig(read_noise_photons=2.0))
+    )
+
+
 def test_pixel_gains_are_a_fixed_normal_pattern():
     config = ReadoutConfig(pixel_gain_spread=0.1)
     mean = frames(400.0, config).mean(0)[good()] / 400
@@ -137,8 +237,8 @@ def test_pixel_gains_are_a_fixed_normal_pattern():
     again = frames(400.0, replace(config, saturation_photons=1e6)).mean(0)[good()] / 400
     np.testing.assert_allclose(again, mean, atol=0.02)
     maps = readout_maps(PLAIN, config)
-    response = readout(None, jnp.full(PLAIN.shape, 400.0), config, maps)[good()]
-    np.testing.assert_allclose(mean, response / 400, atol=0.008)
+    expected = response(jnp.full(PLAIN.shape, 400.0), config, maps)[good()]
+    np.testing.assert_allclose(mean, expected / 400, atol=0.008)
 
 
 def test_panel_gains_are_alike_all_over_a_panel():
@@ -195,9 +295,7 @@ def test_saturation_clips_and_touches_nothing_below():
     np.testing.assert_array_equal(frames(ramp, ReadoutConfig(saturation_photons=100.0)), np.minimum(free, 100))
     noisy = frames(ramp, ReadoutConfig(saturation_photons=100.7, read_noise_photons=9.0))
     assert noisy.max() == 100
-    mean = readout(
-        None, jnp.asarray(ramp), ReadoutConfig(saturation_photons=50.0), readout_maps(PLAIN, ReadoutConfig())
-    )
+    mean = response(jnp.asarray(ramp), ReadoutConfig(saturation_photons=50.0), readout_maps(PLAIN, ReadoutConfig()))
     assert mean.max() == 50
 
 
@@ -225,8 +323,10 @@ def test_seeds_and_keys():
 @pytest.mark.parametrize("name", [field.name for field in fields(ReadoutConfig)])
 def test_whatever_changes_counts_says_so(name):
     value = {"quantum_efficiency": 0.5}.get(name, 0.3)
-    changed = replace(ReadoutConfig(), **{name: value})
-    assert bool(steps_of(changed)) is (name not in ("dead_pixels", "hot_photons", "detector_seed"))
+    is_range = isinstance(getattr(ReadoutConfig(), name), tuple)
+    changed = replace(ReadoutConfig(), **{name: (0.1, 0.2) if is_range else value})
+    alone = ("dead_pixels", "hot_photons", "read_noise_factor", "detector_seed")
+    assert bool(steps_of(changed)) is (name not in alone)
     changed.check()
 
 
@@ -239,6 +339,11 @@ def test_whatever_changes_counts_says_so(name):
         ({"saturation_photons": float("nan")}, "saturation_photons is nan"),
         ({"hot_photons": float("inf")}, "hot_photons is inf"),
         ({"dead_pixels": 0.95}, "dead_pixels is 0.95; it must lie in 0 to 0.9"),
+        ({"shadows": (0.0, 0.3)}, r"shadows is 0.3; it must lie in 0 to 0.2"),
+        ({"shadows": (0.1, 0.01)}, r"shadows is 0.1 to 0.01; give two numbers >= 0, smallest first"),
+        ({"charge_sharing": (0.1, 0.6)}, r"charge_sharing is 0.6; it must lie in 0 to 0.5"),
+        ({"gain_error": (0.0, 1.5)}, r"gain_error is 0.0 to 1.5; give two positive numbers"),
+        ({"read_noise_factor": (-1.0, 1.5)}, r"read_noise_factor is -1.0 to 1.5; give two numbers >= 0"),
         ({"panel_gain_spread": 1.5}, "panel_gain_spread is 1.5; it must lie in 0 to 1"),
     ],
 )
