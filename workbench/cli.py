@@ -14,7 +14,7 @@ from typing import Any, get_origin, get_type_hints
 from ..geometries.errors import InputError, InputWarning
 from ..simulate.cache import use_cache
 from ..simulate.platforms import check_platform
-from .options import Bench, Classify, Compare, Evaluate, Gallery, Inspect, Pack, Simulate, Study, Train
+from .options import Bench, Classify, Compare, Evaluate, Gallery, Inspect, Pack, Simulate, Study, Tabulate, Train
 
 
 def _study(command: Study) -> None:
@@ -59,6 +59,12 @@ def _pack(command: Pack) -> None:
     run_packing(command)
 
 
+def _tabulate(command: Tabulate) -> None:
+    from .commands.study import print_table
+
+    print_table(command.run_directory)
+
+
 def _inspect(command: Inspect) -> None:
     from .commands.inspect import run_inspection
 
@@ -86,6 +92,7 @@ COMMANDS: dict[str, tuple[type, Callable[[Any], None]]] = {
     "compare": (Compare, _compare),
     "classify": (Classify, _classify),
     "pack": (Pack, _pack),
+    "tabulate": (Tabulate, _tabulate),
     "inspect": (Inspect, _inspect),
     "gallery": (Gallery, _gallery),
     "bench": (Bench, _bench),

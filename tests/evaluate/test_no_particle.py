@@ -83,11 +83,11 @@ def test_kinds_that_one_source_makes_are_told_apart(small_simulation, monkeypatc
     monkeypatch.setattr(no_particle, "HELD_OUT", {"flat": 1.0})
 
     class KeepsWide(KeepsBright):
-        """Keeps what has less than a third of its photons in the middle."""
+        """Keeps what has less than four fifths of its photons in the middle."""
 
         def score(self, counts, bad_pixel=None):
             counts = np.asarray(counts)
-            return (0.33 - counts[:, 12:20, 12:20].sum((1, 2)) / counts.sum((1, 2))).astype(np.float32)
+            return (0.8 - counts[:, 12:20, 12:20].sum((1, 2)) / counts.sum((1, 2))).astype(np.float32)
 
     bad = replace(small_simulation.bad, droplet_diameter_nm=(300.0, 400.0), aggregate_diameter_nm=(15.0, 20.0))
     config = EvaluateConfig(test=replace(small_simulation, bad=bad), no_particle=40)

@@ -31,7 +31,7 @@ from ..notices import tell
 from ..progress import track
 from ..reports import poster
 from ..reports.page import report_content, robustness_table, write_page
-from ..reports.run_tables import run_lines
+from ..reports.run_tables import run_lines, side_by_side
 
 
 def run_training(config: TrainConfig, run: Path, strict: bool = False) -> dict[str, Any]:
@@ -159,6 +159,18 @@ def print_results(metrics: dict[str, Any], run: Path) -> None:
     if "experiment_frames" in metrics:
         console.print(f"experiment: {describe_flags(metrics['experiment_frames'])}", "and count as discarded")
     console.print(f"report: {run / 'report.html'}", soft_wrap=True)
+
+
+def print_table(runs: tuple[Path, ...]) -> None:
+    """The scores of runs side by side on standard output, in Markdown."""
+    print(side_by_side({str(run): _scored_metrics(run) for run in runs}))
+
+
+def _scored_metrics(run: Path) -> dict[str, Any]:
+    metrics = _metrics(run)
+    if "robustness" not in metrics:
+        raise InputError(f"{run} holds no scores: make them with `onehit evaluate {run}`")
+    return metrics
 
 
 def _draw(run: Path, scored: dict[str, Scored], real: Scored | None, metrics) -> list[tuple[str, str, Path]]:

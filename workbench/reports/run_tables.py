@@ -9,7 +9,11 @@ from ...evaluate.metrics import format_auc, format_rate, rate_interval
 Cell = str | tuple[str, str]
 """Text, or text and its interval."""
 
-_RATES = ("false_negative_rate", "false_positive_rate")
+_AT_THRESHOLD = {
+    "false_negative_rate": "lost at the frozen threshold",
+    "false_positive_rate": "kept at the frozen threshold",
+}
+_RATES = tuple(_AT_THRESHOLD)
 
 
 class Table(NamedTuple):
@@ -45,6 +49,43 @@ def run_lines(metrics: dict[str, Any]) -> list[str]:
             parts.append(part + (f" ({worst}: {format_rate(found[worst][rate])} %)" if found[worst][rate] else ""))
         lines.append(f"{len(found)} development shapes, mean (worst): {', '.join(parts)}")
     return lines
+
+
+def side_by_side(runs: dict[str, dict[str, Any]]) -> str:
+    """The rates to be watched as a Markdown table, in per cent, a column for each run's metrics."""
+    columns = [_watched(metrics) for metrics in runs.values()]
+    lines = [["", *runs], ["---"] * (1 + len(runs))]
+    for row in dict.fromkeys(row for column in columns for row in column):
+        lines.append([row, *(column.get(row, "–") for column in columns)])
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
+
+
+def _watched(metrics: dict[str, Any]) -> dict[str, str]:
+    rows = {}
+    for name, summary in metrics["robustness"].items():
+        rows[f"{name}: lost at zero false positives"] = with_interval(summary, "false_negative_rate_at_zero_fp")
+        for rate, what in _AT_THRESHOLD.items():
+            rows[f"{name}: {what}"] = with_interval(summary, rate)
+    for part, found in metrics.get("masked", {}).items():
+        for name, summary in found.items():
+            rows[f"{name}, {part} hidden: recall at 99.5 % precision"] = format_rate(
+                summary["recall_at_precision_0.995"]
+            )
+    if found := metrics.get("development"):
+        for rate, what in _AT_THRESHOLD.items():
+            worst = worst_of(found, rate)
+            rows[f"development shapes, mean: {what}"] = format_rate(mean_rate(found, rate))
+            rows[f"development shapes, worst: {what}"] = f"{with_interval(found[worst], rate)} ({worst})"
+    if found := metrics.get("no_particle"):
+        worst = worst_of(found, "false_positive_rate")
+        groups = {"": found}
+        groups |= {", held out": {name: summary for name, summary in found.items() if summary["held_out"]}}
+        for name, group in groups.items():
+            rows[f"frames without a particle{name}: kept"] = with_interval(overall(group), "false_positive_rate")
+        rows["frames without a particle, worst: kept"] = (
+            f"{with_interval(found[worst], 'false_positive_rate')} ({worst})"
+        )
+    return rows
 
 
 def overall(found: dict[str, dict[str, Any]]) -> dict[str, Any]:

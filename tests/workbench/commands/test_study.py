@@ -93,6 +93,17 @@ def test_a_runs_configuration_serves_the_other_commands_too(study, tmp_path):
     assert json.loads((tmp_path / "again" / "metrics.json").read_text())["threshold"] == threshold
 
 
+def test_the_scores_of_runs_are_tabulated(study, tmp_path, capsys):
+    run, _ = study
+    capsys.readouterr()
+    assert main(["tabulate", str(run)]) == 0
+    table = capsys.readouterr().out
+    assert "| cube: lost at the frozen threshold | " in table and "| frames without a particle, worst: kept | " in table
+    assert main(["tabulate", str(run), str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert "holds no scores" in error and error.count("\n") == 1
+
+
 def test_what_is_no_finished_run_is_not_evaluated(study, tmp_path, capsys):
     run, _ = study
     packed = tmp_path / "mine.npz"
@@ -133,22 +144,8 @@ def test_a_run_can_be_scored_again_on_something_else(study, tmp_path, capsys):
     run, command = study
     options = command[command.index("--test.instrument.shape") :]
     options = options[: options.index("--network.size")]
-    assert (
-        main(
-            [
-                "evaluate",
-                str(run),
-                "--geometry",
-                "sphere:subdivisions=1",
-                "--count",
-                "40",
-                "--no-particle",
-                "0",
-                *options,
-            ]
-        )
-        == 0
-    )
+    options += ["--no-particle", "0"]
+    assert main(["evaluate", str(run), "--geometry", "sphere:subdivisions=1", "--count", "40", *options]) == 0
     printed = capsys.readouterr().out
     assert "sphere" in printed and "without a particle" not in printed
     assert "no_particle" not in json.loads((run / "metrics.json").read_text())

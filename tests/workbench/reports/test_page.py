@@ -11,7 +11,7 @@ import pytest
 from onehit.evaluate.metrics import format_auc, format_rate, summarise
 from onehit.geometries.errors import InputError
 from onehit.workbench.reports.page import RATES, report_content, robustness_table, write_page
-from onehit.workbench.reports.run_tables import run_lines
+from onehit.workbench.reports.run_tables import run_lines, side_by_side
 from rich.console import Console
 
 HOSTILE = '<script>alert("x")</script> [bold]& co'
@@ -112,6 +112,18 @@ def test_the_terminal_has_one_line_for_each():
     nothing = {"no_particle": {"stray light": METRICS["no_particle"]["stray light"]}}
     assert run_lines(nothing) == ["frames without a particle: 0 of 500 kept, 0 [0, 0.76] %"]
     assert run_lines({}) == []
+
+
+def test_runs_stand_side_by_side():
+    table = side_by_side({"a": METRICS, "b": {"robustness": {"icosahedron": METRICS["robustness"]["icosahedron"]}}})
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    assert lines[0] == ["", "a", "b"] and {len(line) for line in lines} == {3}
+    rows = {name: cells for name, *cells in lines}
+    assert rows["icosahedron: lost at the frozen threshold"][0] == rows["icosahedron: lost at the frozen threshold"][1]
+    assert rows["frames without a particle: kept"] == ["2.4 [1.8, 3.3]", "–"]
+    assert rows["frames without a particle, held out: kept"][0] == "5.9 [4.3, 7.8]"
+    assert rows["frames without a particle, worst: kept"][0] == "5.9 [4.3, 7.8] (speckle)"
+    assert rows["torus, half hidden: recall at 99.5 % precision"] == ["84.2", "–"]
 
 
 def test_it_stands_alone(report):
