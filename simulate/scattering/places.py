@@ -19,7 +19,7 @@ def pixel_width(place: Float[Array, "y x 2"]) -> Float[Array, ""]:
 
 
 def along_and_across(
-    place: Float[Array, "*lines y x 2"], angle: Float[Array, "*lines"]
+    place: Float[Array, "y x 2"], angle: Float[Array, "*lines"]
 ) -> tuple[Float[Array, "*lines y x"], Float[Array, "*lines y x"]]:
     """Where pixels are along lines through the origin, at an angle to x in radians, and beside them."""
     cosine, sine = (a[..., None, None] for a in (jnp.cos(angle), jnp.sin(angle)))

@@ -1,0 +1,131 @@
+"""Bad patterns that hold no particle: light of the brightness asked for, that has no fringes of a body."""
+
+from dataclasses import replace
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from onehit.simulate import InstrumentConfig, SimulatedSource, SimulationConfig
+from onehit.simulate.config import BAD_KINDS, BadConfig, BeamConfig
+from onehit.simulate.scattering.hits.artefact import _blocks, _spots
+
+KINDS = ("stray_light", "jet", "slit", "artefact")
+SMALL = InstrumentConfig(shape=(64, 64), pixel_size_m=1.2e-3)
+PANELS = InstrumentConfig("agipd-1m", binning=16, distance_m=2.0)
+BASE = SimulationConfig(instrument=SMALL, photons=(1e3, 1e6), diameter_nm=(100.0, 120.0))
+N = 32
+
+
+@cache
+def mean_patterns(instrument, kind, pulse_photons=None):
+    """Expected photons of patterns of one kind, in float64, their truth, and which pixels are good."""
+    bad = BadConfig(**{"multi_hit": 0.0, kind: 1.0})
+    beam = BeamConfig(pulse_photons=pulse_photons)
+    config = replace(BASE, instrument=instrument, good_fraction=0.0, bad=bad, noise=False, beam=beam)
+    source = SimulatedSource(config, seed=4)
+    patterns = jax.tree.map(np.asarray, source.patterns(np.arange(N)))
+    return patterns.counts.astype(float), patterns.truth, ~source.bad_pixel
+
+
+@pytest.mark.parametrize("instrument", [SMALL, PANELS], ids=["one panel", "panels"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_brightness_is_drawn_from_photons_and_no_body_is_there(kind, instrument):
+    frames, truth, good = mean_patterns(instrument, kind)
+    assert (frames >= 0).all() and (frames[:, ~good] == 0).all()
+    np.testing.assert_allclose(frames.sum((1, 2)), truth.photons, rtol=1e-4)
+    place = np.log(truth.photons / 1e3) / np.log(1e3)  # uniform in 0 to 1
+    assert -1e-5 < place.min() < 0.1 and 0.9 < place.max() < 1 + 1e-5 and abs(place.mean() - 0.5) < 0.12
+    assert (truth.kind == BAD_KINDS.index(kind) + 1).all()
+    assert not truth.label.any() and not truth.particles.any() and not truth.scene.present.any()
+    shapes = frames / frames.sum((1, 2), keepdims=True)
+    assert len(np.unique(shapes.reshape(N, -1).round(9), axis=0)) > 0.8 * N  # flat ones are alike
+
+
+def test_the_numbers_of_kinds_in_files_stay_what_they_were():
+    old = ("multi_hit", "droplet", "wet_particle", "debris", "aggregate", "empty")
+    assert (*old, *KINDS) == BAD_KINDS
+
+
+def test_brightness_on_the_absolute_scale_is_that_of_photons_all_the_same():
+    photons = mean_patterns(SMALL, "jet")[1].photons
+    np.testing.assert_allclose(mean_patterns(SMALL, "jet", (1e10, 1e13))[1].photons, photons, rtol=1e-5)
+
+
+@pytest.mark.parametrize("beam", [BeamConfig(), BeamConfig(pulse_photons=(1e11, 1e12))], ids=["relative", "absolute"])
+def test_other_kinds_counts_stay_what_they_are_beside_them(beam):
+    """Empty shots give way to light; single hits and multi-hits of the same indices must not change."""
+    beside = [
+        replace(BASE, good_fraction=0.4, beam=beam, bad=BadConfig(multi_hit=1.0, **{other: 1.0}))
+        for other in ("empty", "stray_light")
+    ]
+    without, light = (jax.tree.map(np.asarray, SimulatedSource(c, 7).patterns(np.arange(40))) for c in beside)
+    lit = light.truth.kind == BAD_KINDS.index("stray_light") + 1
+    assert 8 < lit.sum() < 16 and (without.truth.kind[lit] == BAD_KINDS.index("empty") + 1).all()
+    np.testing.assert_array_equal(light.counts[~lit], without.counts[~lit])
+    np.testing.assert_array_equal(light.truth.photons[~lit], without.truth.photons[~lit])
+    assert (light.counts[lit].sum((1, 2)) > 900).all()
+
+
+def test_counts_do_not_depend_on_the_batch():
+    config = replace(BASE, good_fraction=0.2, bad=BadConfig(multi_hit=0.0, **dict.fromkeys(KINDS, 1.0)))
+    source = SimulatedSource(config, seed=2)
+    counts = np.asarray(source.patterns(np.arange(48)).counts)
+    other = np.asarray(source.patterns([41, 3, 90, 17, 22, 8]).counts)
+    np.testing.assert_array_equal(other[[0, 1, 3, 4, 5]], counts[[41, 3, 17, 22, 8]])
+
+
+def turns(frame, good):
+    """How often the brightness along a row begins to rise or to fall, at most, rounding errors aside."""
+    most = 0
+    for row, seen in zip(frame, good, strict=True):
+        change = np.diff(row[seen])
+        change = change[np.abs(change) > 1e-5 * frame.max()]
+        most = max(most, np.count_nonzero(np.diff(np.sign(change))))
+    return most
+
+
+def test_stray_light_has_no_fringes():
+    """One hill, times a slope: along a line it rises, falls and, with the slope, rises again. Rings do more."""
+    frames, _, good = mean_patterns(SMALL, "stray_light")
+    assert max(max(turns(frame, good), turns(frame.T, good.T)) for frame in frames) <= 2
+    frames, _, good = mean_patterns(SMALL, "debris")
+    assert np.median([turns(frame, good) for frame in frames]) > 4
+
+
+def contrast_around_the_beam(frames, good):
+    """Brightest to median direction, at 0.2 to 0.45 detector widths from the beam."""
+    y, x = np.indices(good.shape) - 31.5
+    ring = good & (np.hypot(x, y) > 13) & (np.hypot(x, y) < 28)
+    sector = ((np.arctan2(y, x) / np.pi % 2) * 18).astype(int)[ring]  # of 10 degrees
+    by_sector = np.stack([frames[:, ring][:, sector == s].mean(1) for s in range(36)], 1)
+    return by_sector.max(1) / np.median(by_sector, 1)
+
+
+@pytest.mark.parametrize("kind", ["jet", "slit"])
+def test_jets_and_slits_are_streaks(kind):
+    frames, _, good = mean_patterns(SMALL, kind)
+    assert np.median(contrast_around_the_beam(frames, good)) > 3
+
+
+@pytest.mark.parametrize("pieces", [_blocks, lambda u, s: _spots(u, s, (1.0, 10.0))], ids=["blocks", "spots"])
+def test_an_artefact_is_on_one_panel(pieces):
+    uniform = np.random.default_rng(0).random((7, 8), np.float32)
+    uniform[4] = 0.99  # all of them are there
+    shown = np.asarray(pieces(jnp.asarray(uniform), (5, 12, 9)))
+    on_panel = shown.any((2, 3))
+    assert (on_panel.sum(1) == 1).all() and (on_panel.argmax(1) == (5 * uniform[0]).astype(int)).all()
+    assert shown.max() <= 1
+
+
+def test_artefacts_have_edges():
+    """Levels jump from pixel to pixel, as no light does that was scattered."""
+
+    def jump(kind):
+        frames, _, good = mean_patterns(SMALL, kind)
+        both = good[:, 1:] & good[:, :-1]
+        step = np.abs(np.diff(np.log(frames + 1e-3 * frames.max((1, 2), keepdims=True)), axis=2))
+        return np.median((step * both).max((1, 2)))
+
+    assert jump("artefact") > 2 * jump("stray_light")
