@@ -102,11 +102,16 @@ def test_checkpoints_of_an_earlier_onehit_load(trained, small_training, tmp_path
 
 def test_invalid_frames_are_minus_infinity_and_counted(trained):
     classifier = Classifier.load(trained[1])
-    counts = np.ones((5, 40, 50))
+    counts = np.random.default_rng(0).poisson(2, (7, 40, 50)).astype(float)
     counts[0, 3, 3], counts[1, 3, 3], counts[2, 3, 3], counts[3] = np.nan, np.inf, -1, 0
+    counts[4], counts[5, :10] = 3, 4000
     scores = classifier.score(counts)
-    assert np.isneginf(scores[:4]).all() and np.isfinite(scores[4])
-    assert classifier.invalid == 4
+    assert np.isneginf(scores[:6]).all() and np.isfinite(scores[6])
+    assert classifier.invalid == 6
+    # The value of masked pixels says nothing.
+    masked = np.zeros((40, 50), bool)
+    masked[:10] = True
+    assert np.isneginf(classifier.score(counts, masked)).tolist() == [False] * 3 + [True] * 2 + [False] * 2
 
 
 def test_masked_values_do_not_matter(trained):
@@ -257,7 +262,7 @@ def test_training_from_a_file_sees_the_first_four_fifths_of_the_frames_that_can_
     np.testing.assert_array_equal(result.label, np.delete(np.asarray(patterns.label), [3, 50, 90])[80:])
     assert np.isfinite(result.score).all() and np.isfinite(result.record["history"][-1]["loss"])
     assert result.record["data_frames"] == {
-        "frames": 103, "invalid": 3, "nan": 1, "inf": 0, "negative": 1, "empty": 1
+        "frames": 103, "invalid": 3, "nan": 1, "inf": 0, "negative": 1, "empty": 1, "constant": 0, "saturated": 0
     }  # fmt: skip
 
 

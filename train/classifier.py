@@ -15,9 +15,10 @@ from numpy.typing import ArrayLike
 
 from ..geometries.errors import InputError
 from ..simulate.config_io import from_dict, from_json, to_json, write_whole
+from ..simulate.reading.invalid_frames import frame_flags
 from .checkpoint import SCORING, Checkpoint, Checkpoints
 from .config import TrainConfig
-from .preprocess import Standardisation, invalid_frames, to_size
+from .preprocess import Standardisation, to_size
 from .step import first_state, log_odds, split_network
 
 DEFAULT = Path(__file__).with_name("default_classifier.npz")
@@ -32,7 +33,7 @@ class Classifier:
     """Scores frames; keeps those whose score reaches `threshold`, frozen on validation patterns.
 
     Scores divided by `temperature` are calibrated: log-odds of good where half of the patterns are.
-    `invalid` counts the frames seen so far that hold NaN, Inf or negative values, or no photons.
+    `invalid` counts the frames seen so far that cannot be judged: see `simulate.reading.invalid_frames.frame_flags`.
     """
 
     def __init__(
@@ -134,10 +135,11 @@ class Classifier:
             hidden = None if bad_pixel is None else np.asarray(bad_pixel, bool)
             if hidden is not None and hidden.ndim == 3:
                 hidden = hidden[first : first + _BATCH]
+            unseen = np.zeros(frames.shape[1:], bool)
             if hidden is not None and hidden.shape in (frames.shape, frames.shape[1:]):
-                frames = np.where(hidden, 0, frames)
-                hidden = hidden if hidden.ndim == 2 else _padded(hidden)
-            invalid = invalid_frames(frames)
+                unseen, hidden = hidden, hidden if hidden.ndim == 2 else _padded(hidden)
+                frames = np.where(unseen, 0, frames)
+            invalid = frame_flags(frames, unseen).bits != 0
             self.invalid += int(invalid.sum())
             frames = _padded(np.where(invalid[:, None, None], 0, frames))
             small, bad = to_size(frames, hidden, self.config.network.size)

@@ -138,11 +138,3 @@ def random_flips(
         return jnp.where(left_right, x[:, :, ::-1], x)
 
     return flipped(counts), flipped(jnp.broadcast_to(bad, counts.shape))
-
-
-def invalid_frames(counts: Shaped[Array | np.ndarray, "frames y x"]) -> Bool[np.ndarray, " frames"]:
-    """Frames that hold NaN, Inf or negative values, or no photons at all."""
-    counts = np.asarray(counts)
-    flat = counts.reshape(len(counts), -1)
-    finite = np.isfinite(flat).all(1) if counts.dtype.kind == "f" else np.ones(len(flat), bool)
-    return ~finite | (flat.min(1) < 0) | (flat.max(1) <= 0)

@@ -21,7 +21,8 @@ from scipy.sparse.linalg import aslinearoperator, eigsh
 from sklearn.cluster import KMeans
 
 from ...geometries.errors import InputError
-from ...train.preprocess import invalid_frames, to_size
+from ...simulate.reading.invalid_frames import frame_flags
+from ...train.preprocess import to_size
 from .diffusion_config import DiffusionMapConfig
 
 _BLOCK_DISTANCES = 2**24
@@ -59,16 +60,16 @@ def snapshots_of(
     """Frames (N, H, W) of any real type to snapshots of unit length, and which are valid.
 
     Binned and cropped by the rule of `train.preprocess.to_size`, which also says what is raised; bad pixels are 0.
-    Lengths are made equal since a pulse's brightness says nothing of what it hit. Frames with NaN, Inf, negative values
-    or no photons are not valid.
+    Lengths are made equal since a pulse's brightness says nothing of what it hit. Frames that
+    `frame_flags` flags, once binned, are not valid.
     """
     snapshots = np.zeros((len(counts), size * size), np.float32)
     valid = np.zeros(len(counts), bool)
     for start in range(0, len(counts), _BLOCK_FRAMES):
         block = slice(start, start + _BLOCK_FRAMES)
         frames, bad = to_size(counts[block], bad_pixel, size)
-        frames = np.where(bad, 0, frames)
-        valid[block] = ~invalid_frames(frames)
+        frames, bad = np.where(bad, 0, frames), np.asarray(bad)
+        valid[block] = frame_flags(frames, bad).bits == 0
         rows = frames[valid[block]].reshape(-1, size * size)
         snapshots[block][valid[block]] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     return snapshots, valid
@@ -204,7 +205,7 @@ class DiffusionMapClassifier:
     ) -> None:
         """label: 1 good and 0 bad; bad_pixel: True = do not use.
 
-        Frames that cannot be judged (NaN, Inf, negative values, no photons) are left out. Of few frames, a third are
+        Frames that cannot be judged (see `frame_flags`) are left out. Of few frames, a third are
         neighbours and eigenvectors at most, and a tenth clusters. Raises InputError for fewer than three.
         """
         self.bad_pixel = bad_pixel

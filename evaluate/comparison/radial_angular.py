@@ -8,7 +8,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ...geometries.errors import InputError
-from ...train.preprocess import invalid_frames
+from ...simulate.reading.invalid_frames import frame_flags
 
 _RINGS = 32
 _ORDERS = 8
@@ -53,7 +53,7 @@ class RadialAngularClassifier:
         Frames that cannot be judged are left out. Raises InputError where fewer than two of either label remain.
         """
         self._bad_pixel = bad_pixel
-        judged = ~invalid_frames(np.where(bad_pixel, 0, counts))
+        judged = frame_flags(counts, bad_pixel).bits == 0
         counts, label = counts[judged], np.asarray(label)[judged]
         rarer = int(np.bincount(label, minlength=2).min())
         if rarer < 2:
@@ -67,8 +67,8 @@ class RadialAngularClassifier:
         self._model = search.fit(radial_angular_features(counts, bad_pixel), label)
 
     def score(self, counts: Real[np.ndarray, "frames y x"]) -> Float[np.ndarray, " frames"]:
-        """Log-odds of good; -inf for frames that cannot be judged (see `train.preprocess.invalid_frames`)."""
+        """Log-odds of good; -inf for frames that cannot be judged (see `frame_flags`)."""
         counts = np.where(self._bad_pixel, 0, counts)
-        invalid = invalid_frames(counts)
+        invalid = frame_flags(counts, self._bad_pixel).bits != 0
         features = radial_angular_features(np.where(invalid[:, None, None], 0, counts), self._bad_pixel)
         return np.where(invalid, -np.inf, self._model.decision_function(features))

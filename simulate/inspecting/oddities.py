@@ -159,6 +159,17 @@ def _invalid(source, seen: Inspection, option):
     return None
 
 
+def _impossible(source, seen: Inspection, option):
+    counted = seen.flags.counted()
+    if counted["constant"] or counted["saturated"]:
+        return Oddity(
+            f"frames whose good pixels all hold the same: {counted['constant']}, of which a tenth hold the largest "
+            f"value: {counted['saturated']}; they are never taken for single hits: if these are markers, not photons, "
+            f"mask them with {option}.mask-values"
+        )
+    return None
+
+
 def _empty(source: FileSource, seen: Inspection, option):
     if seen.flags.counted()["empty"] < len(seen.indices) or source.bad_pixel.all():
         return None
@@ -295,6 +306,7 @@ _CHECKS = (
     _pixels_not_square,
     _labels,
     _invalid,
+    _impossible,
     _empty,
     _data_numbers,
     _saturated,

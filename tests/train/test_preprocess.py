@@ -6,7 +6,6 @@ from onehit.geometries import InputError
 from onehit.train.preprocess import (
     Standardisation,
     filled_from_opposite,
-    invalid_frames,
     measure,
     network_input,
     random_flips,
@@ -137,13 +136,6 @@ def test_flips_reach_all_four_orientations_and_take_the_mask_along():
     first = counts[0]
     assert seen == {v.tobytes() for v in (first, first[::-1], first[:, ::-1], first[::-1, ::-1])}
     np.testing.assert_array_equal(bad, flipped == 1)
-
-
-def test_invalid_frames_are_nan_inf_negative_and_empty():
-    counts = np.ones((5, 4, 4))
-    counts[1, 0, 0], counts[2, 0, 0], counts[3, 0, 0], counts[4] = np.nan, np.inf, -1, 0
-    assert invalid_frames(counts).tolist() == [False, True, True, True, True]
-    assert invalid_frames(np.array([[[0, 1]], [[0, 0]]], np.uint16)).tolist() == [False, True]
 
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int32, float])

@@ -17,7 +17,8 @@ from numpy.typing import ArrayLike
 
 from ...geometries.errors import InputError
 from ...simulate.progress import Track, no_track
-from ..preprocess import invalid_frames, to_size
+from ...simulate.reading.invalid_frames import frame_flags
+from ..preprocess import to_size
 from .vgg16_weights import KERNELS, read_vgg16
 
 _BATCH = 16
@@ -95,8 +96,8 @@ class VGG16Classifier:
     def fit(self, counts: ArrayLike, label: ArrayLike, bad_pixel: Bool[np.ndarray, "y x"]) -> None:
         """Learn from counts (N, H, W) and label (N,), 1 = single hit; bad_pixel: True = never use.
 
-        The regularisation is the one of best likelihood in 5-fold cross-validation over these frames alone. Frames with
-        NaN, Inf or negative values, or without photons, are left out. Raises InputError where fewer than two frames of
+        The regularisation is the one of best likelihood in 5-fold cross-validation over these frames alone. Frames
+        that cannot be judged (see `frame_flags`) are left out. Raises InputError where fewer than two frames of
         either label remain.
         """
         from sklearn.decomposition import PCA
@@ -146,7 +147,7 @@ class VGG16Classifier:
         for block in track(range(-(-len(counts) // _BATCH)), "VGG16 features", _BATCH):
             rows = slice(block * _BATCH, (block + 1) * _BATCH)
             frames = np.where(self._bad_pixel, 0, counts[rows])
-            invalid[rows] = invalid_frames(frames)
+            invalid[rows] = frame_flags(frames, self._bad_pixel).bits != 0
             frames = np.where(invalid[rows, None, None], 0, frames)
             # Two shapes, two compilations; one is for whoever waits for a single frame.
             padded = np.resize(frames, (1 if len(frames) == 1 else _BATCH, *frames.shape[1:]))

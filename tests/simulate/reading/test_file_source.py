@@ -9,6 +9,7 @@ from onehit.geometries import InputError
 from onehit.simulate import FileConfig, FileSource
 from onehit.simulate.reading import file_source
 from onehit.simulate.reading.invalid_frames import FLAGS, describe_flags, frame_flags
+from scipy import stats
 
 RNG = np.random.default_rng(0)
 
@@ -88,7 +89,7 @@ def test_negative_data_numbers_are_no_photons_but_nan_and_inf_stay(tmp_path):
     source = of(tmp_path, values, adu_per_photon=100.0)
     np.testing.assert_array_equal(source.patterns([0, 1, 2]).counts, [[[0, 1]], [[np.nan, 1]], [[-np.inf, 1]]])
     assert source.flags().counted() == {
-        "frames": 3, "invalid": 2, "nan": 1, "inf": 1, "negative": 0, "empty": 0
+        "frames": 3, "invalid": 2, "nan": 1, "inf": 1, "negative": 0, "empty": 0, "constant": 0, "saturated": 0
     }  # fmt: skip
 
 
@@ -176,7 +177,9 @@ def test_frames_that_cannot_be_judged_are_flagged_and_none_is_lost(tmp_path):
     named = [{name for bit, name in enumerate(FLAGS) if bits >> bit & 1} for bits in flags.bits]
     assert named == [set(), {"nan"}, {"inf"}, {"negative"}, {"empty"}, {"nan", "inf", "negative"}, set(), set()]
     assert flags.bits.dtype == np.int8
-    assert flags.counted() == {"frames": 8, "invalid": 5, "nan": 2, "inf": 2, "negative": 2, "empty": 1}
+    assert flags.counted() == {
+        "frames": 8, "invalid": 5, "nan": 2, "inf": 2, "negative": 2, "empty": 1, "constant": 0, "saturated": 0
+    }  # fmt: skip
     assert describe_flags(flags.counted()) == "5 of 8 frames cannot be judged (2 nan, 2 inf, 2 negative, 1 empty)"
     visible = counts[:, ~bad]
     np.testing.assert_allclose(flags.photons, np.where(np.isfinite(visible), visible, 0).sum(1))
@@ -187,6 +190,48 @@ def test_flags_of_whole_numbers():
     counts = np.array([[[0, 3]], [[0, 0]], [[0, -1]]], np.int16)
     assert frame_flags(counts, np.zeros((1, 2), bool)).bits.tolist() == [0, 8, 4]
     assert frame_flags(counts, np.array([[False, True]])).bits.tolist() == [8, 8, 8]
+
+
+def named(counts, bad_pixel):
+    """Names of each frame's flags."""
+    return [[name for bit, name in enumerate(FLAGS) if bits >> bit & 1] for bits in frame_flags(counts, bad_pixel).bits]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float32])
+def test_no_photons_make_a_frame_whose_pixels_hold_the_same_or_of_which_a_tenth_is_at_the_end(dtype):
+    counts = RNG.poisson(2, (5, 20, 20)).astype(dtype)
+    bad = np.zeros((20, 20), bool)
+    bad[0] = True  # 380 are good
+    counts[1, 1:], counts[2, 1:3], counts[3, 1:3, 1:] = 3, 200, 200
+    counts[4].flat[20:59], counts[0, 0] = 200, 200
+    assert named(counts, bad) == [[], ["constant"], ["saturated"], [], ["saturated"]]
+    assert describe_flags(frame_flags(counts, bad).counted()).endswith("(1 constant, 2 saturated)")
+    own = np.broadcast_to(bad, counts.shape).copy()
+    own[2, 2], own[3, 5:] = True, True
+    assert named(counts, own) == [[], ["constant"], [], [], ["saturated"]]  # 300 are too few to say of 60
+
+
+def test_frames_that_light_can_make_are_not_called_impossible():
+    good = np.zeros((128, 128), bool)
+    three = np.zeros((128, 128), int)
+    three.flat[[5, 9000, 9001]] = 1
+    ones = RNG.poisson(0.7, (128, 128)).clip(0, 1)  # a pixel that tells only whether there was light
+    level = [RNG.poisson(mean, (128, 128)) for mean in (0.01, 1, 6, 10, 100, 1e4)]
+    assert named(np.array([three, ones, *level]), good) == [[]] * 8
+    assert named(np.full((1, 128, 128), 12.3, np.float32), good) == [[]]  # expected photons of a flat background
+    alone = ~good
+    alone[5, 5] = good[5, 5]
+    assert named(np.full((1, 128, 128), 7), alone) == [[]]
+
+
+def test_the_bound_that_tells_saturated_frames_from_chance_holds():
+    """Chernoff's: the largest mean, over expected photons, of what a pixel adds to the count at a tilt."""
+    expected = np.linspace(0.01, 40, 4000)
+    for most in (10, 11, 20, 50):
+        below, there = stats.poisson.cdf(most - 1, expected), stats.poisson.pmf(most, expected)
+        bounds = [(below + there * tilt).max() * tilt**-0.1 for tilt in np.linspace(1, 9, 801)]
+        assert min(bounds) < 0.932
+    assert 0.932**300 < 1e-9
 
 
 def test_every_frame_may_have_a_mask_of_its_own(tmp_path):
@@ -222,7 +267,7 @@ def test_bins_of_half_precision_do_not_overflow(tmp_path):
     source = FileSource(tmp_path / "half.npy", FileConfig(binning=4))
     counts = source.patterns(np.arange(2)).counts
     np.testing.assert_array_equal(counts, np.full((2, 2, 2), 16 * np.float64(np.float16(60000))))
-    assert not source.flags().bits.any()
+    assert source.flags().counted()["inf"] == 0
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.int16, np.uint16, np.uint32])

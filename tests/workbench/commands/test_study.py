@@ -56,7 +56,7 @@ def test_real_frames_that_cannot_be_judged_are_counted_and_count_as_discarded(st
     run, command = study
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["experiment_frames"] == {
-        "frames": 40, "invalid": 3, "nan": 1, "inf": 1, "negative": 0, "empty": 1
+        "frames": 40, "invalid": 3, "nan": 1, "inf": 1, "negative": 0, "empty": 1, "constant": 0, "saturated": 0
     }  # fmt: skip
     summary = metrics["experiment"]["all frames"]
     assert summary["n_invalid"] == 3 and summary["n_good"] + summary["n_bad"] == 40
