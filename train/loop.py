@@ -25,7 +25,7 @@ from .classifier import Classifier, empty_checkpoint
 from .config import TrainConfig, check_shape
 from .preprocess import measure, to_size
 from .step import split_network, train_step
-from .threshold import check_bad_patterns, frozen_threshold
+from .threshold import check_bad_patterns, thresholds_by_group
 
 VALIDATION_SEED = 1_000_003
 """Added to a training's seed: the seed of its validation patterns."""
@@ -146,12 +146,16 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
     classifier = Classifier(config, Checkpoint(state, standardisation), np.asarray(bad))
     validated = score_source(classifier, validation, validation_indices, track, "validating")
     label, score = validated.label, validated.score
-    classifier.threshold = frozen_threshold(label, score, config.false_positive_rate, config.confidence)
+    thresholds = thresholds_by_group(
+        label, score, config.false_positive_rate, config.confidence, _groups(config, validated)
+    )
+    classifier.threshold = max(thresholds.values())
     classifier.temperature = temperature(label, score)
     classifier.save(run)
     patterns = config.steps * config.batch_size
     record: dict[str, Any] = {"steps": config.steps, "patterns": patterns, "history": history}
     record |= {"seconds": round(seconds, 1), "patterns_per_second": round(patterns / seconds, 1)}
+    record["thresholds"] = thresholds
     if data_frames is not None:
         record["data_frames"] = data_frames
     return Trained(classifier, label, score, record)
@@ -186,6 +190,16 @@ def score_source(
         score = classifier.score(patterns.counts, bad_pixel)
         blocks.append(Scores(patterns.label, score, photons, patterns.truth))
     return jax.tree.map(lambda *parts: np.concatenate(parts), *blocks)
+
+
+def _groups(config: TrainConfig, scored: Scores) -> list[str]:
+    """What bad patterns are grouped by: their kind, and multi-hits by the first particle's shape."""
+    if scored.truth is None:
+        return ["all"] * len(scored.label)
+    kinds = [kind.name for kind in config.simulation.kinds()]
+    shapes = [spec.partition(":")[0] for spec in config.simulation.geometry]
+    drawn = zip(scored.truth.kind, scored.truth.scene.geometry[:, 0], strict=True)
+    return [f"{kinds[k]} of {shapes[g]}" if kinds[k] == "multi_hit" else kinds[k] for k, g in drawn]
 
 
 def _sources(

@@ -87,9 +87,54 @@ def frozen_threshold(label: ArrayLike, score: ArrayLike, rate: float, confidence
     return threshold_at_false_positive_rate(good, scores, passing / n_bad)
 
 
+def thresholds_by_group(
+    label: ArrayLike, score: ArrayLike, rate: float, confidence: float, group: ArrayLike
+) -> dict[str, float]:
+    """`frozen_threshold` for each group of bad patterns, by name; the highest of them holds for all groups at once.
+
+    group: (N,) names; those of good patterns mean nothing. The uncertainty is divided among the groups (Bonferroni), so
+    that all hold together with `confidence`. Groups too small to vouch for the rate alone are taken together, as
+    "others", and with the smallest of the large ones where even those are too few. Raises InputError as
+    `frozen_threshold` does.
+    """
+    good, scores = check_scores(label, score)
+    names, number = np.unique(np.asarray(group, str)[~good], return_inverse=True)
+    bad = scores[~good]
+    size = np.bincount(number, minlength=len(names))
+    by_size = np.argsort(-size, kind="stable")
+
+    def certainty(groups: int) -> float:
+        return 1 - (1 - confidence) / groups if confidence else 0.0
+
+    for alone in range(len(names), 0, -1):
+        together = by_size[alone:]
+        groups = alone + bool(len(together))
+        smallest = min(size[by_size[alone - 1]], size[together].sum() if len(together) else np.inf)
+        if enough(int(smallest), rate, certainty(groups)):
+            parts = {str(names[i]): number == i for i in by_size[:alone]}
+            if len(together):
+                parts["others"] = np.isin(number, together)
+            break
+    else:
+        parts = {"all": np.ones(len(bad), bool)}
+        groups = 1
+    kept_good = scores[good]
+
+    def one(part: Bool[np.ndarray, " bad"]) -> float:
+        both = np.concatenate([np.zeros(part.sum()), np.ones(len(kept_good))])
+        return frozen_threshold(both, np.concatenate([bad[part], kept_good]), rate, certainty(groups))
+
+    return {name: one(part) for name, part in parts.items()}
+
+
+def enough(n_bad: int, rate: float, confidence: float) -> bool:
+    """Whether so many bad patterns can vouch for a rate."""
+    return confidence == 0 or (rate < 1 and n_bad * math.log1p(-rate) <= math.log1p(-confidence))
+
+
 def check_bad_patterns(n_bad: int, rate: float, confidence: float) -> None:
     """Raise InputError where so few bad patterns cannot vouch for a rate: 0.001 at 95 % takes 2995 of them."""
-    if confidence > 0 and n_bad * math.log1p(-rate) > math.log1p(-confidence):
+    if not enough(n_bad, rate, confidence):
         least = f"at least {math.ceil(math.log1p(-confidence) / math.log1p(-rate)):,}, " if rate > 0 else ""
         raise InputError(
             f"{n_bad} bad patterns to validate with cannot vouch for a false-positive rate of {rate} with confidence "
