@@ -1,5 +1,8 @@
 """Detected photons to charge: sharing, gain and noise."""
 
+# pyright: reportUnknownMemberType=false
+# JAX leaves some parameters without a type.
+
 from __future__ import annotations
 
 from dataclasses import dataclass

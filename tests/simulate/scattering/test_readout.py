@@ -141,8 +141,8 @@ def test_shadows_hold_their_share_of_the_pixels_and_are_new_in_every_frame(instr
     assert dark.mean() == pytest.approx(share, rel=0.15)  # of large shares, stripes overlap
     assert dark.mean((1, 2)).max() < share + 10 / dark[0].size  # lengths are whole
     assert counts[~dark].mean() == pytest.approx(1000, rel=1e-3)
-    # Half of the stripes are dead, the others let through up to a half.
-    assert (counts[dark] == 0).mean() == pytest.approx(0.5, abs=0.05)
+    # Half of the stripes are dead, the others let through up to a half, less where they cross.
+    assert (counts[dark] == 0).mean() == pytest.approx(0.5, abs=0.07)
     assert counts[dark].mean() == pytest.approx(125, rel=0.15)
     assert (dark.mean(0) > 0).mean() > 0.99 and len(np.unique(dark.reshape(FRAMES, -1), axis=0)) > FRAMES / 2
 
