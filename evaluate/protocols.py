@@ -78,7 +78,10 @@ def procedural() -> Protocol:
         particles=(2, 3),
         amplitude="table",
     )
-    return Protocol(TrainConfig(simulation=simulation, steps=12_000, validation_count=40_000), test_set("procedural"))
+    return Protocol(
+        TrainConfig(simulation=simulation, steps=12_000, validation_count=80_000, false_positive_rate=0.002),
+        test_set("procedural"),
+    )
 
 
 PROTOCOLS: dict[ProtocolName, Callable[[], Protocol]] = {
