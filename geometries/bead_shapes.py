@@ -41,10 +41,12 @@ def branched(seed: int = 0) -> BeadModel:
     def draw(rng: np.random.Generator) -> Balls:
         arms = int(rng.integers(3, 6))
         direction = _directions(rng, arms)
-        length = rng.uniform(0.8, 2.2, (arms, 1))
-        radius = rng.uniform(0.4, 0.9, arms)
-        centre = np.concatenate([np.zeros((1, 3)), direction * length / 2, direction * length])
-        return centre, np.concatenate([[rng.uniform(0.5, 1.2)], radius, radius]), np.ones(2 * arms + 1)
+        length = rng.uniform(0.8, 2.2, arms)
+        radius = length * rng.uniform(0.3, 0.5, arms)
+        arm = direction * length[:, None]
+        middle = max(rng.uniform(0.4, 1.0), 0.35 * length.max())
+        centre = np.concatenate([np.zeros((1, 3)), arm / 2, arm])
+        return centre, np.concatenate([[middle], radius, radius]), np.ones(2 * arms + 1)
 
     return _drawn("branched", seed, draw)
 
@@ -75,7 +77,7 @@ def cup(seed: int = 0) -> BeadModel:
         sine = np.sqrt(1 - cosine**2)
         centre = np.stack([sine * np.cos(longitude), sine * np.sin(longitude), cosine], 1)
         covered = np.sqrt(2 * (1 - np.cos(opening)) / count)  # radius of discs that fill the part
-        return centre, np.full(count, covered * rng.uniform(0.9, 1.4)), np.ones(count)
+        return centre, np.full(count, covered * rng.uniform(1.25, 1.6)), np.ones(count)
 
     return _drawn("cup", seed, draw)
 
@@ -84,14 +86,16 @@ def tailed(seed: int = 0) -> BeadModel:
     """Head with one or two tails, thin or thick, straight or curved."""
 
     def draw(rng: np.random.Generator) -> Balls:
-        tails, count = int(rng.integers(1, 3)), 6
+        tails = int(rng.integers(1, 3))
         centres, radii = [np.zeros((1, 3))], [np.ones(1)]
         for direction in _directions(rng, tails):
             radius = rng.uniform(0.2, 0.6)
-            bend = rng.normal(size=3) * 0.15
-            along = np.linspace(1 - radius, 1 + rng.uniform(0.6, 2.4), count // tails)[:, None]
+            count = 5 if tails == 2 else int(rng.integers(4, 9))
+            step = rng.uniform(0.8, 1.5) * radius
+            along = (1 + step * np.arange(count))[:, None]
+            bend = rng.normal(size=3) * 0.1
             centres.append(direction * along + bend * (along - 1) ** 2)
-            radii.append(np.full(len(along), radius))
+            radii.append(np.full(count, radius))
         radius = np.concatenate(radii)
         return np.concatenate(centres), radius, np.ones(len(radius))
 

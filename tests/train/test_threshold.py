@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from onehit.geometries import InputError
-from onehit.train.threshold import frozen_threshold, threshold_at_false_positive_rate
+from onehit.train.threshold import frozen_threshold, threshold_at_false_positive_rate, thresholds_by_group
 
 
 @pytest.mark.parametrize(("n_bad", "rate", "confidence"), [(1000, 0.005, 0.95), (60, 0.1, 0.9), (2995, 0.001, 0.95)])
@@ -38,3 +38,35 @@ def test_confidence_zero_means_the_rate_among_these_patterns():
 def test_too_few_bad_patterns_are_refused(n_bad, rate, hint):
     with pytest.raises(InputError, match=hint):
         frozen_threshold(np.zeros(n_bad), np.arange(n_bad), rate, 0.95)
+
+
+def drawn_groups(n=30_000):
+    """Bad patterns of three groups, of which the second scores higher."""
+    rng = np.random.default_rng(0)
+    group = rng.choice(["a", "b", "rare"], n, p=[0.6, 0.38, 0.02])
+    return np.zeros(n), rng.normal(size=n) + 2.0 * (group == "b"), group
+
+
+def test_the_threshold_for_the_worst_group_lets_no_more_of_it_through():
+    label, score, group = drawn_groups()
+    found = thresholds_by_group(label, score, 0.005, 0.95, group)
+    assert set(found) == {"a", "b", "others"}
+    assert max(found, key=found.__getitem__) == "b"
+    assert (score[group == "b"] >= found["b"]).mean() < 0.005
+    # For their mean, twice as many of the worst would pass.
+    assert (score[group == "b"] >= frozen_threshold(label, score, 0.005, 0.95)).mean() > 0.008
+
+
+def test_groups_share_the_uncertainty():
+    label, score, group = drawn_groups()
+    alone = frozen_threshold(label[group == "a"], score[group == "a"], 0.005, 1 - 0.05 / 3)
+    assert thresholds_by_group(label, score, 0.005, 0.95, group)["a"] == alone
+
+
+def test_groups_too_small_to_vouch_are_taken_together_and_none_is_left_out():
+    label, score, group = drawn_groups(900)
+    assert set(thresholds_by_group(label, score, 0.005, 0.95, group)) == {"all"}
+    label, score, group = drawn_groups(3000)  # 60 rare ones, 1140 of b
+    found = thresholds_by_group(label, score, 0.005, 0.95, group)
+    assert set(found) == {"a", "others"}
+    assert found["others"] == frozen_threshold(label[group != "a"], score[group != "a"], 0.005, 0.975)
