@@ -41,9 +41,9 @@ def test_too_few_bad_patterns_are_refused(n_bad, rate, hint):
 
 
 def drawn_groups(n=30_000):
-    """Bad patterns of three groups, of which the second scores higher."""
+    """Bad patterns of four groups, of which the second scores higher and the last two are small."""
     rng = np.random.default_rng(0)
-    group = rng.choice(["a", "b", "rare"], n, p=[0.6, 0.38, 0.02])
+    group = rng.choice(["a", "b", "rare", "rarer"], n, p=[0.6, 0.36, 0.021, 0.019])
     return np.zeros(n), rng.normal(size=n) + 2.0 * (group == "b"), group
 
 
@@ -66,7 +66,7 @@ def test_groups_share_the_uncertainty():
 def test_groups_too_small_to_vouch_are_taken_together_and_none_is_left_out():
     label, score, group = drawn_groups(900)
     assert set(thresholds_by_group(label, score, 0.005, 0.95, group)) == {"all"}
-    label, score, group = drawn_groups(3000)  # 60 rare ones, 1140 of b
+    label, score, group = drawn_groups(3000)  # 1080 of b and 120 others
     found = thresholds_by_group(label, score, 0.005, 0.95, group)
     assert set(found) == {"a", "others"}
     assert found["others"] == frozen_threshold(label[group != "a"], score[group != "a"], 0.005, 0.975)
