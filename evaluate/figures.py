@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import ArrayLike
 
+from ..geometries.bead_model import BeadModel
 from ..geometries.errors import InputError
 from ..geometries.mesh import Mesh
 from .figure_style import GREY, INK, LEGEND, MUTED, PHOTONS, TITLE, colours_of, styled_figure
@@ -193,25 +194,26 @@ def gallery_figure(
     return figure
 
 
-def shapes_figure(meshes: Mapping[str, Mesh], columns: int = 6) -> Figure:
-    """Meshes seen from one side and on one scale, each with its name and longest extent.
+def shapes_figure(shapes: Mapping[str, Mesh | BeadModel], columns: int = 6) -> Figure:
+    """Shapes seen from one side and on one scale, each with its name and longest extent.
 
-    `meshes` maps a name to a mesh; InputError where there is none.
+    `shapes` maps names to meshes and bead models; InputError where there is none.
     """
     from mpl_toolkits.mplot3d.art3d import Poly3DCollection
     from trimesh.remesh import subdivide_to_size
 
-    _require(meshes)
-    columns = min(columns, len(meshes))
-    rows = -(-len(meshes) // columns)
+    _require(shapes)
+    columns = min(columns, len(shapes))
+    rows = -(-len(shapes) // columns)
     figure = Figure(figsize=(1.55 * columns, 1.75 * rows), dpi=100, layout="constrained")
     elevation, azimuth = np.radians([25, 20])
     camera = [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
     light = LightSource(azdeg=135, altdeg=60)  # over the camera's left shoulder
-    half = max(mesh.longest_extent for mesh in meshes.values()) / 2
-    for place, (name, mesh) in enumerate(meshes.items(), 1):
+    half = max(shape.longest_extent for shape in shapes.values()) / 2
+    for place, (name, shape) in enumerate(shapes.items(), 1):
+        vertices, faces = shape.surfaces() if isinstance(shape, BeadModel) else (shape.vertices, shape.faces)
         # matplotlib draws triangles by the depth of their centres: right only if they are small, and face the camera.
-        vertices, faces = subdivide_to_size(mesh.vertices, mesh.faces, max_edge=0.2)[:2]
+        vertices, faces = subdivide_to_size(vertices, faces, max_edge=0.2)[:2]
         corners = (vertices - (vertices.max(axis=0) + vertices.min(axis=0)) / 2)[faces]
         normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         seen = corners[normals @ camera > 0]
@@ -223,7 +225,7 @@ def shapes_figure(meshes: Mapping[str, Mesh], columns: int = 6) -> Figure:
         axes.set(xlim=(-half, half), ylim=(-half, half), zlim=(-half, half))
         axes.set_box_aspect((1, 1, 1), zoom=1.6)
         axes.set_axis_off()
-        axes.set_title(f"{name}\n{mesh.longest_extent:.2f}", fontsize=8.5, color=INK)
+        axes.set_title(f"{name}\n{shape.longest_extent:.2f}", fontsize=8.5, color=INK)
     return figure
 
 

@@ -1,7 +1,8 @@
 """Particles that are not convex, drawn at random as bead models: variety for training, without end and without tables.
 
 Each is a pure function of its seed, normalised (see `BeadModel.normalised`), and reaches no farther than 1.1 from its
-centre: what is longer or wider is drawn again. Raises InputError for a seed outside 0 to 2^32 - 1.
+centre: what is longer or wider is drawn again. "Longest extent" is in volume-equivalent diameters, for seed 0. Raises
+InputError for a seed outside 0 to 2^32 - 1.
 """
 
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float
 
-from .beads import BeadModel
+from .bead_model import BeadModel
 from .procedural import check_range
 
 _FARTHEST = 1.1
@@ -21,13 +22,13 @@ Balls = tuple[Float[np.ndarray, "beads 3"], Float[np.ndarray, " beads"], Float[n
 
 
 def bent(seed: int = 0) -> BeadModel:
-    """Bent rod: a chain of balls along 40 to 250 degrees of an arc, its ends a little out of its plane."""
+    """Bent rod: a chain of balls along 40 to 250 degrees of an arc, its ends out of its plane; longest extent 1.992."""
 
     def draw(rng: np.random.Generator) -> Balls:
-        angle = np.radians(rng.uniform(40, 250))
+        angle = float(np.radians(rng.uniform(40, 250)))
         count = 9
         radius = rng.uniform(0.8, 2.0) * angle / (count - 1) / 1.1  # of the tube, the arc's being 1
-        place = np.linspace(-angle / 2, angle / 2, count)
+        place = np.linspace(-0.5, 0.5, count) * angle
         height = rng.uniform(-0.5, 0.5) * place
         centre = np.stack([np.cos(place), np.sin(place), height], 1)
         return centre, np.full(count, min(radius, 0.8)), np.ones(count)
@@ -36,7 +37,7 @@ def bent(seed: int = 0) -> BeadModel:
 
 
 def branched(seed: int = 0) -> BeadModel:
-    """Three to five arms of two balls each from a middle one."""
+    """Three to five arms of two balls each from a middle one, longest extent 1.433."""
 
     def draw(rng: np.random.Generator) -> Balls:
         arms = int(rng.integers(3, 6))
@@ -52,7 +53,7 @@ def branched(seed: int = 0) -> BeadModel:
 
 
 def hollow(seed: int = 0) -> BeadModel:
-    """Ball with one to three cavities, or one with a core of another density; often off its centre."""
+    """Ball with one to three cavities, or cores of another density, often off its centre; longest extent 1.018."""
 
     def draw(rng: np.random.Generator) -> Balls:
         count = int(rng.integers(1, 4))
@@ -68,7 +69,7 @@ def hollow(seed: int = 0) -> BeadModel:
 
 
 def cup(seed: int = 0) -> BeadModel:
-    """Bowl, cap or open shell: ten balls side by side on a part of a sphere."""
+    """Bowl, cap or open shell: ten balls side by side on a part of a sphere, longest extent 1.178."""
 
     def draw(rng: np.random.Generator) -> Balls:
         count, opening = 10, np.radians(rng.uniform(50, 125))
@@ -83,7 +84,7 @@ def cup(seed: int = 0) -> BeadModel:
 
 
 def tailed(seed: int = 0) -> BeadModel:
-    """Head with one or two tails, thin or thick, straight or curved."""
+    """Head with one or two tails, thin or thick, straight or curved; longest extent 1.762."""
 
     def draw(rng: np.random.Generator) -> Balls:
         tails = int(rng.integers(1, 3))
@@ -103,7 +104,7 @@ def tailed(seed: int = 0) -> BeadModel:
 
 
 def fused(seed: int = 0) -> BeadModel:
-    """Two to four balls grown into each other: the neck's radius is at least half of the smaller ball's."""
+    """Two to four balls grown into each other, longest extent 1.125. A neck is at least half as wide as its smaller ball."""
 
     def draw(rng: np.random.Generator) -> Balls:
         count = int(rng.integers(2, 5))
@@ -121,7 +122,7 @@ def fused(seed: int = 0) -> BeadModel:
 
 
 def lump(seed: int = 0) -> BeadModel:
-    """Five to ten balls of unlike sizes and densities, each grown into one before: no symmetry, no even density."""
+    """Five to ten balls of unlike sizes and densities, each grown into one before, longest extent 1.181."""
 
     def draw(rng: np.random.Generator) -> Balls:
         count = int(rng.integers(5, 11))

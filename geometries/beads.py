@@ -1,22 +1,16 @@
-"""Bead models: particles made of balls, whose transform has a closed form and needs no table.
-
-Where balls overlap their densities add up; balls of negative density are cavities. So such a particle is rarely of one
-density throughout, as real ones are not.
-"""
+"""The Fourier transform of bead models, in closed form."""
 
 # JAX tells types in part only.
 # pyright: reportUnknownMemberType=false, reportMissingTypeStubs=false
 
-import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
+from .bead_model import BeadModel
 from .elementary import ball_transform, cos_sin
-from .errors import InputError
 
 
 class Beads(NamedTuple):
@@ -28,44 +22,6 @@ class Beads(NamedTuple):
     centre: Float[Array, "*bodies beads 3"]
     radius: Float[Array, "*bodies beads"]
     weight: Float[Array, "*bodies beads"]
-
-
-@dataclass(frozen=True, eq=False)
-class BeadModel:
-    """Balls of some densities. Raises InputError for none, for radii that are not positive, and for no net density."""
-
-    centre: Float[np.ndarray, "beads 3"]
-    radius: Float[np.ndarray, " beads"]
-    density: Float[np.ndarray, " beads"]
-    name: str
-
-    def __post_init__(self) -> None:
-        if not len(self.radius) or not (self.radius > 0).all() or not self.weight.sum() > 0:
-            raise InputError(f"{self.name}: a bead model needs balls of positive radius and, in all, positive density")
-
-    @property
-    def weight(self) -> Float[np.ndarray, " beads"]:
-        """Volume times density of each ball."""
-        return 4 / 3 * math.pi * self.radius**3 * self.density
-
-    @property
-    def circumradius(self) -> float:
-        """Largest distance of its surface from the origin."""
-        solid = self.density > 0
-        return float((np.linalg.norm(self.centre[solid], axis=1) + self.radius[solid]).max())
-
-    @property
-    def longest_extent(self) -> float:
-        """Largest distance of two points of it."""
-        centre, radius = self.centre[self.density > 0], self.radius[self.density > 0]
-        apart = np.linalg.norm(centre[:, None] - centre, axis=-1)
-        return float((apart + radius[:, None] + radius).max())
-
-    def normalised(self) -> "BeadModel":
-        """Its centre of mass at the origin, and as much in it as in a ball of diameter 1 and density 1."""
-        middle = self.weight @ self.centre / self.weight.sum()
-        scale = (math.pi / 6 / self.weight.sum()) ** (1 / 3)
-        return BeadModel((self.centre - middle) * scale, self.radius * scale, self.density, self.name)
 
 
 def stack_beads(models: list[BeadModel]) -> Beads:

@@ -17,8 +17,8 @@ from typing import Any, cast
 
 import numpy as np
 
+from .bead_model import BeadModel
 from .bead_shapes import BEAD_SHAPES
-from .beads import BeadModel
 from .development import DEVELOPMENT
 from .errors import InputError
 from .mesh import MESH_SUFFIXES, Mesh, load_mesh

@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Complex, Float, Inexact, Int, Integer, Num
 
 from ..geometries.amplitude_grid import AmplitudeGrid, grid_bytes
-from ..geometries.beads import BeadModel, stack_beads
+from ..geometries.bead_model import BeadModel
+from ..geometries.beads import stack_beads
 from ..geometries.errors import InputError
 from ..geometries.form_factor import Polyhedron, from_mesh, stack
 from ..geometries.mesh import Mesh

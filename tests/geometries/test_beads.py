@@ -3,7 +3,8 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from onehit.geometries.beads import BeadModel, bead_form_factor, stack_beads
+from onehit.geometries.bead_model import BeadModel
+from onehit.geometries.beads import bead_form_factor, stack_beads
 from onehit.geometries.errors import InputError
 from onehit.geometries.form_factor import form_factor, from_mesh
 from onehit.geometries.shapes import geometry

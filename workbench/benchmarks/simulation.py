@@ -18,7 +18,8 @@ from rich.table import Table
 
 from ...geometries.errors import InputError
 from ...geometries.form_factor import form_factor, from_mesh
-from ...geometries.shapes import geometry
+from ...geometries.mesh import Mesh
+from ...geometries.shapes import geometry, torus
 from ...simulate.beamline.instrument import InstrumentConfig
 from ...simulate.beamline.reciprocal import q_map
 from ...simulate.config import BackgroundConfig, BadConfig, BeamConfig, ReadoutConfig, SimulationConfig
@@ -150,7 +151,9 @@ def errors(source: SimulatedSource, orientations: int = 4) -> tuple[float, float
     """What a source computes against the exact form factor at every pixel, for the largest particle in some
     orientations: relative L2 error in amplitude over the detector, and the largest relative error of a ring's
     intensity out to the corner, rings being a pixel wide."""
-    body = from_mesh(geometry(source.config.geometry[0]))
+    shape = geometry(source.config.geometry[0])
+    assert isinstance(shape, Mesh)
+    body = from_mesh(shape)
     diameter_nm = source.config.diameter_nm[1]
     q = jnp.asarray(q_map(source.instrument) * diameter_nm * 1e-9, jnp.float32)
     quaternions = jax.vmap(uniform_rotation)(jax.random.split(jax.random.key(0), orientations))
@@ -208,7 +211,7 @@ def _growth(command: Bench) -> list[dict[str, Any]]:
     multi_hits = {n: replace(plain, good_fraction=0.0, particles=(n, n)) for n in (2, 3, 4, 5, 8)}
     add("particles", {1: plain} | multi_hits)
     tori = {n: replace(plain, geometry=(f"torus:resolution={n}",), amplitude="exact") for n in (8, 16, 32)}
-    add("edges, exact", {len(from_mesh(geometry(c.geometry[0])).edge_left): c for c in tori.values()})
+    add("edges, exact", {len(from_mesh(torus(resolution=n)).edge_left): c for n, c in tori.items()})
     return [{k: v for k, v in row.items() if k != "base"} for row in rows]
 
 
