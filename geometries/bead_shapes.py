@@ -104,7 +104,7 @@ def tailed(seed: int = 0) -> BeadModel:
 
 
 def fused(seed: int = 0) -> BeadModel:
-    """Two to four balls grown into each other, longest extent 1.125. A neck is at least half as wide as its smaller ball."""
+    """Two to four balls grown into each other, longest extent 1.125. Necks are at least half as wide as the smaller."""
 
     def draw(rng: np.random.Generator) -> Balls:
         count = int(rng.integers(2, 5))

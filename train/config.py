@@ -128,7 +128,8 @@ class TrainConfig:
     validation_count: int = 2000
     """Simulated patterns, from a seed of their own, that the threshold is frozen on."""
     false_positive_rate: float = 0.005
-    """Largest share of bad patterns that the frozen threshold may let through."""
+    """Largest share of bad patterns that the frozen threshold may let through: of each kind, and of multi-hits of each
+    shape, where there are enough to vouch for it."""
     confidence: float = 0.95
     """Certainty that it does not let through more, for bad patterns drawn like the validation's, of which this needs
     enough: 3 / false_positive_rate for 0.95. 0: the share among the validation patterns themselves, no guarantee."""

@@ -25,7 +25,7 @@ from .classifier import Classifier, empty_checkpoint
 from .config import TrainConfig, check_shape
 from .preprocess import measure, to_size
 from .step import split_network, train_step
-from .threshold import check_bad_patterns, thresholds_by_group
+from .threshold import check_bad_patterns, frozen_threshold, thresholds_by_group
 
 VALIDATION_SEED = 1_000_003
 """Added to a training's seed: the seed of its validation patterns."""
@@ -146,9 +146,8 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
     classifier = Classifier(config, Checkpoint(state, standardisation), np.asarray(bad))
     validated = score_source(classifier, validation, validation_indices, track, "validating")
     label, score = validated.label, validated.score
-    thresholds = thresholds_by_group(
-        label, score, config.false_positive_rate, config.confidence, _groups(config, validated)
-    )
+    rate, confidence = config.false_positive_rate, config.confidence
+    thresholds = thresholds_by_group(label, score, rate, confidence, _groups(config, validated))
     classifier.threshold = max(thresholds.values())
     classifier.temperature = temperature(label, score)
     classifier.save(run)
@@ -156,6 +155,7 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
     record: dict[str, Any] = {"steps": config.steps, "patterns": patterns, "history": history}
     record |= {"seconds": round(seconds, 1), "patterns_per_second": round(patterns / seconds, 1)}
     record["thresholds"] = thresholds
+    record["threshold_for_the_mean"] = frozen_threshold(label, score, rate, confidence)
     if data_frames is not None:
         record["data_frames"] = data_frames
     return Trained(classifier, label, score, record)

@@ -249,9 +249,17 @@ def _sentences(metrics: dict[str, Any], config: TrainConfig) -> list[str]:
         sentences = [f"Trained on {seen} of simulated {', '.join(config.simulation.geometry)}."]
     if config.confidence:
         sentences.append(
-            f"The threshold lets through at most {100 * config.false_positive_rate:g} % of bad patterns drawn like the "
-            f"{metrics['validation']['n_bad']:,} that it was frozen on, with {100 * config.confidence:g} % confidence "
-            "(Neyman-Pearson umbrella algorithm: Tong, Feng & Li 2018, Sci. Adv. 4, eaao1659)."
+            f"The threshold lets through at most {100 * config.false_positive_rate:g} % of every group of bad patterns "
+            f"drawn like the {metrics['validation']['n_bad']:,} that it was frozen on, with "
+            f"{100 * config.confidence:g} % confidence in all groups together (Neyman-Pearson umbrella algorithm: Tong, "
+            "Feng & Li 2018, Sci. Adv. 4, eaao1659)."
+        )
+    by_group = training["thresholds"]
+    if len(by_group) > 1:
+        hardest = max(by_group, key=by_group.__getitem__)
+        sentences.append(
+            f"Of {len(by_group)} groups, {hardest.replace('_', ' ')} asks for the highest threshold, "
+            f"{by_group[hardest]:.2f}; for their mean it would be {training['threshold_for_the_mean']:.2f}."
         )
     for name, summary in metrics["robustness"].items():
         sentences.append(
