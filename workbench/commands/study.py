@@ -251,8 +251,8 @@ def _sentences(metrics: dict[str, Any], config: TrainConfig) -> list[str]:
         sentences.append(
             f"The threshold lets through at most {100 * config.false_positive_rate:g} % of every group of bad patterns "
             f"drawn like the {metrics['validation']['n_bad']:,} that it was frozen on, with "
-            f"{100 * config.confidence:g} % confidence in all groups together (Neyman-Pearson umbrella algorithm: Tong, "
-            "Feng & Li 2018, Sci. Adv. 4, eaao1659)."
+            f"{100 * config.confidence:g} % confidence in all groups together (Neyman-Pearson umbrella algorithm: "
+            "Tong, Feng & Li 2018, Sci. Adv. 4, eaao1659)."
         )
     by_group = training["thresholds"]
     if len(by_group) > 1:
