@@ -79,7 +79,7 @@ def procedural() -> Protocol:
         amplitude="table",
     )
     return Protocol(
-        TrainConfig(simulation=simulation, steps=7000, validation_count=80_000, false_positive_rate=0.002),
+        TrainConfig(simulation=simulation, steps=6000, validation_count=80_000, false_positive_rate=0.002),
         test_set("procedural"),
     )
 

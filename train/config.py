@@ -103,7 +103,13 @@ def varied_icosahedra() -> SimulationConfig:
         fluctuation_strength=(0.0, 0.5),
         envelope_strength=(0.0, 0.5),
         beam=BeamConfig(pointing_jitter_px=2.0),
-        readout=ReadoutConfig(shadows=(0.0, 0.01), charge_sharing=(0.0, 0.3), gain_error=(0.67, 1.5)),
+        readout=ReadoutConfig(
+            shadows=(0.0, 0.01),
+            charge_sharing=(0.0, 0.3),
+            gain_error=(0.67, 1.5),
+            read_noise_photons=0.3,
+            read_noise_factor=(0.0, 2.0),
+        ),
     )
 
 
