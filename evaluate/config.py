@@ -53,7 +53,7 @@ class EvaluateConfig:
     like one particle): reported on their own."""
     no_particle: int = 250
     """Frames of each kind without a particle to score besides: empty shots with background, light that no sample
-    scattered, faulty detectors, and families that no training sees. 0: none."""
+    scattered, faulty detectors, and families made for tests alone. 0: none."""
     development: int = 0
     """Patterns to score of each of the shapes that classifiers are developed with, and not trained on. 0: none."""
     unwanted: int = 0

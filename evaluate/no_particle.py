@@ -1,6 +1,7 @@
 """Frames without a particle: empty shots on all kinds of background, light that no sample scattered, faulty detectors.
 
-Some are made by the simulator, as in training; others by NumPy here, and no training may see them.
+Some are made by the simulator, as in training; others by NumPy here, for tests alone, and some of those are like
+nothing in training.
 """
 
 from collections.abc import Callable
@@ -38,7 +39,8 @@ def score_no_particle(
 ) -> dict[str, dict[str, Any]]:
     """A summary of every kind of frame without a particle, `config.no_particle` of each; see `metrics.summarise`.
 
-    Their `false_positive_rate` is the share kept; `held_out` says whether no training sees them. All but empty shots
+    Their `false_positive_rate` is the share kept; `held_out` says whether no training sees anything
+    like them. All but empty shots
     and flat frames are as bright as the test's patterns.
     """
     # A body that is quick to prepare: none is seen.
@@ -56,13 +58,13 @@ def score_no_particle(
         assert scores.truth is not None
         for kind in kinds:
             found[kind.replace("_", " ")] = scores.score[scores.truth.kind == BAD_KINDS.index(kind) + 1]
-    source = HeldOut(as_pictures(SimulatedSource(test, config.test_seed)), test.photons, config.test_seed)
-    indices = np.arange(count * len(HELD_OUT))
-    score = score_source(classifier, source, indices, track, "scoring held-out frames").score
-    held_out = {name: score[i :: len(HELD_OUT)] for i, name in enumerate(HELD_OUT)}
+    source = OtherFrames(as_pictures(SimulatedSource(test, config.test_seed)), test.photons, config.test_seed)
+    indices = np.arange(count * len(FAMILIES))
+    score = score_source(classifier, source, indices, track, "scoring other frames").score
+    found |= {name: score[i :: len(FAMILIES)] for i, name in enumerate(FAMILIES)}
     return {
-        name: summarise(np.zeros(len(score), int), score, classifier.threshold) | {"held_out": name in held_out}
-        for name, score in (found | held_out).items()
+        name: summarise(np.zeros(len(score), int), score, classifier.threshold) | {"held_out": name in UNSEEN}
+        for name, score in found.items()
     }
 
 
@@ -72,13 +74,13 @@ def only(kinds: tuple[str, ...] | list[str], config: SimulationConfig) -> Simula
     return replace(config, good_fraction=0.0, bad=replace(config.bad, **shares))
 
 
-class HeldOut:
-    """The families of `HELD_OUT` in turn, Poisson counts on a detector: frame i is a pure function of (seed, i).
+class OtherFrames:
+    """The families of `FAMILIES` in turn, Poisson counts on a detector: frame i is a pure function of (seed, i).
 
     photons: fewest and most on good pixels (log-uniform), but for flat frames.
     """
 
-    name = "held out"
+    name = "other frames"
 
     def __init__(self, detector: PatternSource, photons: tuple[float, float], seed: int):
         self.shape, self.bad_pixel = detector.shape, detector.bad_pixel
@@ -90,16 +92,18 @@ class HeldOut:
         return Patterns(counts, np.zeros(len(counts), np.int32), None)
 
     def _frame(self, index: int) -> Int[np.ndarray, "y x"]:
-        name = tuple(HELD_OUT)[index % len(HELD_OUT)]
+        name = tuple(FAMILIES)[index % len(FAMILIES)]
         rng = np.random.default_rng([self._seed, crc32(name.encode()), index])
         photons = np.exp(rng.uniform(*np.log(self._photons)))
-        expected = held_out(name, rng, ~self.bad_pixel, photons)
+        expected = expected_light(name, rng, ~self.bad_pixel, photons)
         return rng.poisson(expected).astype(np.int32)
 
 
-def held_out(name: str, rng: np.random.Generator, good_pixel: Bool[np.ndarray, "y x"], photons: float) -> _Picture:
+def expected_light(
+    name: str, rng: np.random.Generator, good_pixel: Bool[np.ndarray, "y x"], photons: float
+) -> _Picture:
     """Expected photons in each pixel of a frame of that family, 0 on bad pixels."""
-    family = HELD_OUT[name]
+    family = FAMILIES[name]
     if not callable(family):
         return family * good_pixel
     rows, columns = good_pixel.shape
@@ -174,7 +178,7 @@ def _slit_cross(rng: np.random.Generator, y: _Picture, x: _Picture) -> _Picture:
     return arms[0] + arms[1] + 1e-4
 
 
-HELD_OUT: dict[str, float | _Family] = {
+FAMILIES: dict[str, float | _Family] = {
     "flat, 1 photon a pixel": 1.0,
     "flat, 20 photons a pixel": 20.0,
     "exponential halo": _halo,
@@ -191,3 +195,6 @@ HELD_OUT: dict[str, float | _Family] = {
 }
 """Families for tests alone: photons a pixel, or what makes the relative brightness from random numbers and from the
 pixels' places, in detector widths from the middle."""
+
+UNSEEN = ("two Gaussians", "glow at an edge", "vignetted field", "speckle", "hot pixels")
+"""Those that are like no kind of bad pattern that a training may be shown."""

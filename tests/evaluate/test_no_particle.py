@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from onehit.evaluate import no_particle
 from onehit.evaluate.config import EvaluateConfig
-from onehit.evaluate.no_particle import EMPTY, HELD_OUT, HeldOut, held_out, score_no_particle
+from onehit.evaluate.no_particle import EMPTY, FAMILIES, UNSEEN, OtherFrames, expected_light, score_no_particle
 from onehit.evaluate.unwanted import OTHER_MATERIAL
 from onehit.geometries import InputError
 from onehit.simulate import SimulatedSource
@@ -28,9 +28,9 @@ class KeepsBright:
         return np.where(photons > 0, photons - self.photons, -np.inf).astype(np.float32)
 
 
-@pytest.mark.parametrize("name", HELD_OUT)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_held_out_frames_are_as_bright_as_asked_on_good_pixels_alone(name):
-    expected = held_out(name, np.random.default_rng(3), GOOD_PIXEL, 1e5)
+    expected = expected_light(name, np.random.default_rng(3), GOOD_PIXEL, 1e5)
     assert expected.shape == GOOD_PIXEL.shape and (expected[GOOD_PIXEL] > 0).all()
     assert (expected[~GOOD_PIXEL] == 0).all()
     level = {"flat, 1 photon a pixel": 1, "flat, 20 photons a pixel": 20}.get(name)
@@ -42,7 +42,7 @@ def test_speckle_is_exponential_and_grains_are_as_wide_as_said():
     rng, everywhere = np.random.default_rng(4), np.ones((256, 256), bool)
     widths = []
     for _ in range(20):
-        frame = held_out("speckle", rng, everywhere, 1e6)
+        frame = expected_light("speckle", rng, everywhere, 1e6)
         assert 0.8 < frame.std() / frame.mean() < 1.2
         power = np.abs(np.fft.rfft(frame - frame.mean(), axis=1)) ** 2
         along = np.fft.irfft(power.mean(0))
@@ -52,10 +52,10 @@ def test_speckle_is_exponential_and_grains_are_as_wide_as_said():
 
 def test_a_held_out_frame_depends_on_seed_and_index_alone(small_simulation):
     detector = SimulatedSource(small_simulation)
-    source = HeldOut(detector, (1e4, 1e6), 5)
+    source = OtherFrames(detector, (1e4, 1e6), 5)
     some = np.array([40, 3, 17])
     np.testing.assert_array_equal(source.patterns(some).counts, source.patterns(np.arange(41)).counts[some])
-    other = HeldOut(detector, (1e4, 1e6), 6).patterns(some).counts
+    other = OtherFrames(detector, (1e4, 1e6), 6).patterns(some).counts
     assert not (source.patterns(some).counts == other).all((1, 2)).any()
     assert not source.patterns(some).counts[:, detector.bad_pixel].any()
 
@@ -63,7 +63,7 @@ def test_a_held_out_frame_depends_on_seed_and_index_alone(small_simulation):
 def test_each_kind_is_scored_on_its_own(small_simulation):
     config = EvaluateConfig(test=small_simulation, no_particle=30)
     everything = score_no_particle(KeepsBright(0), config)  # pyright: ignore
-    assert [name for name, summary in everything.items() if summary["held_out"]] == list(HELD_OUT)
+    assert [name for name, summary in everything.items() if summary["held_out"]] == list(UNSEEN)
     assert set(EMPTY) <= set(everything)
     for summary in everything.values():
         assert (summary["n_good"], summary["n_bad"], summary["n_invalid"]) == (0, 30, 0)
@@ -80,7 +80,7 @@ def test_kinds_that_one_source_makes_are_told_apart(small_simulation, monkeypatc
     """Of stand-ins, one of which is made large and the other small."""
     monkeypatch.setattr(no_particle, "WITHOUT_PARTICLE", ("empty", "droplet", "aggregate"))
     monkeypatch.setattr(no_particle, "EMPTY", {})
-    monkeypatch.setattr(no_particle, "HELD_OUT", {"flat": 1.0})
+    monkeypatch.setattr(no_particle, "FAMILIES", {"flat": 1.0})
 
     class KeepsWide(KeepsBright):
         """Keeps what has less than four fifths of its photons in the middle."""

@@ -117,14 +117,14 @@ def _no_particle(found: dict[str, dict[str, Any]] | None) -> Table | None:
     if not found:
         return None
     rows: list[list[Cell]] = []
-    for held_out, sum_of in ((False, "all that a training may see"), (True, "all that are held out")):
+    for held_out, sum_of in ((False, "all that a training may see the like of"), (True, "all that are held out")):
         group = {name: summary for name, summary in found.items() if summary["held_out"] is held_out}
         for name, summary in (group | ({sum_of: overall(group)} if group else {})).items():
             rows.append([name, f"{summary['n_bad']:,}", _rate(summary, "false_positive_rate")])
     rows.append(["all", f"{overall(found)['n_bad']:,}", _rate(overall(found), "false_positive_rate")])
     note = (
         "Share kept at the frozen threshold, with its 95 % interval (Wilson). First the kinds of bad patterns that a "
-        "training may be shown, then families that are held out of every training."
+        "training may be shown, or such as are like them, then families that are like nothing in training."
     )
     return Table("Frames without a particle", note, ("Kind", "Frames", "Kept, %"), rows)
 
