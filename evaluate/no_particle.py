@@ -12,14 +12,16 @@ from zlib import crc32
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ..simulate.config import BAD_KINDS, BackgroundConfig, SimulationConfig
+from ..simulate.config import BAD_KINDS, BackgroundConfig, BadConfig, SimulationConfig
+from ..simulate.scattering.hits.empty import NoBodies
+from ..simulate.scattering.seam import Kind, part_types
 from ..simulate.source import Indices, Patterns, PatternSource, SimulatedSource, as_pictures
 from ..train.classifier import Classifier
 from ..train.loop import Track, no_track, score_source
 from .config import EvaluateConfig
 from .metrics import summarise
 
-WITHOUT_PARTICLE = tuple(kind for kind in BAD_KINDS if kind in ("empty", "stray_light", "jet", "slit", "artefact"))
+WITHOUT_PARTICLE = tuple(kind.name for kind in part_types(BadConfig, Kind) if issubclass(kind, NoBodies))
 """Kinds of bad patterns that show no body."""
 
 _OFF = (0.0, 1e-9)  # as good as none, and on: so all of these are one compiled program
@@ -40,8 +42,8 @@ def score_no_particle(
     """A summary of every kind of frame without a particle, `config.no_particle` of each; see `metrics.summarise`.
 
     Their `false_positive_rate` is the share kept; `held_out` says whether no training sees anything
-    like them. All but empty shots
-    and flat frames are as bright as the test's patterns.
+    like them. The photons of all
+    but empty shots and flat frames are drawn from the test's `photons`.
     """
     # A body that is quick to prepare: none is seen.
     test = replace(config.test, geometry=("cube",), amplitude="exact")
@@ -51,13 +53,12 @@ def score_no_particle(
         scores = score_source(classifier, source, np.arange(count), track, f"scoring {name}")
         found[name] = scores.score
     kinds = [kind for kind in WITHOUT_PARTICLE if kind != "empty"]
-    if kinds:
-        source = as_pictures(SimulatedSource(only(kinds, test), config.test_seed))
-        what = "scoring frames without a particle"
-        scores = score_source(classifier, source, np.arange(count * len(kinds)), track, what)
-        assert scores.truth is not None
-        for kind in kinds:
-            found[kind.replace("_", " ")] = scores.score[scores.truth.kind == BAD_KINDS.index(kind) + 1]
+    source = as_pictures(SimulatedSource(only(kinds, test), config.test_seed))
+    what = "scoring frames without a particle"
+    scores = score_source(classifier, source, np.arange(count * len(kinds)), track, what)
+    assert scores.truth is not None
+    for kind in kinds:
+        found[kind.replace("_", " ")] = scores.score[scores.truth.kind == BAD_KINDS.index(kind) + 1]
     source = OtherFrames(as_pictures(SimulatedSource(test, config.test_seed)), test.photons, config.test_seed)
     indices = np.arange(count * len(FAMILIES))
     score = score_source(classifier, source, indices, track, "scoring other frames").score
@@ -190,11 +191,11 @@ FAMILIES: dict[str, float | _Family] = {
     "glow at an edge": _glow,
     "vignetted field": _vignetted,
     "speckle": _speckle,
-    "hot pixels": _hot_pixels,
+    "single hot pixels": _hot_pixels,
     "slit cross": _slit_cross,
 }
 """Families for tests alone: photons a pixel, or what makes the relative brightness from random numbers and from the
 pixels' places, in detector widths from the middle."""
 
-UNSEEN = ("two Gaussians", "glow at an edge", "vignetted field", "speckle", "hot pixels")
+UNSEEN = ("two Gaussians", "glow at an edge", "speckle", "single hot pixels")
 """Those that are like no kind of bad pattern that a training may be shown."""

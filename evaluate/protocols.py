@@ -92,7 +92,7 @@ PROTOCOLS: dict[ProtocolName, Callable[[], Protocol]] = {
 
 
 def protocol(name: str, full: bool = False) -> Protocol:
-    """The protocol of that name; full: with four times as long a training and a threshold from 20,000 patterns.
+    """The protocol of that name; full: with four times as long a training, a threshold from 20,000 patterns or more.
 
     Raises InputError for an unknown name.
     """
@@ -100,7 +100,8 @@ def protocol(name: str, full: bool = False) -> Protocol:
         raise InputError(f"unknown protocol {name!r}: the protocols are {', '.join(PROTOCOLS)}")
     found = PROTOCOLS[name]()
     if full:
-        train = replace(found.train, steps=4 * found.train.steps, checkpoint_every=1000, validation_count=20_000)
+        most = max(20_000, found.train.validation_count)
+        train = replace(found.train, steps=4 * found.train.steps, checkpoint_every=1000, validation_count=most)
         found = found._replace(train=train)
     return found
 

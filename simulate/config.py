@@ -167,7 +167,7 @@ class SimulationConfig(
     background: BackgroundConfig = field(default_factory=BackgroundConfig)
     readout: ReadoutConfig = field(default_factory=ReadoutConfig)
     noise: bool = True
-    """Photons are counted and read out; without, the expected photons themselves."""
+    """Photons are counted and read out; without, the detector's mean response to those expected."""
     amplitude: Literal["auto", "exact", "table"] = "auto"
     """How form factors are computed: exact edge sums, a table (0.05 % in amplitude, faster), or (auto) a table where it
     fits into 1 GB."""

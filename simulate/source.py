@@ -128,12 +128,13 @@ class SimulatedSource:
             # On one core a table of an icosahedron takes 1 s more to prepare and saves 0.4 ms a pattern; one of sixteen
             # procedural shapes 20 s and 17 ms. So it pays from one to three thousand patterns on. How many are asked
             # for must not matter: the first patterns of a longer set are those of a shorter one.
-            fits = not bodies or grid_bytes(bodies, q_max) <= _LARGEST_TABLE_BYTES
+            fits = bool(bodies) and grid_bytes(bodies, q_max) <= _LARGEST_TABLE_BYTES
             self.amplitude = "table" if fits else "exact"
 
-        meshes = None
         if bodies:
             meshes = kept_grid(bodies, q_max) if self.amplitude == "table" else stack(bodies)
+        else:
+            meshes, self.amplitude = None, "exact"  # bead models need no table
 
         energy = self.instrument.photon_energy_ev
         named = {name: getattr(config.bad, name) for kind in kinds for name in kind.materials}

@@ -94,9 +94,12 @@ def thresholds_by_group(
 
     group: (N,) names; those of good patterns mean nothing. The uncertainty is divided among the groups (Bonferroni), so
     that all hold together with `confidence`. Groups too small to vouch for the rate alone are taken together, as
-    "others", and with the smallest of the large ones where even those are too few. Raises InputError as
+    "others", and with the smallest of the large ones where even those are too few. With confidence 0, which vouches for
+    nothing, all are "all". Raises InputError as
     `frozen_threshold` does.
     """
+    if confidence == 0:
+        return {"all": frozen_threshold(label, score, rate, 0)}
     good, scores = check_scores(label, score)
     names, number = np.unique(np.asarray(group, str)[~good], return_inverse=True)
     bad = scores[~good]
@@ -104,7 +107,7 @@ def thresholds_by_group(
     by_size = np.argsort(-size, kind="stable")
 
     def certainty(groups: int) -> float:
-        return 1 - (1 - confidence) / groups if confidence else 0.0
+        return 1 - (1 - confidence) / groups
 
     for alone in range(len(names), 0, -1):
         together = by_size[alone:]

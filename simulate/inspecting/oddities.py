@@ -163,9 +163,9 @@ def _impossible(source, seen: Inspection, option):
     counted = seen.flags.counted()
     if counted["constant"] or counted["saturated"]:
         return Oddity(
-            f"frames whose good pixels all hold the same: {counted['constant']}, of which a tenth hold the largest "
-            f"value: {counted['saturated']}; they are never taken for single hits: if these are markers, not photons, "
-            f"mask them with {option}.mask-values"
+            f"frames whose good pixels all hold the same: {counted['constant']}; frames with their largest value in "
+            f"over a tenth of the good pixels: {counted['saturated']}; they are never taken for single hits: if these "
+            f"are markers, not photons, mask them with {option}.mask-values"
         )
     return None
 

@@ -96,7 +96,7 @@ class Detector(NamedTuple):
 
 
 class Modulation(Effect):
-    """An effect that multiplies the photons that particles scatter."""
+    """An effect that multiplies the photons that particles scatter, or the light of a kind without particles."""
 
     def factor(self, keys: Keys, detector: Detector) -> Float[Array, "y x"]:
         """The factor on the expected photons; brightness is scaled to the configuration's photons afterwards."""

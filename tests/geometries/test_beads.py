@@ -61,3 +61,9 @@ def test_meshes_and_bead_models_keep_their_transforms_side_by_side():
         expected = np.asarray(alone.expected_photons(scene_of(size, turn), 1e12))
         found = np.asarray(mixed.expected_photons(scene_of(size, turn, geometry=number), 1e12))
         assert np.abs(found - expected).max() < 2e-3 * expected.max(), spec
+
+
+def test_bead_models_alone_need_no_table():
+    source = SimulatedSource(SimulationConfig(geometry=("bent",)))
+    assert source.table is None and source.amplitude == "exact"
+    assert np.asarray(source.patterns(range(4)).counts).sum((1, 2)).min() > 1e3

@@ -70,3 +70,9 @@ def test_groups_too_small_to_vouch_are_taken_together_and_none_is_left_out():
     found = thresholds_by_group(label, score, 0.005, 0.95, group)
     assert set(found) == {"a", "others"}
     assert found["others"] == frozen_threshold(label[group != "a"], score[group != "a"], 0.005, 0.975)
+
+
+def test_without_confidence_groups_do_not_matter():
+    label, score, group = drawn_groups(3000)
+    found = thresholds_by_group(label, score, 0.005, 0, group)
+    assert found == {"all": threshold_at_false_positive_rate(label, score, 0.005)}

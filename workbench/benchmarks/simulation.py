@@ -80,7 +80,7 @@ EVERYTHING = SimulationConfig(
     envelope_strength=(0.1, 0.3),
     readout=ReadoutConfig(quantum_efficiency=0.9, read_noise_photons=0.2, pixel_gain_spread=0.1),
 )
-"""Every kind of pattern and every effect: what takes longest to compile."""
+"""Every kind of hit that has a body, and most effects: what takes longest to compile."""
 
 
 PUBLISHED = SimulationConfig(

@@ -247,18 +247,19 @@ def _sentences(metrics: dict[str, Any], config: TrainConfig) -> list[str]:
         sentences = [f"Trained on {seen} drawn from {config.data}, which holds {training['data_frames']['frames']:,}."]
     else:
         sentences = [f"Trained on {seen} of simulated {', '.join(config.simulation.geometry)}."]
+    by_group = training.get("thresholds", {})  # which older trainings lack
     if config.confidence:
+        groups = f"each of {len(by_group)} groups of bad patterns" if len(by_group) > 1 else "bad patterns"
+        together = " in all groups together" if len(by_group) > 1 else ""
         sentences.append(
-            f"The threshold lets through at most {100 * config.false_positive_rate:g} % of every group of bad patterns "
-            f"drawn like the {metrics['validation']['n_bad']:,} that it was frozen on, with "
-            f"{100 * config.confidence:g} % confidence in all groups together (Neyman-Pearson umbrella algorithm: "
-            "Tong, Feng & Li 2018, Sci. Adv. 4, eaao1659)."
+            f"The threshold lets through at most {100 * config.false_positive_rate:g} % of {groups} drawn like the "
+            f"{metrics['validation']['n_bad']:,} that it was frozen on, with {100 * config.confidence:g} % confidence"
+            f"{together} (Neyman-Pearson umbrella algorithm: Tong, Feng & Li 2018, Sci. Adv. 4, eaao1659)."
         )
-    by_group = training["thresholds"]
     if len(by_group) > 1:
         hardest = max(by_group, key=by_group.__getitem__)
         sentences.append(
-            f"Of {len(by_group)} groups, {hardest.replace('_', ' ')} asks for the highest threshold, "
+            f"Of these groups, {hardest.replace('_', ' ')} asks for the highest threshold, "
             f"{by_group[hardest]:.2f}; for their mean it would be {training['threshold_for_the_mean']:.2f}."
         )
     for name, summary in metrics["robustness"].items():

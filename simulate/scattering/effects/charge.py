@@ -163,7 +163,7 @@ class GainError(ReadoutStep):
 
     gain_error: Range = (1.0, 1.0)
     """Least and most factor by which the gain is wrong that all of a frame's charge, noise included, is divided by
-    (log-uniform): counts become smaller by it."""
+    (log-uniform): counts become smaller by it. Steps of `adu_per_photon` are those of the photons so obtained."""
 
     def check(self) -> Self:
         check_positive("readout gain_error", self.gain_error)

@@ -39,7 +39,8 @@ class Artefact(NoBodies, Kind):
         )
         normal, _ = keys.draw("artefact levels", panels * (rows + columns + _ASICS**2 + 1), 0)
 
-        clusters = jnp.sum(_spots(hot, shape, (0.3, 1.5)), 0) > 0.3
+        groups = _spots(hot, shape, (0.3, 1.5))
+        clusters = jnp.any(groups > 0.3 * jnp.max(groups, (1, 2, 3), keepdims=True), 0)
         hotness = jnp.exp(3 * hot_level * (detector.hotness.reshape(shape) - 1))
         stacked = jnp.stack(
             [
@@ -56,7 +57,7 @@ class Artefact(NoBodies, Kind):
         light = jnp.where(dark < 0.4, 1e-3, log_between(level, (0.1, 10.0)))
         frame = frame + light * smooth_light(smooth, detector)
         in_block = is_on[4] & jnp.any(_blocks(cut, shape) > 0, 0).reshape(frame.shape)
-        most = log_between(cap, (0.1, 2.0)) * jnp.mean(frame)
+        most = log_between(cap, (0.1, 2.0)) * jnp.sum(frame * detector.good_pixel) / jnp.sum(detector.good_pixel)
         return jnp.where(in_block, jnp.minimum(frame, most), frame)
 
 
