@@ -66,7 +66,8 @@ def test_each_kind_is_scored_on_its_own(small_simulation):
     assert [name for name, summary in everything.items() if summary["held_out"]] == list(UNSEEN)
     assert set(EMPTY) <= set(everything)
     for summary in everything.values():
-        assert (summary["n_good"], summary["n_bad"], summary["n_invalid"]) == (0, 30, 0)
+        assert (summary["n_good"], summary["n_invalid"]) == (0, 0)
+        assert abs(summary["n_bad"] - 30) <= 2  # kinds of one source are drawn
         assert summary["false_positive_rate"] == 1
     kept = score_no_particle(KeepsBright(1e4), config)  # pyright: ignore
     # 32 x 32 pixels: 20 photons in each are above 10^4, one in each is not; the others follow the test's 10^5 and more.
