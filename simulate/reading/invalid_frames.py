@@ -46,13 +46,13 @@ def frame_flags(
     found = np.zeros((len(FLAGS), len(values)), bool)
     with np.errstate(invalid="ignore", over="ignore"):
         photons = values.sum(1, dtype=np.float64)
+    found[3] = ~values.any(1)
     if values.dtype.kind == "f" and not np.isfinite(photons).all():
         found[0], found[1] = np.isnan(values).any(1), np.isinf(values).any(1)
         values = np.where(np.isfinite(values), values, 0)
         photons = values.sum(1, dtype=np.float64)
     most = values.max(1)
     found[2] = values.min(1) < 0
-    found[3] = ~values.any(1)
     good = (~bad_pixel).sum((-2, -1))
     # Where the largest value is above 0, bad pixels do not hold it.
     alike = np.where((most > 0) & (most == np.floor(most)), (values == most[:, None]).sum(1), 0)

@@ -31,7 +31,9 @@ def test_every_effect_is_shown_off_and_on():
         for part in ("background", "beam", "readout", "instrument"):
             before, after = getattr(off, part), getattr(on, part)
             shown |= {f.name for f in fields(before) if getattr(before, f.name) != getattr(after, f.name)}
-    sizes_of_what_is_shown = {"hot_photons", "detector_seed", "halo_length", "streak_width", "stalk_angle_deg"}
+    sizes_of_what_is_shown = {"hot_photons", "detector_seed", "halo_length", "streak_width", "stalk_angle_deg"} | {
+        "read_noise_factor"
+    }
     which_detector = {"preset", "geometry_file", "photon_energy_ev", "distance_m", "pixel_size_m", "shape", "focus_m"}
     too_weak_to_see = {"polarisation"}  # 0.4 % at the edge of the default detector
     beside = sizes_of_what_is_shown | which_detector | too_weak_to_see

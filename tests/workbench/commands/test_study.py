@@ -45,7 +45,8 @@ def test_a_study_leaves_a_complete_run_directory(study):
         for rate in ("false_negative_rate", "false_positive_rate", "false_negative_rate_at_zero_fp"):
             low, high = summary[f"{rate}_interval"]
             assert 0 <= low <= summary[rate] <= high <= 1
-    assert {summary["n_bad"] for summary in metrics["no_particle"].values()} == {20}
+    # Kinds of one source are drawn.
+    assert all(abs(summary["n_bad"] - 20) <= 2 for summary in metrics["no_particle"].values())
     assert set(metrics["experiment"]) == {"all frames", "frames of at least 100,000 photons"}
     html = (run / "report.html").read_text()
     assert html.count("data:image/png;base64,") == len(list((run / "figures").glob("*.png"))) >= 9
