@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from ..geometries.bead_shapes import bead_family
 from ..geometries.errors import InputError
+from ..simulate.config import BeamConfig, ReadoutConfig
 from ..train.config import NetworkConfig, TrainConfig, varied_icosahedra
 from .config import EvaluateConfig, ProtocolName, protocol_particles
 
@@ -75,7 +76,18 @@ def procedural() -> Protocol:
         geometry=(*_FACETED, *bead_family(140)),
         diameter_nm=(40.0, 96.0),
         stretch=0.1,
+        photons=(2e3, 1e6),
         particles=(2, 3),
+        separation=(1.0, 6.0),
+        brightness_spread=0.7,
+        beam=BeamConfig(pointing_jitter_px=2.0),
+        readout=ReadoutConfig(
+            shadows=(0.0, 0.01),
+            charge_sharing=(0.0, 0.3),
+            gain_error=(0.67, 1.5),
+            read_noise_photons=0.3,
+            read_noise_factor=(0.0, 2.0),
+        ),
         amplitude="table",
     )
     return Protocol(

@@ -7,7 +7,7 @@ from typing import Literal
 
 from ..geometries.errors import InputError
 from ..simulate.beamline.quantities import DIAMETER
-from ..simulate.config import BackgroundConfig, BadConfig, BeamConfig, ReadoutConfig, SimulationConfig
+from ..simulate.config import BackgroundConfig, BadConfig, ReadoutConfig, SimulationConfig
 from ..simulate.reading.config import FileConfig
 
 View = Literal["log", "patterson", "poster"]
@@ -95,21 +95,13 @@ def varied_icosahedra() -> SimulationConfig:
     return SimulationConfig(
         diameter_nm=(38.0, 140.0),  # extents up to those of tori, half as large again as icosahedra of the same volume
         stretch=0.2,
-        photons=(2e3, 1e6),
-        separation=(1.0, 6.0),
-        brightness_spread=0.7,
+        photons=(5e3, 1e6),
+        separation=(0.8, 4.0),  # rounder particles than icosahedra touch at 0.89 of their touching distance
         bad=BadConfig(multi_hit=0.7, empty=0.04, stray_light=0.1, jet=0.05, slit=0.05, artefact=0.06),
         background=BackgroundConfig(uniform=(0.0, 0.5), halo=(0.0, 2.0), streak=(0.0, 1.0)),
         fluctuation_strength=(0.0, 0.5),
         envelope_strength=(0.0, 0.5),
-        beam=BeamConfig(pointing_jitter_px=2.0),
-        readout=ReadoutConfig(
-            shadows=(0.0, 0.01),
-            charge_sharing=(0.0, 0.3),
-            gain_error=(0.67, 1.5),
-            read_noise_photons=0.3,
-            read_noise_factor=(0.0, 2.0),
-        ),
+        readout=ReadoutConfig(shadows=(0.0, 0.01)),
     )
 
 
