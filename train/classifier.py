@@ -22,7 +22,7 @@ from .preprocess import Standardisation, to_size
 from .step import first_state, log_odds, split_network
 
 DEFAULT = Path(__file__).with_name("default_classifier.npz")
-"""Made by `onehit train RUN --protocol procedural` and `onehit pack RUN train/default_classifier.npz`."""
+"""Made by `onehit train RUN --validation-count 6000` and `onehit pack RUN train/default_classifier.npz`."""
 
 _BATCH = 64
 _PADDED_TO = (1, 8, _BATCH)
