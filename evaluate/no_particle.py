@@ -42,8 +42,7 @@ def score_no_particle(
     """A summary of every kind of frame without a particle, `config.no_particle` of each; see `metrics.summarise`.
 
     Their `false_positive_rate` is the share kept; `held_out` says whether no training sees anything
-    like them. The photons of all
-    but empty shots and flat frames are drawn from the test's `photons`.
+    like them. The photons of all but empty shots and flat frames are drawn from the test's `photons`.
     """
     # A body that is quick to prepare: none is seen.
     test = replace(config.test, geometry=("cube",), amplitude="exact")

@@ -95,8 +95,7 @@ def thresholds_by_group(
     group: (N,) names; those of good patterns mean nothing. The uncertainty is divided among the groups (Bonferroni), so
     that all hold together with `confidence`. Groups too small to vouch for the rate alone are taken together, as
     "others", and with the smallest of the large ones where even those are too few. With confidence 0, which vouches for
-    nothing, all are "all". Raises InputError as
-    `frozen_threshold` does.
+    nothing, all are "all". Raises InputError as `frozen_threshold` does.
     """
     if confidence == 0:
         return {"all": frozen_threshold(label, score, rate, 0)}
