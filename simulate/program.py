@@ -285,6 +285,9 @@ def sample_scene(
     draw = Deviates(normal, uniform, unit_quaternion(normal[:, 3:7]))
     sample, beam = setup.sample, setup.beam
     bodies, diameter_nm = bodies_of_sample(sample, variant.geometries, given, setup.contrast["material"], draw)
+    farthest = setup.focus_m
+    if sample.separation_resolved:  # a fringe of two particles is a wavelength over their distance wide
+        farthest = jnp.minimum(farthest, math.pi / (setup.wavenumber * setup.pixel_angle))
     # On the absolute scale, the place in the beam says it all.
     spread = sample.brightness_spread if beam.pulse_photons is None else None
     scenes = [
@@ -296,8 +299,8 @@ def sample_scene(
                 setup.circumradius,
                 meshes,
                 setup.contrast,
-                setup.focus_m,
                 sample.separation,
+                farthest,
                 sample.particles,
                 spread,
             ),

@@ -53,6 +53,10 @@ class SampleConfig:
     diameter_nm: Range = (63.0, 77.0)
     """Smallest and largest particle, volume-equivalent sphere diameter in nm (uniform). The largest decides how large
     the table is and how finely amplitudes are computed: another one may be compiled anew, another number never is."""
+    diameter_spread: float | None = None
+    """Largest relative difference between the diameters of a multi-hit's first particle and of a further one: the
+    spread of one sample, where `diameter_nm` is the range of all samples that are meant. None: of each other, they may
+    lie anywhere in the range. The photons go with the sixth power: a particle half as large gives a 64th of them."""
     stretch: float = 0.0
     """Random stretch of each particle: standard deviation of the log of its three axes (0: none), before they are
     scaled together to keep the volume, which leaves 0.82 of it."""
@@ -65,6 +69,9 @@ class SampleConfig:
     """Closest and farthest particle of a multi-hit across the beam, in units of touching distance (log-uniform, cut
     at the focus). At 1 or more no two overlap in the beam's direction; an overlap there looks like a single hit.
     Below 1 particles may shadow each other, one behind the other, but never interpenetrate."""
+    separation_resolved: bool = False
+    """Whether particles of a multi-hit lie no farther across the beam from the first than pixels resolve, two to a
+    fringe. Fringes of those that do average out: what is left is the sum of two patterns, and hard to tell from one."""
     brightness_spread: float = 0.5
     """Standard deviation of the log of each further particle's brightness against the first, beside the beam's
     profile; not where `beam.pulse_photons` are given, when the place in the beam says it all."""
@@ -73,6 +80,8 @@ class SampleConfig:
         """Itself, or InputError with the first impossible value."""
         check_diameter("diameter_nm", self.diameter_nm)
         check_positive("separation", self.separation)
+        if self.diameter_spread is not None:
+            check_between("diameter_spread", self.diameter_spread, 1)
         check_between("stretch", self.stretch, 1)
         check_between("brightness_spread", self.brightness_spread, 2)
         check_bodies("particles", self.particles)
@@ -95,7 +104,7 @@ def bodies_of_sample(
     """
     slots = len(draw.normal)
     number = jnp.arange(slots)
-    diameter_nm = between(draw.uniform[:, 1], sample.diameter_nm)
+    diameter_nm = _diameters(sample, draw.uniform[:, 1])
     bodies = Scene(
         present=number < 1,
         geometry=jnp.int32(draw.uniform[:, 0] * geometries),
@@ -107,6 +116,20 @@ def bodies_of_sample(
         contrast=jnp.full(slots, contrast),
     )
     return bodies, diameter_nm
+
+
+def _diameters(sample: SampleConfig, uniform: Float[Array, " slots"]) -> Float[Array, " slots"]:
+    """In nm, those after the first within the sample's spread of it."""
+    smallest, largest = sample.diameter_nm
+    diameter_nm = between(uniform, (smallest, largest))
+    if sample.diameter_spread is None:
+        return diameter_nm
+    first = diameter_nm[0]
+    alike = (
+        jnp.maximum(smallest, first * (1 - sample.diameter_spread)),
+        jnp.minimum(largest, first * (1 + sample.diameter_spread)),
+    )
+    return between(uniform, alike).at[0].set(first)
 
 
 def _orientation(

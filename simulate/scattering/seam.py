@@ -155,15 +155,16 @@ class Setting(NamedTuple):
     circumradius: of every geometry at unit diameter; meshes: which of them the kind brought itself; contrast:
     refractive index minus 1 of the sample's `material` and of the kind's own materials, by the options' names;
     diameter_nm: of the sample's particles, one for each slot; separation, particles, brightness_spread: the
-    configuration's, brightness_spread None on the absolute scale.
+    configuration's, brightness_spread None on the absolute scale; farthest_m: two particles of a multi-hit across the
+    beam.
     """
 
     diameter_nm: Float[Array, " slots"]
     circumradius: Float[Array, " geometries"]
     meshes: range
     contrast: dict[str, Complex[Array, ""]]
-    focus_m: Number
     separation: tuple[Number, Number]
+    farthest_m: Number
     particles: tuple[Number, Number]
     brightness_spread: Number | None
 

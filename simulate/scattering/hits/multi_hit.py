@@ -40,7 +40,7 @@ class MultiHit(Kind):
             brightness = jnp.where(number > 0, setting.brightness_spread * draw.normal[:, 7], 0.0)
         return bodies._replace(
             present=number < whole(draw.uniform[0, 6], setting.particles),
-            position_m=place_apart(draw.uniform[:, 7:10], setting.separation, radius, setting.focus_m),
+            position_m=place_apart(draw.uniform[:, 7:10], setting.separation, setting.farthest_m, radius),
             fluence=brightness,
         )
 
@@ -54,8 +54,8 @@ def rounded_up(count: int, fewest: int, most: int) -> int:
 def place_apart(
     uniform: Float[Array, "bodies 3"],
     separation: tuple[Number, Number],
+    farthest_m: Number,
     radius: Float[Array, " bodies"],
-    focus_m: Number,
 ) -> Float[Array, "bodies 3"]:
     """Positions of spheres of the given radii, none overlapping another.
 
@@ -69,7 +69,7 @@ def place_apart(
         direction = jnp.stack([jnp.cos(angle), jnp.sin(angle)])
         touching = radius[0] + radius[j]
         nearest = closest * touching
-        log_ratio = jnp.log(jnp.maximum(jnp.minimum(farthest * touching, focus_m) / nearest, 1.0))
+        log_ratio = jnp.log(jnp.maximum(jnp.minimum(farthest * touching, farthest_m) / nearest, 1.0))
         distance = nearest * jnp.exp(uniform[j, 1] * log_ratio)
         depth = distance * (2 * uniform[j, 2] - 1)
 
