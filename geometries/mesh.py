@@ -32,6 +32,7 @@ class FlatFaces:
     edges: Int[np.ndarray, "edges 2"]  # the two ends as indices into the mesh's vertices
     left: Int[np.ndarray, " edges"]  # 0 to K - 1
     right: Int[np.ndarray, " edges"]
+    density: Float[np.ndarray, " flat"] | None  # see `Mesh`
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +41,8 @@ class Mesh:
 
     `vertices` float64; `faces` int64, counter-clockwise seen from outside. Several disjoint
     bodies, and cavities (inner surfaces wound the other way), are fine. Surfaces that cross are not looked for: what
-    two bodies share counts twice.
+    two bodies share counts twice. `density`: what each face's surface adds to the density of all that it encloses,
+    one for all faces of a surface; None: 1. Volume and centroid are weighted with it.
     Raises InputError for a mesh that is empty, not finite, open, non-manifold, inconsistently wound,
     inside out or flat.
     """
@@ -48,9 +50,12 @@ class Mesh:
     vertices: Float[np.ndarray, "vertices 3"]
     faces: Int[np.ndarray, "faces 3"]
     name: str
+    density: Float[np.ndarray, " faces"] | None = None
 
     def __post_init__(self) -> None:
-        for field, dtype in (("vertices", np.float64), ("faces", np.int64)):
+        for field, dtype in (("vertices", np.float64), ("faces", np.int64), ("density", np.float64)):
+            if getattr(self, field) is None:
+                continue
             array = np.array(getattr(self, field), dtype=dtype)
             array.flags.writeable = False  # the cached volume and centroid must stay true
             object.__setattr__(self, field, array)
@@ -60,9 +65,10 @@ class Mesh:
 
     @cached_property
     def _cone_volumes(self) -> Float[np.ndarray, " faces"]:
-        """Signed volumes of the tetrahedra from the mean vertex to each triangle."""
+        """Signed volumes, times density, of the tetrahedra from the mean vertex to each triangle."""
         a, b, c = _corners(self.vertices - self.vertices.mean(axis=0), self.faces)
-        return np.einsum("fi,fi->f", a, np.cross(b, c)) / 6
+        volumes = np.einsum("fi,fi->f", a, np.cross(b, c)) / 6
+        return volumes if self.density is None else volumes * self.density
 
     @cached_property
     def volume(self) -> float:
@@ -101,7 +107,7 @@ class Mesh:
         Its volume centroid is at the origin and its volume-equivalent sphere diameter is 1.
         """
         diameter = (6 * self.volume / np.pi) ** (1 / 3)
-        return Mesh((self.vertices - self.centroid) / diameter, self.faces, self.name)
+        return Mesh((self.vertices - self.centroid) / diameter, self.faces, self.name, self.density)
 
     def merged_faces(self, angle_tolerance: float = 1e-6) -> FlatFaces:
         """Merge adjacent triangles whose normals differ by less than `angle_tolerance` (radians).
@@ -130,7 +136,10 @@ class Mesh:
         links = coo_array((np.ones(flat.sum()), (face[flat], other[flat])), shape=(len(areas), len(areas)))
         group = cast(np.ndarray, csgraph.connected_components(links, directed=False)[1].astype(np.int64))
         kept = (edges[:, 0] < edges[:, 1]) & (group[face] != group[other])  # each edge once
-        return FlatFaces(edges[kept], group[face[kept]], group[other[kept]])
+        density = self.density
+        if density is not None:
+            density = density[np.unique(group, return_index=True)[1]]
+        return FlatFaces(edges[kept], group[face[kept]], group[other[kept]], density)
 
 
 def load_mesh(path: str | Path) -> Mesh:

@@ -87,21 +87,6 @@ def rod(aspect: float = 3.0, sides: int = 6) -> Mesh:
     return revolved([[0, -aspect], [1, -aspect], [1, aspect], [0, aspect]], sides, "rod")
 
 
-def shell(thickness: float = 0.3) -> Mesh:
-    """Hollow sphere, like an empty capsid: two surfaces of 320 triangles, longest extent 1.164.
-
-    `thickness` is that of the wall over the outer radius, 0.05 to 0.95. The size counts the wall only, so a
-    thinner shell is a wider one: about (1 - (1 - thickness)^3)^(-1/3).
-    """
-    from trimesh import creation
-
-    check_range("shell", "thickness", thickness, 0.05, 0.95)
-    ball: Any = creation.icosphere(2)
-    vertices = np.concatenate([ball.vertices, ball.vertices * (1 - thickness)])
-    faces = np.concatenate([ball.faces, ball.faces[:, ::-1] + len(ball.vertices)])
-    return Mesh(vertices, faces, "shell").normalised()
-
-
 def blob(seed: int = 0, lobes: int = 6) -> Mesh:
     """Smooth lump with bumps and dents in 696 triangles, longest extent 1.260; others mostly 1.1 to 1.7.
 
@@ -156,7 +141,7 @@ def procedural_family(count: int, seed: int = 0) -> list[str]:
             case 4:
                 return f"rod:aspect={between(1, 4)},sides={number(9, low=3)}"
             case 5:
-                return f"shell:thickness={between(0.1, 0.7)}"
+                return f"shell:ratio={1 - float(between(0.1, 0.7)):.4g}"
             case _:
                 return f"blob:seed={number()},lobes={number(13, low=1)}"
 

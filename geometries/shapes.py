@@ -19,10 +19,11 @@ import numpy as np
 
 from .bead_model import BeadModel
 from .bead_shapes import BEAD_SHAPES
+from .bodies import winding_numbers
 from .development import DEVELOPMENT
 from .errors import InputError
 from .mesh import MESH_SUFFIXES, Mesh, load_mesh
-from .procedural import blob, capsule, check_range, disc, random_polyhedron, rod, shell, stretched_icosahedron
+from .procedural import blob, capsule, check_range, disc, random_polyhedron, rod, stretched_icosahedron
 
 
 def icosahedron() -> Mesh:
@@ -90,6 +91,41 @@ def cube() -> Mesh:
     return Mesh(solid.vertices, solid.faces, "cube").normalised()
 
 
+def shell(
+    outer: str = "sphere:subdivisions=2",
+    inner: str = "sphere:subdivisions=2",
+    ratio: float = 0.7,
+    contrast: float = 0.0,
+) -> Mesh:
+    """A body within another one, about the same centroid: by default an empty capsid, longest extent 1.164.
+
+    `outer`, `inner`: their shapes, names or mesh files, with one parameter each at most; `ratio`: the core's
+    volume-equivalent diameter over the outer one's, 0.05 to 0.99; `contrast`: the core's refractive index minus 1 over
+    that of the shell, which is the particle's material: 0 for a hollow one, 2 for a core twice as dense, up to 1000.
+    The size is that of a solid of the shell's material which scatters as much forward: a hollow one counts its wall
+    only, so a thinner wall makes a wider particle. Raises InputError outside these ranges, and where the core sticks
+    out of the shell.
+    """
+    check_range("shell", "ratio", ratio, 0.05, 0.99)
+    check_range("shell", "contrast", contrast, 0, 1000)
+    hull, core = geometry(outer), geometry(inner)
+    for part in (hull, core):
+        if isinstance(part, BeadModel):
+            raise InputError(f"shell cannot be made of {part.name}, which consists of balls: give a mesh")
+    hull, core = cast(Mesh, hull), cast(Mesh, core)
+    corners = core.vertices * ratio
+    outside = winding_numbers(corners, hull.vertices[hull.faces]) < 0.5
+    pierced = winding_numbers(hull.vertices, corners[core.faces]) > 0.5
+    if outside.any() or pierced.any():
+        raise InputError(f"the core of shell:outer={outer},inner={inner} sticks out: give a ratio below {ratio}")
+    return Mesh(
+        np.concatenate([hull.vertices, corners]),
+        np.concatenate([hull.faces, core.faces + len(hull.vertices)]),
+        "shell",
+        np.repeat([1.0, contrast - 1], [len(hull.faces), len(core.faces)]),
+    ).normalised()
+
+
 GEOMETRIES: dict[str, Callable[..., Mesh | BeadModel]] = {
     "icosahedron": icosahedron,
     "soccer-ball": soccer_ball,
@@ -116,9 +152,9 @@ def geometry(spec: str) -> Mesh | BeadModel:
     a mesh file (`particle.stl`, `shapes/virus.obj`). The mesh's name is `spec`, or the file's stem.
     Raises InputError for an unknown name, parameter or value, and for what load_mesh refuses.
     """
-    if re.search(r"[/\\]", spec) or Path(spec).suffix.lower() in MESH_SUFFIXES:
-        return load_mesh(spec)
     name, _, parameters = spec.partition(":")
+    if name not in GEOMETRIES and (re.search(r"[/\\]", spec) or Path(spec).suffix.lower() in MESH_SUFFIXES):
+        return load_mesh(spec)
     if name not in GEOMETRIES:
         near = difflib.get_close_matches(name.lower(), GEOMETRIES, n=1)
         raise InputError(
@@ -130,11 +166,11 @@ def geometry(spec: str) -> Mesh | BeadModel:
     return replace(mesh, name=spec)
 
 
-def _parse_parameters(name: str, text: str, make: Callable[..., Mesh | BeadModel]) -> dict[str, int | float]:
+def _parse_parameters(name: str, text: str, make: Callable[..., Mesh | BeadModel]) -> dict[str, int | float | str]:
     """`a=1,b=2.5` -> values of the types that `make` has as defaults."""
     parameters = inspect.signature(make).parameters.items()
-    known: dict[str, Callable[[str], int | float]] = {key: type(p.default) for key, p in parameters}
-    values: dict[str, int | float] = {}
+    known: dict[str, Callable[[str], int | float | str]] = {key: type(p.default) for key, p in parameters}
+    values: dict[str, int | float | str] = {}
     for item in text.split(","):
         key, _, value = (part.strip() for part in item.partition("="))
         if key not in known:

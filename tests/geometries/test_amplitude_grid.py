@@ -8,8 +8,7 @@ from bodies import tetrahedron
 from onehit.geometries.amplitude_grid import amplitude_grid, look_up
 from onehit.geometries.form_factor import form_factor, from_mesh
 from onehit.geometries.mesh import Mesh
-from onehit.geometries.procedural import shell
-from onehit.geometries.shapes import cube, icosahedron, soccer_ball, torus
+from onehit.geometries.shapes import cube, icosahedron, shell, soccer_ball, torus
 from onehit.simulate.beamline.instrument import PRESETS
 from oracles import ewald_q, orientation_matrix, relative_l2
 
@@ -17,7 +16,8 @@ BODIES = {
     "icosahedron": icosahedron,
     "soccer-ball": soccer_ball,
     "torus": lambda: torus(3.5, 24),
-    "shell": lambda: shell(0.3),
+    "shell": shell,
+    "dense core": lambda: shell("icosahedron", "cube", 0.6, 3.0),
     "cube": cube,
     "tetrahedron": tetrahedron,
 }

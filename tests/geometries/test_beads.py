@@ -30,7 +30,7 @@ def test_form_factor_is_the_sum_of_balls_in_double_precision():
 
 def test_a_ball_with_a_cavity_is_the_shell_that_is_a_mesh():
     """An independent oracle: the edge sums of 640 triangles, which are within 2 % of a sphere."""
-    shell = geometry("shell:thickness=0.4")
+    shell = geometry("shell:ratio=0.6")
     ours = BeadModel(np.zeros((2, 3)), np.array([1, 0.6]), np.array([1.0, -1.0]), "shell").normalised()
     theirs = np.asarray(form_factor(from_mesh(shell), jnp.asarray(Q, jnp.float32)))
     assert ours.circumradius == pytest.approx(shell.circumradius, rel=0.02)

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 from onehit.geometries.errors import InputError
-from onehit.geometries.form_factor import form_factor, from_mesh
 from onehit.geometries.procedural import (
     blob,
     capsule,
@@ -9,14 +8,13 @@ from onehit.geometries.procedural import (
     procedural_family,
     random_polyhedron,
     rod,
-    shell,
     stretched_icosahedron,
 )
 from onehit.geometries.shapes import geometry, icosahedron
 from scipy.spatial import ConvexHull
 
 FAMILY = procedural_family(70, seed=4)
-KINDS = {"random-polyhedron", "stretched-icosahedron", "capsule", "disc", "rod", "shell", "blob"}
+KINDS = {"random-polyhedron", "stretched-icosahedron", "capsule", "disc", "rod", "blob"}
 
 
 def smallest_angle(mesh):
@@ -108,25 +106,6 @@ def test_a_rod_is_a_prism(aspect, sides):
     assert area * np.ptp(mesh.vertices[:, 2]) == pytest.approx(np.pi / 6)
 
 
-@pytest.mark.parametrize("thickness", [0.05, 0.3, 0.95])
-def test_a_shell_scatters_as_a_ball_less_a_smaller_ball(thickness):
-    mesh = shell(thickness)
-    radius = np.linalg.norm(mesh.vertices, axis=1)
-    outer, inner = radius.max(), radius.min()
-    assert inner / outer == pytest.approx(1 - thickness)
-    assert 2 * outer == pytest.approx((1 - (1 - thickness) ** 3) ** (-1 / 3), rel=0.02)
-
-    def ball(r, q):
-        x = q * r
-        return 4 * np.pi * (np.sin(x) - x * np.cos(x)) / q**3
-
-    q = np.array([0.5, 3.0, 6.0])
-    amplitude = np.asarray(form_factor(from_mesh(mesh), q[:, None] * np.array([0.6, 0, 0.8], "f")))
-    smooth = ball(outer, q) - ball(inner, q)
-    scale = mesh.volume / (4 / 3 * np.pi * (outer**3 - inner**3))  # of the facets to the round surfaces
-    np.testing.assert_allclose(amplitude, smooth * scale, atol=0.03 * mesh.volume)
-
-
 @pytest.mark.parametrize("lobes", [1, 4, 12])
 def test_a_blob_is_seen_whole_from_its_centre_and_bumpy_to_the_same_degree(lobes):
     for seed in range(10):
@@ -163,7 +142,6 @@ def test_more_lobes_make_finer_bumps():
         ("disc:aspect=21", "aspect 21.0; give a value from 1 to 20"),
         ("rod:sides=2", "sides 2; give a value from 3 to 64"),
         ("rod:aspect=nan", "aspect nan; give a value"),
-        ("shell:thickness=1", "thickness 1.0; give a value from 0.05 to 0.95"),
         ("blob:lobes=0", "lobes 0; give a value from 1 to 12"),
         ("blobs", "did you mean 'blob'"),
         ("capsule:length=2", "capsule has no parameter 'length'; it takes aspect"),
