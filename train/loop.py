@@ -17,7 +17,7 @@ from ..simulate.config_io import from_json, to_json, write_whole
 from ..simulate.interrupt import interruptible
 from ..simulate.progress import Track, no_track
 from ..simulate.reading.file_source import FileSource
-from ..simulate.reading.invalid_frames import describe_flags, frame_flags
+from ..simulate.reading.invalid_frames import describe_flags, frame_photons
 from ..simulate.source import Indices, Patterns, PatternSource, SimulatedSource, Truth, as_pictures
 from .calibration import temperature
 from .checkpoint import Checkpoint, Checkpoints
@@ -186,7 +186,7 @@ def score_source(
         kept = slice(len(chosen))
         patterns = jax.tree.map(lambda a, kept=kept: np.asarray(a)[kept], source.patterns(np.resize(chosen, block)))
         bad_pixel = frame_masks(source, chosen)
-        photons = frame_flags(patterns.counts, bad_pixel).photons
+        photons = frame_photons(patterns.counts, bad_pixel)
         score = classifier.score(patterns.counts, bad_pixel)
         blocks.append(Scores(patterns.label, score, photons, patterns.truth))
     return jax.tree.map(lambda *parts: np.concatenate(parts), *blocks)

@@ -31,6 +31,14 @@ def describe_flags(counted: dict[str, int]) -> str:
     return f"{counted['invalid']:,} of {counted['frames']:,} frames cannot be judged" + (reasons and f" ({reasons})")
 
 
+def frame_photons(
+    counts: Shaped[np.ndarray, "frames y x"], bad_pixel: Bool[np.ndarray, "y x"] | Bool[np.ndarray, "frames y x"]
+) -> Float64[np.ndarray, " frames"]:
+    """Sum of the finite values outside bad pixels."""
+    values = np.where(bad_pixel, 0, counts).reshape(len(counts), -1)
+    return values.sum(1, dtype=np.float64, where=np.isfinite(values))
+
+
 def frame_flags(
     counts: Shaped[np.ndarray, "frames y x"], bad_pixel: Bool[np.ndarray, "y x"] | Bool[np.ndarray, "frames y x"]
 ) -> Flags:

@@ -19,6 +19,7 @@ SINGLE = 0
 MULTI_HIT, DROPLET, WET_PARTICLE, DEBRIS, AGGREGATE, EMPTY = range(1, 7)
 CIRCUMRADIUS = jnp.array([0.591, 0.888, 0.7])  # two geometries of the sample, one of debris
 FOCUS_M = 1.5e-6
+WAVENUMBER, PIXEL_ANGLE = 8e9, 1e-3  # two pixels hold the fringe of particles 393 nm apart
 CONTRAST = {name: jnp.complex64(n) for n, name in enumerate(("material", "droplet_material", "debris_material"), 1)}
 BASE = SimulationConfig(geometry=("icosahedron", "torus"), beam=BeamConfig(offset=0.0), particles=(2, 5))
 WIDE = replace(BASE, diameter_nm=(38.0, 120.0), stretch=0.2, separation=(1.0, 4.0))
@@ -44,6 +45,8 @@ def scenes(config, number):
         contrast=CONTRAST,
         circumradius=CIRCUMRADIUS,
         focus_m=FOCUS_M,
+        wavenumber=WAVENUMBER,
+        pixel_angle=PIXEL_ANGLE,
     )
     variant = Variant((type(kind),), SLOTS, (number,), 2, (range(2, 3),), (), (), True)
     scene = _sample(setup, given, jax.random.split(jax.random.key(11), N), variant)
@@ -119,6 +122,27 @@ def test_sizes_geometries_and_brightness(multi):
     flat = scenes(replace(config, beam=BeamConfig(profile="flat-top", offset=0.0), separation=(1.0, 1.0)), MULTI_HIT)
     spread = np.log(flat.fluence[:, 1]).ravel()
     assert stats.kstest(spread, stats.norm(0, config.brightness_spread).cdf).pvalue > 1e-3
+
+
+def test_particles_of_one_multi_hit_are_as_alike_as_asked():
+    scene = scenes(replace(WIDE, diameter_spread=0.25), MULTI_HIT)
+    first, others = scene.diameter_m[:, :1], scene.diameter_m[:, 1:]
+    low, high = np.array(WIDE.diameter_nm) * 1e-9
+    assert stats.kstest(first[:, 0], stats.uniform(low, high - low).cdf).pvalue > 1e-3
+    smallest, largest = np.maximum(low, 0.75 * first), np.minimum(high, 1.25 * first)
+    place = (others - smallest) / (largest - smallest)
+    assert stats.kstest(place.ravel(), "uniform").pvalue > 1e-3
+
+
+def test_particles_are_no_farther_apart_than_pixels_resolve_where_asked():
+    config = replace(WIDE, particles=(2, 2), separation_resolved=True)
+    scene = scenes(config, MULTI_HIT)
+    across = np.linalg.norm(scene.position_m[:, 1, :2], axis=-1)
+    touching = (circumscribed(scene)[:, 0] + circumscribed(scene)[:, 1]) * config.separation[0]
+    fringe_px = 2 * np.pi / WAVENUMBER / across / PIXEL_ANGLE
+    # Those that must be farther apart to stand clear of each other touch.
+    np.testing.assert_allclose(across[fringe_px < 1.999], touching[fringe_px < 1.999], rtol=1e-4)
+    assert fringe_px.min() < 2.01 and (fringe_px > 4).any()
 
 
 def test_brightness_follows_the_place_in_the_focus_and_nothing_along_it():
