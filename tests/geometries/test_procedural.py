@@ -14,7 +14,7 @@ from onehit.geometries.shapes import geometry, icosahedron
 from scipy.spatial import ConvexHull
 
 FAMILY = procedural_family(70, seed=4)
-KINDS = {"random-polyhedron", "stretched-icosahedron", "capsule", "disc", "rod", "blob"}
+KINDS = {"random-polyhedron", "stretched-icosahedron", "capsule", "disc", "rod", "shell", "blob"}
 
 
 def smallest_angle(mesh):
