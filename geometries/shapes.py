@@ -19,6 +19,11 @@ import numpy as np
 
 from .bead_model import BeadModel
 from .bead_shapes import BEAD_SHAPES
+from .densities.atoms import Atoms
+from .densities.density_map import DensityMap
+from .densities.map_file import ARRAY_SUFFIXES, MAP_SUFFIXES, load_map
+from .densities.options import split_spec
+from .densities.structure_file import STRUCTURE_SUFFIXES, load_atoms
 from .development import DEVELOPMENT
 from .errors import InputError
 from .mesh import MESH_SUFFIXES, Mesh, load_mesh
@@ -109,13 +114,27 @@ GEOMETRIES: dict[str, Callable[..., Mesh | BeadModel]] = {
 }
 
 
-def geometry(spec: str) -> Mesh | BeadModel:
-    """The normalised mesh, or bead model, that `spec` names.
+_FILE_SUFFIXES = (*MESH_SUFFIXES, *STRUCTURE_SUFFIXES, *MAP_SUFFIXES, *ARRAY_SUFFIXES)
 
-    `spec` is a name from GEOMETRIES, alone or with parameters (`torus:radius_ratio=3,resolution=64`), or
-    a mesh file (`particle.stl`, `shapes/virus.obj`). The mesh's name is `spec`, or the file's stem.
-    Raises InputError for an unknown name, parameter or value, and for what load_mesh refuses.
+
+def geometry_file(spec: str) -> str | None:
+    """The file that a geometry is read from, if it is; in options behind a colon there is none."""
+    found = split_spec(spec, _FILE_SUFFIXES)
+    return found[0] if found else None
+
+
+def geometry(spec: str) -> Mesh | BeadModel | Atoms | DensityMap:
+    """The normalised mesh, or bead model, that `spec` names, or a particle of a size of its own.
+
+    `spec` is a name from GEOMETRIES, alone or with parameters (`torus:radius_ratio=3,resolution=64`), a mesh file
+    (`particle.stl`, `shapes/virus.obj`), or a file of atoms or of a density map, alone or with options
+    (`1ihm.pdb.gz:assembly=none`, `emd.map:threshold=0.02`). The mesh's name is `spec`, or the file's stem.
+    Raises InputError for an unknown name, parameter or value, and for what load_mesh, load_atoms and load_map refuse.
     """
+    if found := split_spec(spec, STRUCTURE_SUFFIXES):
+        return load_atoms(*found)
+    if found := split_spec(spec, (*MAP_SUFFIXES, *ARRAY_SUFFIXES)):
+        return load_map(*found)
     if re.search(r"[/\\]", spec) or Path(spec).suffix.lower() in MESH_SUFFIXES:
         return load_mesh(spec)
     name, _, parameters = spec.partition(":")
@@ -123,7 +142,7 @@ def geometry(spec: str) -> Mesh | BeadModel:
         near = difflib.get_close_matches(name.lower(), GEOMETRIES, n=1)
         raise InputError(
             f"unknown geometry {name!r}{f', did you mean {near[0]!r}?' if near else ';'} "
-            f"known are {', '.join(GEOMETRIES)}, and mesh files ending in {', '.join(MESH_SUFFIXES)}"
+            f"known are {', '.join(GEOMETRIES)}, and files ending in {', '.join(_FILE_SUFFIXES)}"
         )
     make = GEOMETRIES[name]
     mesh = make(**_parse_parameters(name, parameters, make)) if parameters else make()

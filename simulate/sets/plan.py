@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from ...geometries.errors import InputError
-from ...geometries.mesh import MESH_SUFFIXES
+from ...geometries.shapes import geometry_file
 from ..config import SimulationConfig
 from ..config_io import from_dict, versions
 from ..formats.cxi import encode_cxi
@@ -128,7 +128,11 @@ def packed(plan: Plan) -> str:
     """A plan as text, for processes that may have started in another folder."""
     simulation, instrument = plan.simulation, plan.simulation.instrument
     found_at = {name: str(Path(name).expanduser().absolute()) for name in plan.inputs}
-    geometry = tuple(found_at.get(name, name) for name in simulation.geometry)
+    files = [geometry_file(spec) or "" for spec in simulation.geometry]
+    geometry = tuple(
+        found_at[name] + spec.removeprefix(name) if name else spec
+        for name, spec in zip(files, simulation.geometry, strict=True)
+    )
     instrument = replace(instrument, geometry_file=found_at.get(instrument.geometry_file or ""))
     content = {
         "out": str(plan.out),
@@ -152,8 +156,8 @@ def unpacked(text: str) -> Plan:
 
 
 def input_files(simulation: SimulationConfig) -> dict[str, str]:
-    """The mesh and geometry files that patterns depend on, and their sha256. Raises InputError for missing ones."""
-    names = [name for name in simulation.geometry if Path(name).suffix.lower() in MESH_SUFFIXES]
+    """The files that patterns depend on, and their sha256. Raises InputError for missing ones."""
+    names = [name for spec in simulation.geometry if (name := geometry_file(spec)) is not None]
     if simulation.instrument.geometry_file is not None:
         names.append(simulation.instrument.geometry_file)
     try:
