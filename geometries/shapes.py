@@ -114,7 +114,13 @@ GEOMETRIES: dict[str, Callable[..., Mesh | BeadModel]] = {
 }
 
 
-_FILE_SUFFIXES = (*MESH_SUFFIXES, *STRUCTURE_SUFFIXES, *MAP_SUFFIXES, *ARRAY_SUFFIXES)
+_DENSITY_SUFFIXES = (*STRUCTURE_SUFFIXES, *MAP_SUFFIXES, *ARRAY_SUFFIXES)
+_FILE_SUFFIXES = (*MESH_SUFFIXES, *_DENSITY_SUFFIXES)
+
+
+def has_own_size(spec: str) -> bool:
+    """Whether a geometry is atoms or a density map, which have sizes of their own."""
+    return split_spec(spec, _DENSITY_SUFFIXES) is not None
 
 
 def geometry_file(spec: str) -> str | None:

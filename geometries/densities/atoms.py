@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Complex, Float, Int, Shaped
+from jaxtyping import Complex, Float, Integer
 
 from ..errors import InputError
 from ..extent import longest_distance
@@ -24,7 +24,7 @@ class Atoms:
     """
 
     position: Float[np.ndarray, "atoms 3"]
-    element: Int[np.ndarray, " atoms"] | Shaped[np.ndarray, " atoms"]
+    element: Integer[np.ndarray, " atoms"]
     occupancy: Float[np.ndarray, " atoms"]
     name: str
     mass_density: float = 1.35

@@ -24,6 +24,8 @@ from .density_map import DensityMap
 
 DENSITY_WINDOW = Window(6, 13.75, 9)
 _MARGIN = DENSITY_WINDOW.taps // 2 + 1
+_LEAST_REACH_NM = 5.0
+"""Of a table: on the scale of its points scattering factors must change little."""
 
 Axes = Sequence[Float[np.ndarray, " _"]]
 Complex3D = Complex64[np.ndarray, "n n upper"]
@@ -58,7 +60,7 @@ def density_bytes(densities: list[Atoms | DensityMap], q_max: float) -> int:
 
 
 def _extent(densities: list[Atoms | DensityMap], q_max: float) -> tuple[float, int]:
-    return grid_extent(max(density.reach_nm for density in densities), q_max, _MARGIN)
+    return grid_extent(max(_LEAST_REACH_NM, *(density.reach_nm for density in densities)), q_max, _MARGIN)
 
 
 def _map(density: DensityMap, axis: Float[np.ndarray, " n"]) -> Complex3D:
