@@ -23,35 +23,44 @@ from scipy import ndimage
 from .elementary import cos_sin, polynomial
 from .form_factor import Polyhedron, form_factor
 
-_OVERSAMPLING = 2.0
-_TAPS = 4
-_OFFSETS = np.arange(_TAPS) - _TAPS // 2 + 1  # of the samples used, from the last one before the place
-_SHAPE = 9.4  # of the window: less blurs the bulk of a body, more its rim
+OVERSAMPLING = 2.0
 _CORRECTION = 5  # samples on either side that the correction reaches
-_MARGIN = _CORRECTION + _TAPS // 2
 
 
-def _window(x: Float[np.ndarray, " places"]) -> Float[np.ndarray, " places"]:
-    """Its foot is taken off, so that what is looked up is continuous."""
-    return np.i0(_SHAPE * np.sqrt(np.maximum(1 - (2 * x / _TAPS) ** 2, 0))) - 1
+class Window:
+    """A Kaiser-Bessel window over an even number of samples; shape: less blurs the bulk of a body, more its rim.
+
+    offsets: of the samples used, from the last one before the place; weights: for each of them, the window as a
+    polynomial in how far the place is past the middle of two samples, to 1e-5.
+    """
+
+    def __init__(self, taps: int, shape: float, degree: int):
+        self.taps, self.shape = taps, shape
+        self.offsets = np.arange(taps) - taps // 2 + 1
+        t = np.cos(np.linspace(0, np.pi, 100)) / 2
+        self.weights = [np.polynomial.polynomial.polyfit(t, self(t + 0.5 - o), degree) for o in self.offsets]
+
+    def __call__(self, x: Float[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
+        """Its value x samples from the middle. Its foot is taken off, so that what is looked up is continuous."""
+        return np.i0(self.shape * np.sqrt(np.maximum(1 - (2 * x / self.taps) ** 2, 0))) - 1
+
+    def transform(self, place: Float[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
+        """Its Fourier transform at places up to a quarter, in periods of the samples."""
+        root = np.sqrt(self.shape**2 - (np.pi * self.taps * place) ** 2)
+        return self.taps * (np.sinh(root) / root - np.sinc(self.taps * place))
 
 
-def _window_polynomials() -> list[Float[np.ndarray, " terms"]]:
-    """For each tap, the window as a polynomial in how far the place is past the middle of two samples, to 1e-5."""
-    t = np.cos(np.linspace(0, np.pi, 100)) / 2
-    return [np.polynomial.polynomial.polyfit(t, _window(t + 0.5 - offset), 6) for offset in _OFFSETS]
+MESH_WINDOW = Window(4, 9.4, 6)
+_MARGIN = _CORRECTION + MESH_WINDOW.taps // 2
 
 
 def _rim_correction() -> Float[np.ndarray, " taps"]:
     """Symmetric filter along one axis whose transform is one over the window's wherever there is body."""
-    place = np.linspace(0, 0.5 / _OVERSAMPLING, 100)[:, None]
-    root = np.sqrt(_SHAPE**2 - (np.pi * _TAPS * place) ** 2)
-    window = _TAPS * (np.sinh(root) / root - np.sinc(_TAPS * place))
+    place = np.linspace(0, 0.5 / OVERSAMPLING, 100)[:, None]
     cosines = np.cos(2 * np.pi * place * np.arange(-_CORRECTION, _CORRECTION + 1))
-    return np.linalg.lstsq(cosines, 1 / window[:, 0])[0]
+    return np.linalg.lstsq(cosines, 1 / MESH_WINDOW.transform(place)[:, 0])[0]
 
 
-_WEIGHTS = _window_polynomials()
 _FILTER = _rim_correction()
 
 
@@ -59,17 +68,17 @@ class AmplitudeGrid(NamedTuple):
     """Coefficients of F(q) about the centroids of some bodies, on one cubic grid around q = 0.
 
     coefficients: real and imaginary parts, float32, or the real alone where every body has a centre of symmetry and F
-    is real; step: grid spacing in inverse length; centroid: None where all are the origin.
+    is real; step: grid spacing in inverse length, of all bodies or of each; centroid: None where all are the origin.
     """
 
     coefficients: Float[Array, "bodies n n n parts"]
-    step: Float[Array, ""]
+    step: Float[Array, "*bodies"]
     centroid: Float[Array, "bodies 3"] | None
 
 
 def amplitude_grid(bodies: list[Polyhedron], q_max: float) -> AmplitudeGrid:
     """Tabulate the form factors of some bodies for |q| <= q_max (inverse length)."""
-    step, half = _extent(bodies, q_max)
+    step, half = grid_extent(_largest(bodies), q_max, _MARGIN)
     axis = np.arange(-half, half + 1) * step
     # F(-q) = conj F(q): the upper half suffices.
     distance = np.sqrt(axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis[half:] ** 2)
@@ -82,13 +91,13 @@ def amplitude_grid(bodies: list[Polyhedron], q_max: float) -> AmplitudeGrid:
     if all(np.abs(t.imag).max() < 1e-5 * np.abs(t.real).max() for t in tables):
         parts = parts[..., :1]
     centroid = np.stack([body.centroid for body in bodies])
-    centred = np.abs(centroid).max() < 1e-6 * max(_reach(body) for body in bodies)
+    centred = np.abs(centroid).max() < 1e-6 * _largest(bodies)
     return AmplitudeGrid(jnp.asarray(parts), jnp.float32(step), None if centred else jnp.asarray(centroid))
 
 
 def grid_bytes(bodies: list[Polyhedron], q_max: float) -> int:
     """Memory that `amplitude_grid` would fill at most."""
-    _, half = _extent(bodies, q_max)
+    _, half = grid_extent(_largest(bodies), q_max, _MARGIN)
     return len(bodies) * (2 * half + 1) ** 3 * np.dtype(np.complex64).itemsize
 
 
@@ -96,32 +105,36 @@ def look_up(
     grid: AmplitudeGrid,
     geometry: int | Int[Array, "..."] | Int[np.ndarray, "..."],
     q: Float[Array | np.ndarray, "*any 3"],
+    window: Window = MESH_WINDOW,
 ) -> Float[Array, "*any"] | Complex[Array, "*any"]:
     """F(q) of the bodies with those indices; real for bodies with a centre of symmetry at the origin.
 
-    geometry: one, or one for each of q's first axis; q: inverse length, |q| <= the table's q_max.
+    geometry: one, or one for each of q's first axis; q: inverse length, |q| <= the table's q_max; window: the one that
+    the table was made for.
     """
     bodies, n, *_, parts = grid.coefficients.shape
-    place = jnp.asarray(q / grid.step + (n - 1) / 2)
-    base = jnp.floor(place)
-    weight = [polynomial(place - base - 0.5, window) for window in _WEIGHTS]
-    # Within the table whatever q is. Unsigned, which reaches twice as far.
-    first = jnp.clip(base.astype(jnp.int32) + int(_OFFSETS[0]), 0, n - _TAPS).astype(jnp.uint32)
+    taps = window.taps
     index = jnp.expand_dims(jnp.asarray(geometry), tuple(range(jnp.ndim(geometry), q.ndim - 1)))
+    step = grid.step if grid.step.ndim == 0 else grid.step[index][..., None]
+    place = jnp.asarray(q / step + (n - 1) / 2)
+    base = jnp.floor(place)
+    weight = [polynomial(place - base - 0.5, of_tap) for of_tap in window.weights]
+    # Within the table whatever q is. Unsigned, which reaches twice as far.
+    first = jnp.clip(base.astype(jnp.int32) + int(window.offsets[0]), 0, n - taps).astype(jnp.uint32)
     body = jnp.clip(index, 0, bodies - 1).astype(jnp.uint32)
     corner = ((body * n + first[..., 0]) * n + first[..., 1]) * n + first[..., 2]
     flat = grid.coefficients.reshape(-1)
     # Taps that lie side by side come as one slice: a gather for each compiles and runs longer.
     rows = lax.GatherDimensionNumbers(offset_dims=(corner.ndim,), collapsed_slice_dims=(), start_index_map=(0,))
-    side_by_side = jnp.zeros((*corner.shape, _TAPS * parts))
-    for i in range(_TAPS):
-        for j in range(_TAPS):
+    side_by_side = jnp.zeros((*corner.shape, taps * parts))
+    for i in range(taps):
+        for j in range(taps):
             start = (corner + np.uint32((i * n + j) * n)) * parts
-            row = lax.gather(flat, start[..., None], rows, (_TAPS * parts,), mode="promise_in_bounds")
+            row = lax.gather(flat, start[..., None], rows, (taps * parts,), mode="promise_in_bounds")
             side_by_side += row * (weight[i][..., 0] * weight[j][..., 1])[..., None]
 
     def interpolate(part: int) -> Float[Array, "*any"]:
-        terms: list[Array] = [side_by_side[..., k * parts + part] * weight[k][..., 2] for k in range(_TAPS)]
+        terms: list[Array] = [side_by_side[..., k * parts + part] * weight[k][..., 2] for k in range(taps)]
         return sum(terms[1:], terms[0])
 
     value = interpolate(0) if parts == 1 else lax.complex(interpolate(0), interpolate(1))
@@ -131,11 +144,15 @@ def look_up(
     return value * lax.complex(cosine, -sine)
 
 
-def _extent(bodies: list[Polyhedron], q_max: float) -> tuple[float, int]:
-    """Grid step, and samples on either side of q = 0."""
-    step = math.pi / (max(_reach(body) for body in bodies) * _OVERSAMPLING)
-    half = math.ceil(q_max / step) + _MARGIN
+def grid_extent(reach: float, q_max: float, margin: int) -> tuple[float, int]:
+    """Grid step for bodies that reach so far from their centres, and samples on either side of q = 0."""
+    step = math.pi / (reach * OVERSAMPLING)
+    half = math.ceil(q_max / step) + margin
     return step, half + -half % 4  # few distinct shapes, so that another q_max may meet a compiled program
+
+
+def _largest(bodies: list[Polyhedron]) -> float:
+    return max(_reach(body) for body in bodies)
 
 
 def _reach(body: Polyhedron) -> float:

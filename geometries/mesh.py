@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 
 from .bodies import bodies_of, inside_out, may_overlap, united
 from .errors import InputError, InputWarning
+from .extent import longest_distance
 
 # Read by trimesh with no further package. A fixed list, so that a geometry's name is told from a
 # file's without importing trimesh (0.6 s).
@@ -90,16 +91,7 @@ class Mesh:
     @cached_property
     def longest_extent(self) -> float:
         """Largest distance between two vertices."""
-        from scipy.spatial import ConvexHull
-        from scipy.spatial.distance import cdist
-
-        hull = self.vertices[ConvexHull(self.vertices).vertices]
-        radius = np.linalg.norm(hull - self.centroid, axis=1)
-        found = np.linalg.norm(hull - hull[radius.argmax()], axis=1).max()
-        # By the triangle inequality only these can be the ends of something longer than what is found.
-        ends = hull[radius >= (found - radius.max()) * (1 - 1e-9)]
-        blocks = np.array_split(ends, -(-len(ends) // 512))  # n^2 distances at once would fill the memory
-        return float(max(cdist(block, ends).max() for block in blocks))
+        return longest_distance(self.vertices, self.centroid)
 
     def normalised(self) -> "Mesh":
         """The same shape in this package's size convention.

@@ -10,7 +10,7 @@ extent" below is in that unit. The building blocks come from trimesh, imported l
 import difflib
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +20,11 @@ import numpy as np
 from .bead_model import BeadModel
 from .bead_shapes import BEAD_SHAPES
 from .bodies import winding_numbers
+from .densities.atoms import Atoms
+from .densities.density_map import DensityMap
+from .densities.map_file import ARRAY_SUFFIXES, MAP_SUFFIXES, load_map
+from .densities.options import split_spec
+from .densities.structure_file import STRUCTURE_SUFFIXES, load_atoms
 from .development import DEVELOPMENT
 from .errors import InputError
 from .mesh import MESH_SUFFIXES, Mesh, load_mesh
@@ -145,21 +150,58 @@ GEOMETRIES: dict[str, Callable[..., Mesh | BeadModel]] = {
 }
 
 
-def geometry(spec: str) -> Mesh | BeadModel:
-    """The normalised mesh, or bead model, that `spec` names.
+_DENSITY_SUFFIXES = (*STRUCTURE_SUFFIXES, *MAP_SUFFIXES, *ARRAY_SUFFIXES)
+_FILE_SUFFIXES = (*MESH_SUFFIXES, *_DENSITY_SUFFIXES)
 
-    `spec` is a name from GEOMETRIES, alone or with parameters (`torus:radius_ratio=3,resolution=64`), or
-    a mesh file (`particle.stl`, `shapes/virus.obj`). The mesh's name is `spec`, or the file's stem.
-    Raises InputError for an unknown name, parameter or value, and for what load_mesh refuses.
+
+def has_own_size(spec: str) -> bool:
+    """Whether a geometry is atoms or a density map, which have sizes of their own."""
+    return not _is_named(spec) and split_spec(spec, _DENSITY_SUFFIXES) is not None
+
+
+def geometry_files(spec: str) -> list[str]:
+    """The files that a geometry is read from, without the options behind a colon."""
+    if _is_named(spec):
+        parameters = spec.partition(":")[2].split(",")
+        return [file for item in parameters for file in geometry_files(item.partition("=")[2].strip())]
+    found = split_spec(spec, _FILE_SUFFIXES)
+    return [found[0]] if found else []
+
+
+def relocated(spec: str, found_at: Mapping[str, str]) -> str:
+    """The same geometry with its files where the mapping has them."""
+    if _is_named(spec):
+        name, colon, parameters = spec.partition(":")
+        items = [item.partition("=") for item in parameters.split(",")]
+        return name + colon + ",".join(key + sign + relocated(value.strip(), found_at) for key, sign, value in items)
+    found = split_spec(spec, _FILE_SUFFIXES)
+    return found_at[found[0]] + spec.removeprefix(found[0]) if found else spec
+
+
+def _is_named(spec: str) -> bool:
+    return spec.partition(":")[0] in GEOMETRIES
+
+
+def geometry(spec: str) -> Mesh | BeadModel | Atoms | DensityMap:
+    """The normalised mesh, or bead model, that `spec` names, or a particle of a size of its own.
+
+    `spec` is a name from GEOMETRIES, alone or with parameters (`torus:radius_ratio=3,resolution=64`), a mesh file
+    (`particle.stl`, `shapes/virus.obj`), or a file of atoms or of a density map, alone or with options
+    (`1ihm.pdb.gz:assembly=none`, `emd.map:threshold=0.02`). The mesh's name is `spec`, or the file's stem.
+    Raises InputError for an unknown name, parameter or value, and for what load_mesh, load_atoms and load_map refuse.
     """
     name, _, parameters = spec.partition(":")
-    if name not in GEOMETRIES and (re.search(r"[/\\]", spec) or Path(spec).suffix.lower() in MESH_SUFFIXES):
-        return load_mesh(spec)
-    if name not in GEOMETRIES:
+    if not _is_named(spec):
+        if found := split_spec(spec, STRUCTURE_SUFFIXES):
+            return load_atoms(*found)
+        if found := split_spec(spec, (*MAP_SUFFIXES, *ARRAY_SUFFIXES)):
+            return load_map(*found)
+        if re.search(r"[/\\]", spec) or Path(spec).suffix.lower() in MESH_SUFFIXES:
+            return load_mesh(spec)
         near = difflib.get_close_matches(name.lower(), GEOMETRIES, n=1)
         raise InputError(
             f"unknown geometry {name!r}{f', did you mean {near[0]!r}?' if near else ';'} "
-            f"known are {', '.join(GEOMETRIES)}, and mesh files ending in {', '.join(MESH_SUFFIXES)}"
+            f"known are {', '.join(GEOMETRIES)}, and files ending in {', '.join(_FILE_SUFFIXES)}"
         )
     make = GEOMETRIES[name]
     mesh = make(**_parse_parameters(name, parameters, make)) if parameters else make()

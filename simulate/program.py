@@ -16,6 +16,7 @@ from jaxtyping import Bool, Complex, Float, Int, Num, PRNGKeyArray, UInt32
 
 from ..geometries.amplitude_grid import AmplitudeGrid, look_up
 from ..geometries.beads import Beads, bead_form_factor
+from ..geometries.densities.density_grid import DENSITY_WINDOW
 from ..geometries.form_factor import Polyhedron, form_factor
 from .beamline.panel import PLANCK_TIMES_C_EV_M
 from .beamline.reciprocal import DetectorPlane
@@ -25,7 +26,7 @@ from .scattering.keys import NamedKeys, named_keys
 from .scattering.orientation import given_rotation, unit_quaternion
 from .scattering.ranges import Range, log_between
 from .scattering.readout import readout
-from .scattering.sample import OrientationConfig, SampleConfig, bodies_of_sample
+from .scattering.sample import OrientationConfig, OwnSizes, SampleConfig, bodies_of_sample
 from .scattering.scene import Scene, beam_profile
 from .scattering.seam import (
     Background,
@@ -89,14 +90,16 @@ for _kind in (SampleConfig, OrientationConfig, BeamConfig):
 class Amplitudes(NamedTuple):
     """Where form factors come from.
 
-    meshes, beads: None where no geometry is one; is_beads, number: of every geometry, whether it is a bead model, and
-    which of its sort.
+    meshes, beads, densities (atoms and maps): None where no geometry is one; is_beads, is_density, number: of every
+    geometry, whether it is one, and which of its sort.
     """
 
     meshes: AmplitudeGrid | Polyhedron | None
     beads: Beads | None
     is_beads: Bool[jax.Array, " geometries"]
     number: Int[jax.Array, " geometries"]
+    densities: AmplitudeGrid | None = None
+    is_density: Bool[jax.Array, " geometries"] | None = None
 
 
 class Setup(NamedTuple):
@@ -105,7 +108,8 @@ class Setup(NamedTuple):
     kinds: that occur, effects: that are on, by the rooms' options; contrast: of every kind, by the options that name
     its materials and by "material", the sample's; quaternions: (Q, 4), the configuration's; planes: the detector's
     pixels as they are, then split where bodies are so large that their rings are finer than pixels hold; kind_limits:
-    (kinds,), cumulative shares; see `SimulatedSource`.
+    (kinds,), cumulative shares; own: of the sample's geometries, None where none has a size of its own; see
+    `SimulatedSource`.
     """
 
     sample: SampleConfig
@@ -124,6 +128,7 @@ class Setup(NamedTuple):
     focus_m: float
     pixel_angle: float
     photons_per_unit: float
+    own: OwnSizes | None = None
 
     @property
     def plane(self) -> DetectorPlane:
@@ -284,7 +289,8 @@ def sample_scene(
     normal, uniform = normal.reshape(variant.slots, 8), uniform.reshape(variant.slots, 11)
     draw = Deviates(normal, uniform, unit_quaternion(normal[:, 3:7]))
     sample, beam = setup.sample, setup.beam
-    bodies, diameter_nm = bodies_of_sample(sample, variant.geometries, given, setup.contrast["material"], draw)
+    material = setup.contrast["material"]
+    bodies, diameter_nm = bodies_of_sample(sample, variant.geometries, given, material, draw, setup.own)
     farthest = setup.focus_m
     if sample.separation_resolved:  # a fringe of two particles is a wavelength over their distance wide
         farthest = jnp.minimum(farthest, math.pi / (setup.wavenumber * setup.pixel_angle))
@@ -352,17 +358,20 @@ def unit_amplitude(
     amplitudes: Amplitudes, geometry: Int[jax.Array, " bodies"], q: Float[jax.Array, "bodies ... 3"]
 ) -> Num[jax.Array, "bodies ..."]:
     """Transforms of the unit bodies of those indices, each at its own q, in inverse unit diameters."""
-    meshes, beads, is_beads, number = amplitudes
-    which = number[geometry]
-    of_mesh = 0.0
+    meshes, beads, is_beads, number, densities, is_density = amplitudes
+    which, each = number[geometry], (-1, *(1,) * (q.ndim - 2))
+    value = 0.0
     if isinstance(meshes, AmplitudeGrid):
-        of_mesh = look_up(meshes, which, q)
+        value = look_up(meshes, which, q)
     elif meshes is not None:
-        of_mesh = jax.vmap(form_factor)(jax.tree.map(lambda a: a[which], meshes), q)
-    if beads is None:
-        return jnp.asarray(of_mesh)
-    of_beads = jax.vmap(bead_form_factor)(jax.tree.map(lambda a: a[which], beads), q)
-    return jnp.where(is_beads[geometry].reshape(-1, *(1,) * (q.ndim - 2)), of_beads, of_mesh)
+        value = jax.vmap(form_factor)(jax.tree.map(lambda a: a[which], meshes), q)
+    if beads is not None:
+        of_beads = jax.vmap(bead_form_factor)(jax.tree.map(lambda a: a[which], beads), q)
+        value = jnp.where(is_beads[geometry].reshape(each), of_beads, value)
+    if densities is not None and is_density is not None:
+        of_density = look_up(densities, which, q, DENSITY_WINDOW)
+        value = jnp.where(is_density[geometry].reshape(each), of_density, value)
+    return jnp.asarray(value)
 
 
 def _counts(

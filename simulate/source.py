@@ -6,6 +6,7 @@ from copy import copy
 from dataclasses import fields, replace
 from functools import partial
 from typing import NamedTuple, Protocol, runtime_checkable
+from warnings import warn
 
 import jax
 import jax.numpy as jnp
@@ -15,12 +16,15 @@ from jaxtyping import Array, Bool, Complex, Float, Inexact, Int, Integer, Num
 from ..geometries.amplitude_grid import AmplitudeGrid, grid_bytes
 from ..geometries.bead_model import BeadModel
 from ..geometries.beads import stack_beads
-from ..geometries.errors import InputError
+from ..geometries.densities.atoms import Atoms
+from ..geometries.densities.density_grid import density_bytes
+from ..geometries.densities.density_map import DensityMap
+from ..geometries.errors import InputError, InputWarning
 from ..geometries.form_factor import Polyhedron, from_mesh, stack
 from ..geometries.mesh import Mesh
 from ..geometries.shapes import geometry as load_geometry
 from .beamline.instrument import Instrument
-from .beamline.materials import material
+from .beamline.materials import contrast_of_electrons, material
 from .beamline.pixels import assemble
 from .beamline.reciprocal import detector_plane
 from .config import SimulationConfig
@@ -41,12 +45,14 @@ from .scattering.diffraction import particle_amplitudes
 from .scattering.effects.pulse import PULSE_LIMIT
 from .scattering.keys import named_keys
 from .scattering.readout import bad_pixels, detector_of
-from .scattering.sample import SampleConfig
+from .scattering.sample import OwnSizes, SampleConfig
 from .scattering.scene import LARGEST_STRETCH, Scene
 from .scattering.seam import NONE, Kind, Pulse, Slots
-from .tables import kept_grid
+from .tables import kept_density_grid, kept_grid
 
 _LARGEST_TABLE_BYTES = 2**30
+_LARGEST_DENSITIES_BYTES = 2**32
+"""Of atoms and maps, which have no other way."""
 _MOST_CYCLES = 0.28
 _FINEST_SPLIT = 4
 _MOST_PARTS = 2**23
@@ -109,19 +115,22 @@ class SimulatedSource:
             self.geometries += kind.meshes
         models = [load_geometry(spec) for spec in self.geometries]
         beads = [model for model in models if isinstance(model, BeadModel)]
-        bodies = [from_mesh(model) for model in models if not isinstance(model, BeadModel)]
+        densities = [model for model in models if isinstance(model, Atoms | DensityMap)]
+        bodies = [from_mesh(model) for model in models if isinstance(model, Mesh)]
         circumradius = np.array([model.circumradius for model in models])
+        own_nm = np.array([model.diameter_nm if isinstance(model, Atoms | DensityMap) else 0.0 for model in models])
         largest_nm = config.diameter_nm[1] * np.exp(LARGEST_STRETCH * config.stretch)
         largest = 1e-9 * max(largest_nm, *(kind.largest_mesh_nm() for kind in kinds))
         wavenumber = self.instrument.wavenumber
         reach = 1 + PULSE_LIMIT * config.beam.photon_energy_jitter
-        splits = self._pixel_splits(2 * circumradius, kinds, brought)
+        diameter_nm = np.where(own_nm > 0, own_nm, config.diameter_nm[1])
+        splits = self._pixel_splits(2 * circumradius * diameter_nm, 2 * circumradius, kinds, brought)
         distinct = sorted({1, *splits})
-        planes = tuple(
-            detector_plane(self.instrument, largest * circumradius.max() * reach, split) for split in distinct
-        )
+        radius = float((np.where(own_nm > 0, 1e-9 * own_nm, largest) * circumradius).max())
+        planes = tuple(detector_plane(self.instrument, radius * reach, split) for split in distinct)
         # Both signs of the pointing jitter, in units of the pixel's angle.
         tilt = PULSE_LIMIT * config.beam.pointing_jitter_px * self._pixel_angle
+        farthest = wavenumber * reach * (float(jnp.linalg.norm(planes[0].scattering, axis=-1).max()) + tilt)
         q_max = wavenumber * reach * largest * (float(jnp.linalg.norm(planes[0].scattering, axis=-1).max()) + tilt)
         self.amplitude = config.amplitude
         if config.amplitude == "auto":
@@ -134,7 +143,7 @@ class SimulatedSource:
         if bodies:
             meshes = kept_grid(bodies, q_max) if self.amplitude == "table" else stack(bodies)
         else:
-            meshes, self.amplitude = None, "exact"  # bead models need no table
+            meshes, self.amplitude = None, "table" if densities else "exact"  # bead models need no table
 
         energy = self.instrument.photon_energy_ev
         named = {name: getattr(config.bad, name) for kind in kinds for name in kind.materials}
@@ -160,7 +169,7 @@ class SimulatedSource:
             contrast,
             jnp.asarray(config.orientation.quaternions, jnp.float32).reshape(-1, 4),
             planes,
-            _amplitudes(models, beads, meshes),
+            _amplitudes(models, beads, meshes, _density_table(densities, farthest * 1e-9, energy)),
             jnp.asarray(circumradius, jnp.float32),
             detector_of(self.instrument, seen_by, self.bad_pixel, planes[0].scattering),
             jnp.asarray(np.cumsum([shares[number] for number in numbers]), jnp.float32),
@@ -168,6 +177,7 @@ class SimulatedSource:
             self.instrument.focus_m,
             self._pixel_angle,
             _photons_per_unit(self.instrument, config.beam.profile),
+            self._own_sizes(models) if densities else None,
         )
         meshes_of = tuple(brought)
         self._planes = where
@@ -176,11 +186,27 @@ class SimulatedSource:
             rooms, slots, numbers, len(config.geometry), meshes_of, programs, program_of, config.noise
         )
 
+    def _own_sizes(self, models: list[Mesh | BeadModel | Atoms | DensityMap]) -> OwnSizes:
+        energy, wavelength = self.instrument.photon_energy_ev, self.instrument.wavelength_m
+        sizes = [
+            (one.diameter_nm, contrast_of_electrons(one.forward(energy), one.volume_nm3, wavelength))
+            if isinstance(one, Atoms | DensityMap)
+            else (0.0, 0.0)
+            for one in models
+        ]
+        diameter_nm, contrast = zip(*sizes, strict=True)
+        return OwnSizes(jnp.asarray(diameter_nm, jnp.float32), jnp.asarray(contrast, jnp.complex64))
+
     def _pixel_splits(
-        self, unit_extent: Float[np.ndarray, " geometries"], kinds: tuple[Kind, ...], brought: list[range]
+        self,
+        extent_nm: Float[np.ndarray, " geometries"],
+        unit_extent: Float[np.ndarray, " geometries"],
+        kinds: tuple[Kind, ...],
+        brought: list[range],
     ) -> tuple[int, int]:
-        """Into how many parts pixels are split for scenes without and with droplets; unit_extent: of every geometry."""
-        particle_nm = float(unit_extent[: len(self.config.geometry)].max() * self.config.diameter_nm[1])
+        """Into how many parts pixels are split for scenes without and with droplets; extent_nm, unit_extent: of every
+        geometry, at the sample's largest diameter and at unit diameter."""
+        particle_nm = float(extent_nm[: len(self.config.geometry)].max())
         largest_nm = [particle_nm, particle_nm]
         for kind, meshes in zip(kinds, brought, strict=True):
             mesh_extent = float(unit_extent[meshes].max(initial=0))
@@ -197,7 +223,7 @@ class SimulatedSource:
     def table(self) -> AmplitudeGrid | None:
         """The tabulated form factors, where there is a table."""
         meshes = self._setup.amplitudes.meshes
-        return meshes if isinstance(meshes, AmplitudeGrid) else None
+        return meshes if isinstance(meshes, AmplitudeGrid) else self._setup.amplitudes.densities
 
     @property
     def nodes(self) -> tuple[int, int]:
@@ -274,14 +300,45 @@ def _key(seed: int) -> jax.Array:
 
 
 def _amplitudes(
-    models: list[Mesh | BeadModel], beads: list[BeadModel], meshes: AmplitudeGrid | Polyhedron | None
+    models: list[Mesh | BeadModel | Atoms | DensityMap],
+    beads: list[BeadModel],
+    meshes: AmplitudeGrid | Polyhedron | None,
+    densities: AmplitudeGrid | None,
 ) -> Amplitudes:
-    """beads: those among the models; meshes: the others."""
-    is_beads = np.array([isinstance(model, BeadModel) for model in models])
-    number = np.where(is_beads, np.cumsum(is_beads), np.cumsum(~is_beads)) - 1
-    return Amplitudes(
-        meshes, stack_beads(beads) if beads else None, jnp.asarray(is_beads), jnp.asarray(number, jnp.int32)
+    """beads: those among the models; meshes, densities: the others."""
+    _, is_beads, is_density = sorts = np.array(
+        [[isinstance(model, sort) for model in models] for sort in (Mesh, BeadModel, Atoms | DensityMap)]
     )
+    number = np.where(sorts, np.cumsum(sorts, 1), 0).sum(0) - 1
+    return Amplitudes(
+        meshes,
+        stack_beads(beads) if beads else None,
+        jnp.asarray(is_beads),
+        jnp.asarray(number, jnp.int32),
+        densities,
+        jnp.asarray(is_density) if densities is not None else None,
+    )
+
+
+def _density_table(densities: list[Atoms | DensityMap], q_max: float, energy_ev: float) -> AmplitudeGrid | None:
+    """For |q| <= q_max, 1/nm; None where there are none."""
+    if not densities:
+        return None
+    if (size := density_bytes(densities, q_max)) > _LARGEST_DENSITIES_BYTES:
+        names = ", ".join(density.name for density in densities)
+        raise InputError(
+            f"the tables of {names} would take {size / 1e9:.1f} GB, more than {_LARGEST_DENSITIES_BYTES / 1e9:.1f}: "
+            "name fewer or smaller ones, or a detector that sees less far (--instrument.shape)"
+        )
+    for density in densities:
+        if isinstance(density, DensityMap) and density.q_nyquist < q_max:
+            warn(
+                f"{density.name}: its voxels hold |q| up to {density.q_nyquist:.2f} / nm, and the detector sees up to "
+                f"{q_max:.2f} / nm: what lies beyond stays dark",
+                InputWarning,
+                stacklevel=3,
+            )
+    return kept_density_grid(densities, q_max, energy_ev)
 
 
 def _pixel_split(instrument: Instrument, extent_nm: float) -> int:

@@ -2,10 +2,12 @@
 
 import hashlib
 import os
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
+from types import ModuleType
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +16,9 @@ import numpy as np
 from ..geometries import amplitude_grid as grids
 from ..geometries import elementary, form_factor
 from ..geometries.amplitude_grid import AmplitudeGrid, amplitude_grid
+from ..geometries.densities import atoms, density_grid, density_map, scattering_factors
+from ..geometries.densities.atoms import Atoms
+from ..geometries.densities.density_map import DensityMap
 from ..geometries.form_factor import Polyhedron
 from .cache import MOST_BYTES, TABLES, kept, say_once
 from .config_io import versions, write_whole
@@ -25,27 +30,51 @@ _LARGEST_BYTES = 2**28
 
 def kept_grid(bodies: list[Polyhedron], q_max: float) -> AmplitudeGrid:
     """`amplitude_grid` of these, bit for bit, from the cache where it is there; else made, and kept."""
+    arrays = jax.tree.leaves(bodies)
+    return _kept(lambda: amplitude_grid(bodies, q_max), arrays, [q_max], (grids, form_factor, elementary))
+
+
+def kept_density_grid(densities: list[Atoms | DensityMap], q_max: float, energy_ev: float) -> AmplitudeGrid:
+    """`density_grid` of these in the same way."""
+    arrays: list[np.ndarray] = []
+    for one in densities:
+        if isinstance(one, Atoms):
+            arrays += [one.position, one.element, one.occupancy, np.array(one.mass_density)]
+        else:
+            arrays += [one.values, one.voxel_nm]
+    facts = [q_max, energy_ev, version("periodictable")]
+    modules = (grids, density_grid, atoms, density_map, scattering_factors)
+    return _kept(lambda: density_grid.density_grid(densities, q_max, energy_ev), arrays, facts, modules)
+
+
+def _kept(
+    make: Callable[[], AmplitudeGrid],
+    arrays: Sequence[jax.Array | np.ndarray],
+    facts: list[object],
+    modules: Sequence[ModuleType],
+) -> AmplitudeGrid:
+    """arrays, facts, modules: all that decides a table, besides the machine."""
     folder = kept(TABLES)
     if folder is None:
-        return amplitude_grid(bodies, q_max)
-    path = folder / f"{_key(bodies, q_max)}.table"
+        return make()
+    path = folder / f"{_key(arrays, facts, modules)}.table"
     grid = _read(path)
     if grid is None:
-        grid = amplitude_grid(bodies, q_max)
+        grid = make()
         _keep(path, grid)
     return grid
 
 
-def _key(bodies, q_max) -> str:
+def _key(arrays, decisive, modules) -> str:
     """Hash of all that decides a table."""
     device = jax.devices()[0]
     hashed = hashlib.sha256()
-    facts = [_FORMAT, q_max, versions(), version("scipy"), device.platform, device.device_kind]
+    facts = [_FORMAT, *decisive, versions(), version("scipy"), device.platform, device.device_kind]
     facts += [os.environ.get("XLA_FLAGS"), getattr(jax.config, "jax_default_matmul_precision", None)]
     hashed.update(repr(facts).encode())
-    for module in (grids, form_factor, elementary):
+    for module in modules:
         hashed.update(Path(str(module.__file__)).read_bytes())
-    for array in map(np.asarray, jax.tree.leaves(bodies)):
+    for array in map(np.asarray, arrays):
         hashed.update(f"{array.dtype} {array.shape}".encode())
         hashed.update(array.tobytes())
     return hashed.hexdigest()

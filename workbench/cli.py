@@ -5,14 +5,15 @@ import io
 import os
 import sys
 import warnings
-from collections.abc import Callable
-from dataclasses import MISSING, fields
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, fields, is_dataclass
 from inspect import cleandoc
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
 from ..geometries.errors import InputError, InputWarning
 from ..simulate.cache import use_cache
+from ..simulate.config import SimulationConfig
 from ..simulate.platforms import check_platform
 from .options import Bench, Classify, Compare, Evaluate, Gallery, Inspect, Pack, Simulate, Study, Tabulate, Train
 
@@ -267,11 +268,39 @@ def _parse(name: str, argv: list[str]):
             given["default"] = kind(**{field: Path(path) for field, path in first.items()}, **parts)
     description = "\n\n".join([cleandoc(str(kind.__doc__)), *_HELP[name].values()])
     command = tyro.cli(kind, prog=f"onehit {name}", description=description, args=argv, **given)
+    _check_sizes(command, argv)
     if inputs is not None:
         from ..simulate.sets.plan import check_inputs
 
         check_inputs(inputs, command.simulation)
     return command
+
+
+def _check_sizes(command: Any, argv: list[str]) -> None:
+    """Raises InputError for a diameter that was typed for particles that all have sizes of their own."""
+    typed = {argument.partition("=")[0].replace("_", "-") for argument in argv}
+    if not any(argument.endswith("diameter-nm") for argument in typed):
+        return
+    from ..geometries.shapes import has_own_size
+
+    for option, geometry in _sizes(command, is_command=True):
+        if option in typed and all(map(has_own_size, geometry)):
+            raise InputError(
+                f"{option} is given, but {', '.join(geometry)} has a size of its own, that of its atoms or voxels: "
+                "leave the option out"
+            )
+
+
+def _sizes(config: Any, is_command: bool) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The options that size particles, and the geometries of these."""
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if isinstance(value, SimulationConfig):
+            # A test is scored on each of its own parent's geometries.
+            geometry = config.geometry if field.name == "test" else value.geometry
+            yield f"--{'' if is_command else f'{field.name}.'}diameter-nm", geometry
+        elif is_dataclass(value):
+            yield from _sizes(value, is_command=False)
 
 
 def _take(option: str, argv: list[str]) -> tuple[str | None, list[str]]:

@@ -106,7 +106,7 @@ class Inspect:
 
     file: Positional[tuple[Path, ...]]
     """Files of frames, globs, or lists of files (.lst, .txt): CXI and its dialects, EMC, HDF5, NPY,
-    MATLAB or TIFF."""
+    MATLAB or TIFF. Or a particle: atoms (1ihm.pdb.gz:assembly=none) or a density map (emd.map:threshold=0.02)."""
     out: Path | None = None
     """Folder for inspect.json, inspect.png (mean frame, mask, asymmetry, radial profile, photons, a few frames) and,
     where more pixels should be masked, mask.npy (1 = do not use), which the suggested command takes."""

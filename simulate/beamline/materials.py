@@ -20,6 +20,9 @@ Protein and DNA: Bergh et al. 2008, Q. Rev. Biophys. 41, 181, as tabulated in Co
 J. Appl. Cryst. 49, 1356); the metals: CRC Handbook of Chemistry and Physics.
 """
 
+_ELECTRON_RADIUS_M = 2.8179403205e-15
+"""Classical, CODATA 2022."""
+
 
 @dataclass(frozen=True)
 class Material:
@@ -70,6 +73,14 @@ def material(spec: str, photon_energy_ev: float) -> Material:
             f"{', '.join(MATERIALS)}, composition:density (C9H10O3:1.3) and delta=1e-4,beta=1e-6"
         )
     return Material(name, *_computed(*MATERIALS[name], photon_energy_ev))
+
+
+def contrast_of_electrons(forward: complex, volume_nm3: float, wavelength_m: float) -> complex:
+    """n - 1 of a body, on average over its volume, that scatters as so many electrons; see `material` for the formula.
+
+    forward: sum over its atoms of f1 - i f2, the amplitude at q = 0.
+    """
+    return -_ELECTRON_RADIUS_M * wavelength_m**2 / (2 * math.pi) * forward / (volume_nm3 * 1e-27)
 
 
 def _given(spec: str) -> tuple[float, float]:

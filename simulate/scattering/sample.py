@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 from ...geometries.errors import InputError
 from ..late import Array, Complex, Float, jnp
@@ -49,10 +49,12 @@ class SampleConfig:
     """The particles of the sample."""
 
     geometry: tuple[str, ...] = ("icosahedron",)
-    """Geometries that particles are drawn from: names, `torus:radius_ratio=3`, or mesh files (STL, OBJ, PLY)."""
+    """Geometries that particles are drawn from: names, `torus:radius_ratio=3`, mesh files (STL, OBJ, PLY), files of
+    atoms (PDB, mmCIF), `1ihm.pdb.gz:assembly=none`, or of densities (MRC, CCP4, NPY), `emd.map:threshold=0.02`."""
     diameter_nm: Range = (63.0, 77.0)
     """Smallest and largest particle, volume-equivalent sphere diameter in nm (uniform). The largest decides how large
-    the table is and how finely amplitudes are computed: another one may be compiled anew, another number never is."""
+    the table is and how finely amplitudes are computed: another one may be compiled anew, another number never is.
+    Atoms and density maps have sizes of their own, neither drawn nor stretched."""
     diameter_spread: float | None = None
     """Largest relative difference between the diameters of a multi-hit's first particle and of a further one: the
     spread of one sample, where `diameter_nm` is the range of all samples that are meant. None: of each other, they may
@@ -91,16 +93,28 @@ class SampleConfig:
         return self
 
 
+class OwnSizes(NamedTuple):
+    """What particles of sizes of their own are like, by geometry; of the others diameters are 0.
+
+    diameter_nm: volume-equivalent; contrast: mean refractive index minus 1.
+    """
+
+    diameter_nm: Float[Array, " geometries"]
+    contrast: Complex[Array, " geometries"]
+
+
 def bodies_of_sample(
     sample: SampleConfig,
     geometries: int,
     given: Float[Array, "wxyz=4"] | None,
     contrast: Complex[Array, ""],
     draw: Deviates,
+    own: OwnSizes | None = None,
 ) -> tuple[Scene, Float[Array, " slots"]]:
     """A particle in every slot, all at the origin, only the first present, and their diameters in nm.
 
-    geometries: how many of them are the sample's, the first ones; given: orientation, where the configuration says so.
+    geometries: how many of them are the sample's, the first ones; given: orientation, where the configuration says so;
+    own: None where all are of the sample's sizes and material.
     """
     slots = len(draw.normal)
     number = jnp.arange(slots)
@@ -115,7 +129,17 @@ def bodies_of_sample(
         fluence=jnp.zeros(slots),
         contrast=jnp.full(slots, contrast),
     )
-    return bodies, diameter_nm
+    if own is None:
+        return bodies, diameter_nm
+    own_nm = own.diameter_nm[bodies.geometry]
+    is_own = own_nm > 0
+    diameter_nm = jnp.where(is_own, own_nm, diameter_nm)
+    sized = bodies._replace(
+        diameter_m=diameter_nm * 1e-9,
+        stretch=jnp.where(is_own[:, None], 1.0, bodies.stretch),
+        contrast=jnp.where(is_own, own.contrast[bodies.geometry], bodies.contrast),
+    )
+    return sized, diameter_nm
 
 
 def _diameters(sample: SampleConfig, uniform: Float[Array, " slots"]) -> Float[Array, " slots"]:

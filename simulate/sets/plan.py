@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from ...geometries.errors import InputError
-from ...geometries.mesh import MESH_SUFFIXES
+from ...geometries.shapes import geometry_files, relocated
 from ..config import SimulationConfig
 from ..config_io import from_dict, versions
 from ..formats.cxi import encode_cxi
@@ -128,7 +128,7 @@ def packed(plan: Plan) -> str:
     """A plan as text, for processes that may have started in another folder."""
     simulation, instrument = plan.simulation, plan.simulation.instrument
     found_at = {name: str(Path(name).expanduser().absolute()) for name in plan.inputs}
-    geometry = tuple(found_at.get(name, name) for name in simulation.geometry)
+    geometry = tuple(relocated(spec, found_at) for spec in simulation.geometry)
     instrument = replace(instrument, geometry_file=found_at.get(instrument.geometry_file or ""))
     content = {
         "out": str(plan.out),
@@ -152,8 +152,8 @@ def unpacked(text: str) -> Plan:
 
 
 def input_files(simulation: SimulationConfig) -> dict[str, str]:
-    """The mesh and geometry files that patterns depend on, and their sha256. Raises InputError for missing ones."""
-    names = [name for name in simulation.geometry if Path(name).suffix.lower() in MESH_SUFFIXES]
+    """The files that patterns depend on, and their sha256. Raises InputError for missing ones."""
+    names = [name for spec in simulation.geometry for name in geometry_files(spec)]
     if simulation.instrument.geometry_file is not None:
         names.append(simulation.instrument.geometry_file)
     try:

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from ...evaluate.figures import gallery_figure, shapes_figure
-from ...geometries.shapes import GEOMETRIES, geometry
+from ...geometries.shapes import GEOMETRIES
 from ...simulate.beamline.instrument import InstrumentConfig
 from ...simulate.beamline.pixels import assemble
 from ...simulate.config import OrientationConfig, SimulationConfig
@@ -21,7 +21,7 @@ _SHOWN = 6
 def run_gallery(command: Gallery) -> None:
     """Draw every picture into a folder."""
     command.out.mkdir(parents=True, exist_ok=True)
-    shapes_figure({name: geometry(name) for name in GEOMETRIES}).savefig(command.out / "shapes.png")
+    shapes_figure({name: make() for name, make in GEOMETRIES.items()}).savefig(command.out / "shapes.png")
     pictures = _kinds(command.simulation) | _effects(command.simulation)
     names = list(pictures)
     for i in track(range(len(names)), "drawing", 1):

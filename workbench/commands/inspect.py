@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ...geometries.densities.description import describe, is_particle
 from ...geometries.errors import InputError
 from ...simulate.config_io import write_whole
 from ...simulate.inspecting.gain import Gain
@@ -42,6 +43,9 @@ def run_inspection(command: Inspect) -> None:
     """Look at the file once, print a table, and write the same as JSON, with a picture, where asked."""
     if command.frames < 1:
         raise InputError(f"frames is {command.frames}; it must be 1 or more")
+    if len(command.file) == 1 and is_particle(str(command.file[0])):
+        _inspect_particle(str(command.file[0]), command.out)
+        return
     source = FileSource(command.file, command.read)
     chosen = np.random.default_rng(0).permutation(len(source))[: command.frames]
     seen = inspect_frames(source, np.sort(chosen), track)
@@ -62,6 +66,29 @@ def run_inspection(command: Inspect) -> None:
         written = ", mask.npy" if suggestion.masked else ""
         console.print(f"{command.out}: inspect.json, inspect.png{written}", soft_wrap=True)
     print(_last_line(command, suggestion, summary["command"]))
+
+
+def _inspect_particle(spec: str, out: Path | None) -> None:
+    """The same of a file of atoms or of a density map."""
+    facts, notes = describe(spec)
+    console = Console()
+    table = _two_columns({"file": spec} | facts | {"missing": "as follows" if notes else "nothing"})
+    console.print(table)
+    for line in notes:
+        console.print(Text(f"- {line}"))
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        write_whole(out / "inspect.json", json.dumps({"file": spec} | facts | {"notes": notes}, indent=2) + "\n")
+        console.print(f"{out}: inspect.json", soft_wrap=True)
+
+
+def _two_columns(rows: dict[str, str]) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows.items():
+        table.add_row(name, Text(value))  # not markup: names in files may hold brackets
+    return table
 
 
 def _last_line(command: Inspect, suggestion: Suggestion, suggested: str | None) -> str:
@@ -127,12 +154,10 @@ def _plain(value: Any) -> Any:
 
 
 def _table(summary: dict[str, Any], bars: str) -> Table:
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
+    table = _two_columns({})
 
     def add(name: str, value: str) -> None:
-        table.add_row(name, Text(value))  # not markup: names in files may hold brackets
+        table.add_row(name, Text(value))
 
     looked_at = summary["frames_looked_at"]
     which = "all" if looked_at == summary["frames"] else f"{looked_at:,}, chosen at random,"

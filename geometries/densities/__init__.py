@@ -1,0 +1,1 @@
+"""Particles of densities: atoms and maps, of sizes of their own."""

@@ -1,0 +1,94 @@
+"""Particles of atoms."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Complex, Float, Integer
+
+from ..errors import InputError
+from ..extent import longest_distance
+from .scattering_factors import atomic_mass, scattering_factor
+
+_DALTONS_A_CUBIC_NM = 602.214  # of 1 g/cm^3
+_RADIUS_NM = 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class Atoms:
+    """Atoms about the centre of their electrons.
+
+    position: nm; element: atomic numbers; occupancy: share of a particle's copies that have the atom; mass_density:
+    g/cm^3, which says what volume they take, and so the particle's diameter. Raises InputError where there is none.
+    """
+
+    position: Float[np.ndarray, "atoms 3"]
+    element: Integer[np.ndarray, " atoms"]
+    occupancy: Float[np.ndarray, " atoms"]
+    name: str
+    mass_density: float = 1.35
+
+    def __post_init__(self) -> None:
+        if not self.electrons > 0:
+            raise InputError(f"{self.name} has no atom of any occupancy: give a structure with atoms")
+        weight = self.element * self.occupancy
+        object.__setattr__(self, "position", self.position - weight @ self.position / weight.sum())
+
+    @cached_property
+    def composition(self) -> dict[int, float]:
+        """How many atoms of each atomic number."""
+        count = np.bincount(self.element, self.occupancy)
+        return {int(number): float(count[number]) for number in np.unique(self.element)}
+
+    @property
+    def electrons(self) -> float:
+        """Of all atoms, if neutral."""
+        return sum(number * count for number, count in self.composition.items())
+
+    @property
+    def mass_da(self) -> float:
+        """In daltons."""
+        return sum(atomic_mass(number) * count for number, count in self.composition.items())
+
+    @property
+    def volume_nm3(self) -> float:
+        """That the atoms take at their mass density."""
+        return self.mass_da / (_DALTONS_A_CUBIC_NM * self.mass_density)
+
+    @property
+    def diameter_nm(self) -> float:
+        """Of a sphere of that volume."""
+        return (6 / math.pi * self.volume_nm3) ** (1 / 3)
+
+    @cached_property
+    def reach_nm(self) -> float:
+        """Radius of the sphere around all atoms, the size of one included."""
+        return math.sqrt(float((self.position**2).sum(1).max())) + _RADIUS_NM
+
+    @property
+    def circumradius(self) -> float:
+        """The same in diameters."""
+        return self.reach_nm / self.diameter_nm
+
+    @cached_property
+    def longest_extent_nm(self) -> float:
+        """Largest distance between the centres of two atoms."""
+        return longest_distance(self.position, np.zeros(3))
+
+    @property
+    def longest_extent(self) -> float:
+        """The same in diameters."""
+        return self.longest_extent_nm / self.diameter_nm
+
+    def factor(self, number: int, q: Float[np.ndarray, "*any"], energy_ev: float) -> Complex[np.ndarray, "*any"]:
+        """Scattering factor of its atoms of an atomic number; q: 1/nm."""
+        try:
+            return scattering_factor(number, q, energy_ev)
+        except InputError as error:
+            raise InputError(f"{self.name}: {error}") from None
+
+    def forward(self, energy_ev: float) -> complex:
+        """Amplitude at q = 0, in electrons."""
+        zero = np.zeros(())
+        return sum(complex(self.factor(z, zero, energy_ev)) * count for z, count in self.composition.items())

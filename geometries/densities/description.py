@@ -1,0 +1,58 @@
+"""What a particle of atoms or of a density map is, for people."""
+
+import warnings
+
+from ..errors import InputError, InputWarning
+from .atoms import Atoms
+from .density_map import DensityMap
+from .map_file import ARRAY_SUFFIXES, MAP_SUFFIXES, load_map
+from .options import split_spec
+from .scattering_factors import symbol
+from .structure_file import STRUCTURE_SUFFIXES, read_structure
+
+
+def is_particle(spec: str) -> bool:
+    """Whether a file is one of atoms or of a density map; an array is one where its voxel is given."""
+    array = split_spec(spec, ARRAY_SUFFIXES)
+    return bool(array and array[1]) or split_spec(spec, (*STRUCTURE_SUFFIXES, *MAP_SUFFIXES)) is not None
+
+
+def describe(spec: str) -> tuple[dict[str, str], list[str]]:
+    """Facts by what they are, and what had better be known. Raises InputError as the readers do."""
+    found = split_spec(spec, STRUCTURE_SUFFIXES)
+    if found:
+        structure = read_structure(*found)
+        return structure.facts | _of_atoms(structure.atoms) | _of_any(structure.atoms), structure.notes
+    found = split_spec(spec, (*MAP_SUFFIXES, *ARRAY_SUFFIXES))
+    if not found:
+        raise InputError(f"{spec} is no file of atoms or of a density map")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", InputWarning)
+        density = load_map(*found)
+    return _of_map(density) | _of_any(density), [str(one.message).removeprefix(f"{found[0]}: ") for one in caught]
+
+
+def _of_atoms(atoms: Atoms) -> dict[str, str]:
+    elements = [f"{symbol(number)} {count:,.0f}" for number, count in sorted(atoms.composition.items())]
+    return {
+        "atoms": f"{len(atoms.element):,}",
+        "elements": ", ".join(elements),
+        "mass": f"{atoms.mass_da / 1e3:,.1f} kDa",
+    }
+
+
+def _of_map(density: DensityMap) -> dict[str, str]:
+    return {
+        "voxels": " x ".join(f"{n}" for n in density.values.shape) + " along x, y, z, where there is anything",
+        "voxel": " x ".join(f"{size:.4g}" for size in density.voxel_nm) + " nm",
+        "mean density": f"{density.mean_density:.3g} electrons per cubic angstrom",
+        "holds": f"|q| up to {density.q_nyquist:.3g} / nm",
+    }
+
+
+def _of_any(one: Atoms | DensityMap) -> dict[str, str]:
+    return {
+        "electrons": f"{one.electrons:,.0f}",
+        "diameter": f"{one.diameter_nm:.2f} nm, of a sphere of its volume",
+        "longest extent": f"{one.longest_extent_nm:.2f} nm",
+    }

@@ -1,0 +1,138 @@
+"""Atoms and density maps as particles of a simulation."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from onehit.geometries.densities import density_grid as density_grids
+from onehit.geometries.densities.density_grid import density_grid
+from onehit.geometries.densities.scattering_factors import scattering_factor
+from onehit.geometries.densities.structure_file import load_atoms
+from onehit.geometries.errors import InputError, InputWarning
+from onehit.simulate import SimulatedSource, SimulationConfig, source
+from onehit.simulate.beamline.instrument import InstrumentConfig
+from onehit.simulate.beamline.materials import contrast_of_electrons, material
+from onehit.simulate.beamline.reciprocal import detector_plane
+from onehit.simulate.config import BeamConfig
+from onehit.simulate.scattering.sample import OrientationConfig
+from onehit.simulate.scattering.scene import scene_of
+from onehit.simulate.sets.plan import input_files
+from onehit.simulate.tables import kept_density_grid
+from oracles import box_form_factor, ewald_q, orientation_matrix
+from structures import biomt, glycines, random_atoms, turns
+
+OPEN = InstrumentConfig(shape=(32, 32), pixel_size_m=2.4e-3, beamstop_radius_m=0.0, gap_m=0.0)
+TURN = (0.5, 0.1, -0.7, 0.5)
+ELECTRON_RADIUS = 2.8179403e-15
+ROW, COLUMN = np.indices((32, 32))
+
+
+@pytest.fixture
+def protein(tmp_path):
+    text, *_ = random_atoms(300, np.random.default_rng(0), (30.0, 20.0, 50.0))
+    path = tmp_path / "protein.pdb"
+    path.write_text(text)
+    return f"{path}:hydrogens=file"
+
+
+def amplitude(atoms, q, energy):
+    """In electrons; q: 1/m."""
+    q = q * 1e-9
+    total = np.zeros(q.shape[:-1], complex)
+    for place, number, occupancy in zip(atoms.position, atoms.element, atoms.occupancy, strict=True):
+        factor = scattering_factor(int(number), np.linalg.norm(q, axis=-1), energy)
+        total += occupancy * factor * np.exp(-1j * q @ place)
+    return total
+
+
+def turned(q):
+    """As a particle of orientation TURN sees it."""
+    return q @ orientation_matrix(np.array(TURN) / np.linalg.norm(TURN))
+
+
+def test_photons_are_those_of_the_differential_cross_section(protein):
+    """Photons in a pulse times fluence, |r_e F|^2, solid angle and polarisation, by hand; the size is the structure's
+    own, whatever the sample's diameter and stretch are."""
+    config = SimulationConfig(
+        instrument=OPEN,
+        geometry=(protein,),
+        stretch=0.3,
+        good_fraction=1.0,
+        noise=False,
+        orientation=OrientationConfig("given", quaternions=(TURN,)),
+        beam=BeamConfig(pulse_photons=(1e12, 1e12), offset=0.0),
+    )
+    made = SimulatedSource(config).patterns([0])
+    instrument, atoms = OPEN.instrument(), load_atoms(*protein.rsplit(":", 1))
+    plane = detector_plane(instrument, 1e-8)
+    fluence = 1e12 * np.log(2) / (np.pi * (instrument.focus_m / 2) ** 2)
+    wave = amplitude(atoms, turned(ewald_q(instrument, ROW, COLUMN)), instrument.photon_energy_ev)
+    expected = fluence * ELECTRON_RADIUS**2 * np.abs(wave) ** 2 * np.asarray(plane.solid_angle * plane.polarisation)
+    found = np.asarray(made.counts)[0]
+    assert np.abs(found - expected).max() < 5e-3 * expected.max()
+    scene = made.truth.scene
+    assert float(scene.diameter_m[0, 0]) == pytest.approx(atoms.diameter_nm * 1e-9, rel=1e-6)
+    assert np.asarray(scene.stretch)[0, 0].tolist() == [1, 1, 1]
+
+
+def test_side_by_side_with_meshes_each_keeps_its_own_transform(protein, tmp_path):
+    other = tmp_path / "other.pdb"
+    other.write_text(biomt(turns(4)) + glycines(12))
+    specs = (protein, "cube", f"{other}:hydrogens=add")
+    config = SimulationConfig(instrument=OPEN, geometry=specs, diameter_nm=(20.0, 20.0))
+    made = SimulatedSource(config)
+    energy, q = made.instrument.photon_energy_ev, turned(ewald_q(made.instrument, ROW, COLUMN))
+    assert made.amplitude == "table"
+    for number in (0, 2):
+        atoms = load_atoms(*specs[number].rsplit(":", 1))
+        scene = scene_of(atoms.diameter_nm * 1e-9, [TURN], geometry=number)
+        # The table's amplitudes are volumes: as many electrons in each.
+        found = np.asarray(made.amplitudes(scene))[0] / atoms.volume_nm3 * atoms.forward(energy)
+        assert np.abs(found - amplitude(atoms, q, energy)).max() < 1e-3 * atoms.electrons
+    edge = 20 * (np.pi / 6) ** (1 / 3)
+    cube = np.asarray(made.amplitudes(scene_of(20e-9, [TURN], geometry=1)))[0]
+    assert np.abs(cube - box_form_factor([edge] * 3, q * 1e-9)).max() < 2e-3 * edge**3
+
+
+def test_protein_of_atoms_is_as_dense_as_the_material(tmp_path):
+    """One composition and mass density, two ways: they differ by how chemistry is rounded alone."""
+    path = tmp_path / "g.pdb"
+    path.write_text(glycines(50))
+    atoms = load_atoms(str(path), "hydrogens=add,density=1.35")
+    found = contrast_of_electrons(atoms.forward(1600.0), atoms.volume_nm3, 0.7749e-9)
+    expected = material("C2H3NO:1.35", 1600.0).contrast
+    assert found == pytest.approx(expected, rel=2e-3)
+
+
+def test_tables_of_densities_come_from_the_cache_bit_for_bit(protein, tmp_path, monkeypatch):
+    monkeypatch.setenv("ONEHIT_CACHE", str(tmp_path / "cache"))
+    made = []
+    monkeypatch.setattr(density_grids, "density_grid", lambda *a: made.append(a) or density_grid(*a))
+    atoms = load_atoms(*protein.rsplit(":", 1))
+    first, again = kept_density_grid([atoms], 1.0, 1600.0), kept_density_grid([atoms], 1.0, 1600.0)
+    assert len(made) == 1
+    for one, other in zip(first[:2], again[:2], strict=True):
+        assert np.asarray(one).tobytes() == np.asarray(other).tobytes()
+    kept_density_grid([atoms], 1.0, 1700.0)
+    kept_density_grid([replace(atoms, occupancy=atoms.occupancy * 0.5)], 1.0, 1600.0)
+    assert len(made) == 3
+
+
+def test_tables_that_memory_does_not_hold_are_refused_before(protein, monkeypatch):
+    monkeypatch.setattr(source, "_LARGEST_DENSITIES_BYTES", 1000)
+    with pytest.raises(InputError, match=r"tables of .*protein.pdb would take 0\.\d GB.*name fewer or smaller ones"):
+        SimulatedSource(SimulationConfig(instrument=OPEN, geometry=(protein,)))
+
+
+def test_voxels_too_coarse_for_the_detector_are_said(tmp_path):
+    np.save(tmp_path / "a.npy", np.ones((4, 4, 4)))
+    spec = f"{tmp_path / 'a.npy'}:voxel=6,contrast=0.4"
+    with pytest.warns(InputWarning, match=r"voxels hold \|q\| up to 0\.52 / nm, and the detector sees up to 0\.7\d"):
+        SimulatedSource(SimulationConfig(instrument=OPEN, geometry=(spec,)))
+
+
+def test_files_of_atoms_are_among_the_inputs_of_a_set(protein):
+    path = protein.rsplit(":", 1)[0]
+    assert list(input_files(SimulationConfig(geometry=(protein, "torus:radius_ratio=3")))) == [path]
+    with pytest.raises(InputError, match="cannot be read"):
+        input_files(SimulationConfig(geometry=("missing.pdb",)))
