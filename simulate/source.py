@@ -24,6 +24,7 @@ from .beamline.materials import material
 from .beamline.pixels import assemble
 from .beamline.reciprocal import detector_plane
 from .config import SimulationConfig
+from .populations import row_limits, tabulated
 from .program import (
     Amplitudes,
     Program,
@@ -40,6 +41,7 @@ from .program import (
 from .scattering.diffraction import particle_amplitudes
 from .scattering.effects.pulse import PULSE_LIMIT
 from .scattering.keys import named_keys
+from .scattering.ranges import bounds
 from .scattering.readout import bad_pixels, detector_of
 from .scattering.sample import SampleConfig
 from .scattering.scene import LARGEST_STRETCH, Scene
@@ -87,6 +89,7 @@ class SimulatedSource:
 
     def __init__(self, config: SimulationConfig, seed: int = 0):
         self.config = config.check()
+        config = tabulated(config, config.population)
         self.seed = seed
         self.instrument = config.instrument.instrument()
         self.shape = self.instrument.shape
@@ -111,11 +114,12 @@ class SimulatedSource:
         beads = [model for model in models if isinstance(model, BeadModel)]
         bodies = [from_mesh(model) for model in models if not isinstance(model, BeadModel)]
         circumradius = np.array([model.circumradius for model in models])
-        largest_nm = config.diameter_nm[1] * np.exp(LARGEST_STRETCH * config.stretch)
+        _, particle_nm = bounds(config.diameter_nm)
+        largest_nm = particle_nm * np.exp(LARGEST_STRETCH * config.stretch)
         largest = 1e-9 * max(largest_nm, *(kind.largest_mesh_nm() for kind in kinds))
         wavenumber = self.instrument.wavenumber
         reach = 1 + PULSE_LIMIT * config.beam.photon_energy_jitter
-        splits = self._pixel_splits(2 * circumradius, kinds, brought)
+        splits = self._pixel_splits(2 * circumradius, particle_nm, kinds, brought)
         distinct = sorted({1, *splits})
         planes = tuple(
             detector_plane(self.instrument, largest * circumradius.max() * reach, split) for split in distinct
@@ -168,6 +172,7 @@ class SimulatedSource:
             self.instrument.focus_m,
             self._pixel_angle,
             _photons_per_unit(self.instrument, config.beam.profile),
+            None if config.population is None else jnp.asarray(row_limits(config.population)),
         )
         meshes_of = tuple(brought)
         self._planes = where
@@ -177,16 +182,21 @@ class SimulatedSource:
         )
 
     def _pixel_splits(
-        self, unit_extent: Float[np.ndarray, " geometries"], kinds: tuple[Kind, ...], brought: list[range]
+        self,
+        unit_extent: Float[np.ndarray, " geometries"],
+        largest_nm: float,
+        kinds: tuple[Kind, ...],
+        brought: list[range],
     ) -> tuple[int, int]:
-        """Into how many parts pixels are split for scenes without and with droplets; unit_extent: of every geometry."""
-        particle_nm = float(unit_extent[: len(self.config.geometry)].max() * self.config.diameter_nm[1])
-        largest_nm = [particle_nm, particle_nm]
+        """Into how many parts pixels are split for scenes without and with droplets; unit_extent: of every geometry;
+        largest_nm: the sample's largest diameter."""
+        particle_nm = float(unit_extent[: len(self.config.geometry)].max() * largest_nm)
+        extents_nm = [particle_nm, particle_nm]
         for kind, meshes in zip(kinds, brought, strict=True):
             mesh_extent = float(unit_extent[meshes].max(initial=0))
             extent_nm = kind.largest_nm(particle_nm, mesh_extent)
-            largest_nm[kind.in_droplet] = max(largest_nm[kind.in_droplet], extent_nm)
-        without, within = (_pixel_split(self.instrument, extent_nm) for extent_nm in largest_nm)
+            extents_nm[kind.in_droplet] = max(extents_nm[kind.in_droplet], extent_nm)
+        without, within = (_pixel_split(self.instrument, extent_nm) for extent_nm in extents_nm)
         return without, within
 
     @property
