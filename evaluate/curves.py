@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 from ..geometries.development import DEVELOPMENT_SET
 from ..geometries.shapes import geometry as load_geometry
 from ..simulate.config import BAD_KINDS, BackgroundConfig, SimulationConfig
+from ..simulate.scattering.ranges import bounds, middle
 from ..simulate.source import Patterns, PatternSource, SimulatedSource, Truth, as_pictures
 from ..train.classifier import Classifier
 from ..train.loop import Track, no_track, score_source
@@ -37,7 +38,7 @@ def _photons(truth: Truth, config: SimulationConfig) -> Float[np.ndarray, " patt
 
 
 def _size(truth: Truth, config: SimulationConfig) -> Float[np.ndarray, " patterns"]:
-    return np.asarray(truth.scene.diameter_m)[:, 0] * 1e9 / np.mean(config.diameter_nm)
+    return np.asarray(truth.scene.diameter_m)[:, 0] * 1e9 / middle(config.diameter_nm)
 
 
 def _background(truth: Truth, config: SimulationConfig) -> Float[np.ndarray, " patterns"]:
@@ -78,7 +79,7 @@ CURVES = {
     ),
     "size": Curve(
         "diameter over that of the test",
-        lambda c: replace(c, diameter_nm=(0.5 * np.mean(c.diameter_nm), 2.0 * np.mean(c.diameter_nm))),
+        lambda c: replace(c, diameter_nm=(0.5 * middle(c.diameter_nm), 2.0 * middle(c.diameter_nm))),
         _size,
         (0.5, 0.65, 0.8, 0.95, 1.05, 1.2, 1.4, 1.7, 2.0),
     ),
@@ -170,7 +171,9 @@ def _summary(classifier, test, count, seed, track, what, hidden=None) -> dict[st
 
 
 def _overlapping(test: SimulationConfig) -> SimulationConfig:
-    return replace(test, separation=(0.05, min(1.0, test.separation[0])))
+    test = test.marginals()
+    closest, _ = bounds(test.separation)
+    return replace(test, separation=(0.05, min(1.0, closest)))
 
 
 def score_curve(
@@ -182,6 +185,7 @@ def score_curve(
     `_interval`s, None where there is nothing to tell them from. For pairs, whose value a single hit does not have,
     all single hits stand in every bin.
     """
+    config = config.marginals()  # a quantity that is spread goes with no other
     simulated = SimulatedSource(curve.spread(config), seed)
     scores = score_source(classifier, as_pictures(simulated), np.arange(count), track, f"scoring {curve.quantity}")
     assert scores.truth is not None

@@ -14,6 +14,8 @@ from jaxtyping import Bool, Float, Int
 
 from ..simulate.config import BAD_KINDS, BackgroundConfig, BadConfig, SimulationConfig
 from ..simulate.scattering.hits.empty import NoBodies
+from ..simulate.scattering.laws import quantiles
+from ..simulate.scattering.ranges import Range
 from ..simulate.scattering.seam import Kind, part_types
 from ..simulate.source import Indices, Patterns, PatternSource, SimulatedSource, as_pictures
 from ..train.classifier import Classifier
@@ -45,7 +47,7 @@ def score_no_particle(
     like them. The photons of all but empty shots and flat frames are drawn from the test's `photons`.
     """
     # A body that is quick to prepare: none is seen.
-    test = replace(config.test, geometry=("cube",), amplitude="exact")
+    test = replace(config.test.marginals(), geometry=("cube",), amplitude="exact")
     count, found = config.no_particle, {}
     for name, background in EMPTY.items():
         source = as_pictures(SimulatedSource(only(("empty",), replace(test, background=background)), config.test_seed))
@@ -77,12 +79,12 @@ def only(kinds: tuple[str, ...] | list[str], config: SimulationConfig) -> Simula
 class OtherFrames:
     """The families of `FAMILIES` in turn, Poisson counts on a detector: frame i is a pure function of (seed, i).
 
-    photons: fewest and most on good pixels (log-uniform), but for flat frames.
+    photons: on good pixels, of two numbers log-uniform, but for flat frames.
     """
 
     name = "other frames"
 
-    def __init__(self, detector: PatternSource, photons: tuple[float, float], seed: int):
+    def __init__(self, detector: PatternSource, photons: Range, seed: int):
         self.shape, self.bad_pixel = detector.shape, detector.bad_pixel
         self._photons, self._seed = photons, seed
 
@@ -94,7 +96,11 @@ class OtherFrames:
     def _frame(self, index: int) -> Int[np.ndarray, "y x"]:
         name = tuple(FAMILIES)[index % len(FAMILIES)]
         rng = np.random.default_rng([self._seed, crc32(name.encode()), index])
-        photons = np.exp(rng.uniform(*np.log(self._photons)))
+        law = self._photons
+        if isinstance(law, str):
+            photons = np.interp(rng.uniform(), *quantiles(law))
+        else:
+            photons = np.exp(rng.uniform(*np.log(law)))
         expected = expected_light(name, rng, ~self.bad_pixel, photons)
         return rng.poisson(expected).astype(np.int32)
 

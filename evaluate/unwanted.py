@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..simulate.config import BAD_KINDS
+from ..simulate.scattering.ranges import middle
 from ..simulate.source import SimulatedSource
 from ..train.classifier import Classifier
 from ..train.config import ExpectedConfig
@@ -28,7 +29,7 @@ def score_unwanted(
     Most other material is a single object, so what tells it from the sample is its size. Brightness is drawn as for the
     test's particles. Raises InputError for a detector of several panels, on which sizes are not measured.
     """
-    diameter_nm = float(np.mean(config.test.diameter_nm))
+    diameter_nm = middle(config.test.marginals().diameter_nm)
     tolerance = config.expected.diameter_tolerance
     expected = ExpectedConfig(diameter_nm=diameter_nm, diameter_tolerance=tolerance)
     everything, sized = {}, {}

@@ -168,12 +168,14 @@ def geometry_files(spec: str) -> list[str]:
     return [found[0]] if found else []
 
 
-def relocated(spec: str, found_at: Mapping[str, str]) -> str:
+def moved_geometry(spec: str, found_at: Mapping[str, str]) -> str:
     """The same geometry with its files where the mapping has them."""
     if _is_named(spec):
         name, colon, parameters = spec.partition(":")
         items = [item.partition("=") for item in parameters.split(",")]
-        return name + colon + ",".join(key + sign + relocated(value.strip(), found_at) for key, sign, value in items)
+        return (
+            name + colon + ",".join(key + sign + moved_geometry(value.strip(), found_at) for key, sign, value in items)
+        )
     found = split_spec(spec, _FILE_SUFFIXES)
     return found_at[found[0]] + spec.removeprefix(found[0]) if found else spec
 

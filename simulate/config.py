@@ -5,12 +5,13 @@ and the numbers of kinds, count from the last base to the first, so a new room g
 """
 
 import math
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Literal, Self
 
 from ..geometries.errors import InputError
 from .beamline.instrument import InstrumentConfig
 from .beamline.materials import material
+from .populations import marginals
 from .scattering.effects.background import FlatBackground, Halo, Streak
 from .scattering.effects.charge import ChargeSharing, GainError, PanelGain, PanelNoise, PixelGain, ReadNoise, RowNoise
 from .scattering.effects.converter import Digitisation, Saturation
@@ -160,6 +161,9 @@ class SimulationConfig(
 
     photons: Range = (1e4, 3e5)
     """Fewest and most photons expected on a frame's good pixels, background aside (log-uniform)."""
+    population: str | None = None
+    """File of joint samples (CSV, HDF5): columns named as the options are (diameter_nm, photons, background.uniform),
+    which they replace, and weight. Each pattern draws one row, so that size and brightness may go together."""
     good_fraction: float = 0.5
     """Share of single hits; what the others are, `bad` tells."""
     bad: BadConfig = field(default_factory=BadConfig)
@@ -174,6 +178,9 @@ class SimulationConfig(
 
     def check(self) -> Self:
         """Itself, or InputError with the first impossible value."""
+        if self.population is not None:
+            self.marginals().check()
+            return self
         check_positive("photons", self.photons)
         check_between("good_fraction", self.good_fraction, 1)
         SampleConfig.check(self)
@@ -195,6 +202,11 @@ class SimulationConfig(
         for name in (self.material, *(getattr(self.bad, n) for kind in parts(self.bad, Kind) for n in kind.materials)):
             material(name, instrument.photon_energy_ev)
         return self
+
+    def marginals(self) -> Self:
+        """The same with each column of `population` as a law of its own, whatever goes together: to see how one of the
+        quantities is distributed, or to replace it. Raises InputError for a file that cannot be used."""
+        return replace(marginals(self, self.population), population=None)
 
     def kinds(self) -> tuple[Kind, ...]:
         """Every kind of hit, in the order of their numbers in `Truth.kind`: single hits, then the bad ones."""

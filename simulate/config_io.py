@@ -7,13 +7,15 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
+from functools import reduce
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 from uuid import uuid4
 
 from ..geometries.errors import InputError
 from .platforms import check_platform
+from .scattering.ranges import Range
 
 T = TypeVar("T")
 
@@ -107,8 +109,12 @@ def from_dict(content: dict[str, Any], kind: type[T], where: str) -> T:
         return TypeAdapter(kind).validate_python(content)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{where}: {key} is {first['input']!r}: {first['msg']}") from None
+        names, given, problem = first["loc"], first["input"], first["msg"]
+        if (either := str(get_args(Range)[0])) in names:  # neither of two things that it may be
+            names = names[: names.index(either)]
+            given = reduce(lambda part, name: part[name], names, content)
+            problem = "give two numbers, or a law such as normal:mean=70,sd=3"
+        raise InputError(f"{where}: {'.'.join(map(str, names))} is {given!r}: {problem}") from None
 
 
 def _refuse_unknown_keys(content, kind, where):

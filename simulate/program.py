@@ -21,10 +21,11 @@ from ..geometries.form_factor import Polyhedron, form_factor
 from .beamline.panel import PLANCK_TIMES_C_EV_M
 from .beamline.reciprocal import DetectorPlane
 from .config import BeamConfig
+from .populations import is_population
 from .scattering.diffraction import ellipsoid_amplitudes, intensity, particle_amplitudes
 from .scattering.keys import NamedKeys, named_keys
 from .scattering.orientation import given_rotation, unit_quaternion
-from .scattering.ranges import Range, log_between
+from .scattering.ranges import OfRow, Population, log_between
 from .scattering.readout import readout
 from .scattering.sample import OrientationConfig, OwnSizes, SampleConfig, bodies_of_sample
 from .scattering.scene import Scene, beam_profile
@@ -77,7 +78,7 @@ def register(kind: type) -> None:
             continue
         if hint is bool or get_origin(hint) is Literal:
             static.append(name)
-        elif hint is not str and str not in get_args(hint):
+        elif is_population(hint) or (hint is not str and str not in get_args(hint)):
             traced.append(name)
     text = [field.name for field in fields(kind) if field.name not in traced + static]
     jax.tree_util.register_dataclass(kind, traced, static, text)
@@ -108,13 +109,14 @@ class Setup(NamedTuple):
     kinds: that occur, effects: that are on, by the rooms' options; contrast: of every kind, by the options that name
     its materials and by "material", the sample's; quaternions: (Q, 4), the configuration's; planes: the detector's
     pixels as they are, then split where bodies are so large that their rings are finer than pixels hold; kind_limits:
-    (kinds,), cumulative shares; own: of the sample's geometries, None where none has a size of its own; see
+    (kinds,), cumulative shares; own: of the sample's geometries, None where none has a size of its own; row_limits:
+    (rows,), those of the joint samples, if there are any; see
     `SimulatedSource`.
     """
 
     sample: SampleConfig
     beam: BeamConfig
-    photons: Range
+    photons: Population
     kinds: tuple[Kind, ...]
     effects: tuple[Effect, ...]
     contrast: dict[str, Complex[jax.Array, ""]]
@@ -129,6 +131,7 @@ class Setup(NamedTuple):
     pixel_angle: float
     photons_per_unit: float
     own: OwnSizes | None = None
+    row_limits: Float[jax.Array, " rows"] | None = None
 
     @property
     def plane(self) -> DetectorPlane:
@@ -226,8 +229,9 @@ def compiled(
         kind = jnp.searchsorted(setup.kind_limits[:-1], place, side="right").astype(jnp.int32)
         keys = named_keys(jax.random.fold_in(key, i))
         given = given_rotation(i, setup.quaternions) if len(setup.quaternions) else None
-        scene = sample_scene(setup, variant, keys, given, kind)
-        return program_of[kind, scene.present.sum()], (numbers[kind], keys, scene, draw_pulse(setup, keys))
+        own, _ = of_pattern(setup, keys)
+        scene = sample_scene(own, variant, keys, given, kind)
+        return program_of[kind, scene.present.sum()], (numbers[kind], keys, scene, draw_pulse(own, keys))
 
     @jax.jit  # to be traced once
     def measure(number, drawn):
@@ -272,6 +276,19 @@ def _grouped(work, group, groups: int, arguments, size: int):
     one = jax.eval_shape(work, group[0], jax.tree.map(lambda a: a[:size], arguments))
     results = jax.tree.map(lambda a: jnp.zeros((batch, *a.shape[1:]), a.dtype), one)
     return jax.lax.fori_loop(0, last_chunk[-1], run, results)
+
+
+def of_pattern(setup: Setup, keys: NamedKeys) -> tuple[Setup, Int[jax.Array, ""] | None]:
+    """The setup with the quantities of the row of joint samples that a pattern draws, and the row's number from 0."""
+    if setup.row_limits is None:
+        return setup, None
+    _, uniform = keys.draw("population", 0, 1)
+    row = jnp.searchsorted(setup.row_limits, uniform[0], side="right").astype(jnp.int32)
+
+    def chosen(leaf):
+        return leaf._replace(first=leaf.first[row]) if isinstance(leaf, OfRow) else leaf
+
+    return jax.tree.map(chosen, setup, is_leaf=lambda leaf: isinstance(leaf, OfRow)), row
 
 
 def sample_scene(
@@ -333,6 +350,7 @@ def _arriving(setup: Setup, program: Program, scene: Scene, pulse: Pulse, keys: 
     """What bodies scatter or, up to a factor, the light of a kind without any."""
     if program.light is None:
         return photons_per_pixel(setup, program, scene, pulse)
+    setup, _ = of_pattern(setup, keys)
     return setup.kinds[program.light].light(keys, setup.detector)
 
 
@@ -385,6 +403,7 @@ def _counts(
 
     is_light: whether no body scattered it; None: never.
     """
+    setup, row = of_pattern(setup, keys)
     detector, good_pixel = setup.detector, setup.detector.good_pixel
     _, uniform = keys.draw("levels", 0, 4)
 
@@ -406,4 +425,4 @@ def _counts(
     steps = [effect for effect in setup.effects if isinstance(effect, ReadoutStep)]
     counts = readout(steps, keys, expected, detector, noise)
     drawn = {name: value for effect in setup.effects for name, value in effect.truth(keys).items()}
-    return counts, photons, behind, drawn
+    return counts, photons, behind, drawn if row is None else drawn | {"population_row": row}

@@ -28,6 +28,7 @@ from .beamline.materials import contrast_of_electrons, material
 from .beamline.pixels import assemble
 from .beamline.reciprocal import detector_plane
 from .config import SimulationConfig
+from .populations import row_limits, tabulated
 from .program import (
     Amplitudes,
     Program,
@@ -44,6 +45,7 @@ from .program import (
 from .scattering.diffraction import particle_amplitudes
 from .scattering.effects.pulse import PULSE_LIMIT
 from .scattering.keys import named_keys
+from .scattering.ranges import bounds
 from .scattering.readout import bad_pixels, detector_of
 from .scattering.sample import OwnSizes, SampleConfig
 from .scattering.scene import LARGEST_STRETCH, Scene
@@ -93,6 +95,7 @@ class SimulatedSource:
 
     def __init__(self, config: SimulationConfig, seed: int = 0):
         self.config = config.check()
+        config = tabulated(config, config.population)
         self.seed = seed
         self.instrument = config.instrument.instrument()
         self.shape = self.instrument.shape
@@ -119,11 +122,12 @@ class SimulatedSource:
         bodies = [from_mesh(model) for model in models if isinstance(model, Mesh)]
         circumradius = np.array([model.circumradius for model in models])
         own_nm = np.array([model.diameter_nm if isinstance(model, Atoms | DensityMap) else 0.0 for model in models])
-        largest_nm = config.diameter_nm[1] * np.exp(LARGEST_STRETCH * config.stretch)
+        _, particle_nm = bounds(config.diameter_nm)
+        largest_nm = particle_nm * np.exp(LARGEST_STRETCH * config.stretch)
         largest = 1e-9 * max(largest_nm, *(kind.largest_mesh_nm() for kind in kinds))
         wavenumber = self.instrument.wavenumber
         reach = 1 + PULSE_LIMIT * config.beam.photon_energy_jitter
-        diameter_nm = np.where(own_nm > 0, own_nm, config.diameter_nm[1])
+        diameter_nm = np.where(own_nm > 0, own_nm, particle_nm)
         splits = self._pixel_splits(2 * circumradius * diameter_nm, 2 * circumradius, kinds, brought)
         distinct = sorted({1, *splits})
         radius = float((np.where(own_nm > 0, 1e-9 * own_nm, largest) * circumradius).max())
@@ -178,6 +182,7 @@ class SimulatedSource:
             self._pixel_angle,
             _photons_per_unit(self.instrument, config.beam.profile),
             self._own_sizes(models) if densities else None,
+            None if config.population is None else jnp.asarray(row_limits(config.population)),
         )
         meshes_of = tuple(brought)
         self._planes = where
@@ -207,12 +212,12 @@ class SimulatedSource:
         """Into how many parts pixels are split for scenes without and with droplets; extent_nm, unit_extent: of every
         geometry, at the sample's largest diameter and at unit diameter."""
         particle_nm = float(extent_nm[: len(self.config.geometry)].max())
-        largest_nm = [particle_nm, particle_nm]
+        extents_nm = [particle_nm, particle_nm]
         for kind, meshes in zip(kinds, brought, strict=True):
             mesh_extent = float(unit_extent[meshes].max(initial=0))
             extent_nm = kind.largest_nm(particle_nm, mesh_extent)
-            largest_nm[kind.in_droplet] = max(largest_nm[kind.in_droplet], extent_nm)
-        without, within = (_pixel_split(self.instrument, extent_nm) for extent_nm in largest_nm)
+            extents_nm[kind.in_droplet] = max(extents_nm[kind.in_droplet], extent_nm)
+        without, within = (_pixel_split(self.instrument, extent_nm) for extent_nm in extents_nm)
         return without, within
 
     @property

@@ -1,13 +1,16 @@
 """What commands say of the files that they read: the same as `onehit inspect`, in short, on standard error."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
 
 from ..geometries.errors import InputError
 from ..simulate.inspecting.inspection import inspect_frames
 from ..simulate.inspecting.oddities import oddities
+from ..simulate.populations import files
 from ..simulate.reading.file_source import FileSource
+from ..simulate.scattering.ranges import bounds
 from ..train.config import TrainConfig
 from ..train.selection import Selection, scale_ratio
 from ..train.size import SizeEstimator
@@ -38,10 +41,12 @@ def tell(
     odd = [oddity.says for oddity in found if not without & {*oddity.options}]
     ratio = None if training is None else scale_ratio(source, training)
     if training is not None and ratio is not None and not 1 / _WITHIN <= ratio <= _WITHIN:
-        least, most = (size / ratio for size in training.simulation.diameter_nm)
+        knows = ""
+        if (learned_nm := _learned_nm(training)) is not None:
+            knows = ": it knows particles of {:.0f} to {:.0f} nm here".format(*(size / ratio for size in learned_nm))
         odd.append(
             f"its pixels are {ratio:.2g} times as wide in reciprocal space as those that the classifier has learned "
-            f"with: it knows particles of {least:.0f} to {most:.0f} nm here"
+            f"with{knows}"
         )
     _say(source, odd, strict)
 
@@ -55,10 +60,21 @@ def tell_sizes(source: FileSource, training: TrainConfig, kept: Selection, stric
         return  # sizes cannot be measured, or there is nothing to measure
     counts, bad = np.asarray(source.patterns(brightest).counts), source.masks(brightest)
     size = float(np.nanmedian(SizeEstimator(instrument).diameter_nm(np.where(bad, 0, counts), bad)))
-    least, most = training.simulation.diameter_nm
+    learned_nm = _learned_nm(training)
+    if learned_nm is None:
+        return
+    least, most = learned_nm
     if not least / _WITHIN <= size <= most * _WITHIN:
         learned = f"it has learned particles of {least:g} to {most:g} nm"
         _say(source, [f"kept frames look like particles of {size:.0f} nm to the classifier; {learned}"], strict)
+
+
+def _learned_nm(training: TrainConfig) -> tuple[float, float] | None:
+    """Smallest and largest particle that a classifier has learned; None where a file says it that is not here."""
+    simulation = training.simulation
+    if not all(Path(file).expanduser().is_file() for file in files(simulation, simulation.population)):
+        return None
+    return bounds(simulation.marginals().diameter_nm)
 
 
 def _say(source: FileSource, odd: list[str], strict: bool) -> None:

@@ -12,7 +12,7 @@ class Provenance(NamedTuple):
     """Enough to understand a file, and to make it again.
 
     config: JSON text `{"versions": ..., "simulate": the resolved command, "inputs": {path: sha256}}`, where inputs are
-    the mesh and geometry files that the patterns depend on; bad_pixel: as the source has it;
+    the mesh, geometry and population files that the patterns depend on; bad_pixel: as the source has it;
     geometries: names that `Scene.geometry` counts; kinds: names that `Truth.kind` counts.
     """
 

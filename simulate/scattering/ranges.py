@@ -1,24 +1,111 @@
-"""Uniform deviates to values in a range, and what ranges must be."""
+"""Uniform deviates to values of a population, and what populations must be."""
+
+# pyright: reportUnknownMemberType=false
+# JAX leaves some parameters without a type.
 
 from __future__ import annotations
 
 import math
+from typing import Literal, NamedTuple
 
 from ...geometries.errors import InputError
 from ..beamline.quantities import DIAMETER
-from ..late import Array, Float, Int, Number, jnp
+from ..late import Array, Float, Int, Number, jnp, np
+from .laws import Quantiles, file_of, quantiles
 
-Range = tuple[float, float]
-
-
-def between(uniform: Float[Array, "*any"], low_high: tuple[Number, Number]) -> Float[Array, "*any"]:
-    """low + (high - low) u."""
-    return low_high[0] + (low_high[1] - low_high[0]) * uniform
+Range = tuple[float, float] | str
+"""Of an option: lowest and highest, or the text of a law (see `laws.quantiles`)."""
 
 
-def log_between(uniform: Float[Array, "*any"], low_high: tuple[Number, Number]) -> Float[Array, "*any"]:
-    """The same in the logarithm."""
-    return jnp.exp(between(uniform, (jnp.log(low_high[0]), jnp.log(low_high[1]))))
+class OfRow(NamedTuple):
+    """A quantity of joint samples.
+
+    first: its value in the row that a pattern drew, the first body's where there are several; before a row is drawn, of
+    all rows; others: the law of the column, which further bodies follow.
+    """
+
+    first: Float[Array, "*rows"] | Float[np.ndarray, " rows"]
+    others: Quantiles
+
+
+Law = str | Quantiles | OfRow
+Population = tuple[Number, Number] | Law
+"""What values are drawn from: two numbers or a law, whose text becomes a quantile function in compiled code."""
+
+_NODES = 4096
+
+
+def between(uniform: Float[Array, "*any"], population: Population) -> Float[Array, "*any"]:
+    """low + (high - low) u; of a law, its quantile function."""
+    if isinstance(population, Law):
+        return _quantile(uniform, population)
+    low, high = population
+    return low + (high - low) * uniform
+
+
+def log_between(uniform: Float[Array, "*any"], population: Population) -> Float[Array, "*any"]:
+    """The same, of two numbers in the logarithm."""
+    if isinstance(population, Law):
+        return _quantile(uniform, population)
+    low, high = population
+    return jnp.exp(between(uniform, (jnp.log(low), jnp.log(high))))
+
+
+def between_cut(
+    uniform: Float[Array, "*any"], population: Population, low: Number, high: Number
+) -> Float[Array, "*any"]:
+    """The same of what lies from low to high; further bodies' values where a row gave the first one's."""
+    if not isinstance(population, Law):
+        return between(uniform, (jnp.maximum(population[0], low), jnp.minimum(population[1], high)))
+    probability, value = nodes = _nodes(population)
+    below = jnp.where(low <= value[0], 0.0, _along(low, value, probability, "left"))
+    up_to = jnp.where(high >= value[-1], 1.0, _along(high, value, probability, "right"))
+    return jnp.clip(_quantile(below + (up_to - below) * uniform, nodes), low, high)
+
+
+def lowest(population: Population) -> Number:
+    """The lowest value, in compiled code."""
+    return _nodes(population).value[0] if isinstance(population, Law) else population[0]
+
+
+def padded(law: Quantiles) -> Quantiles:
+    """The same, float32, with more nodes, all at its end: so another law compiles nothing anew."""
+    return Quantiles(filled(law.probability, _NODES), filled(law.value, _NODES))
+
+
+def filled(values: Float[np.ndarray, " some"], least: int = 1) -> Float[np.ndarray, " more"]:
+    """float32, `least` of them or the next power of two, filled up with the last."""
+    size = max(least, 1 << (len(values) - 1).bit_length())
+    return np.pad(values, (0, size - len(values)), mode="edge").astype(np.float32)
+
+
+def _quantile(uniform: Float[Array, "*any"], law: Law) -> Float[Array, "*any"]:
+    if isinstance(law, OfRow) and not uniform.ndim:
+        return jnp.asarray(law.first)
+    probability, value = _nodes(law)
+    found = _along(uniform, probability, value, "right")
+    return found.at[0].set(law.first) if isinstance(law, OfRow) else found
+
+
+def _nodes(law: Law) -> Quantiles:
+    if isinstance(law, str):
+        law = padded(quantiles(law))
+    probability, value = law.others if isinstance(law, OfRow) else law
+    return Quantiles(jnp.asarray(probability), jnp.asarray(value))
+
+
+def _along(
+    x: Float[Array, "*any"] | Number,
+    xs: Float[Array, " nodes"],
+    ys: Float[Array, " nodes"],
+    side: Literal["left", "right"],
+) -> Float[Array, "*any"]:
+    """y at x on straight lines between nodes; where several have that x, the y of the first or of the last of them."""
+    after = jnp.clip(jnp.searchsorted(xs, x, side=side), 1, len(xs) - 1)
+    x0, y0 = xs[after - 1], ys[after - 1]
+    step = xs[after] - x0
+    part = jnp.where(step > 0, jnp.clip((x - x0) / jnp.where(step > 0, step, 1.0), 0.0, 1.0), 0.0)
+    return y0 + (ys[after] - y0) * part
 
 
 def whole(uniform: Float[Array, "*any"], fewest_most: tuple[Number, Number]) -> Int[Array, "*any"]:
@@ -27,25 +114,65 @@ def whole(uniform: Float[Array, "*any"], fewest_most: tuple[Number, Number]) -> 
     return fewest + jnp.int32(uniform * (most - fewest + 1))
 
 
-def check_positive(name: str, low_high: Range) -> None:
-    """Raises InputError but for two positive finite numbers, smallest first."""
-    low, high = low_high
+def bounds(population: Population) -> tuple[float, float]:
+    """Lowest and highest value, outside of compiled code. Raises InputError for what is no law."""
+    if not isinstance(population, Law):
+        low, high = population
+        return low, high  # type: ignore[return-value]
+    _, value = quantiles(population) if isinstance(population, str) else _nodes(population)
+    return float(value[0]), float(value[-1])
+
+
+def middle(population: Range) -> float:
+    """The middle of a range; of a law, its median."""
+    if isinstance(population, str):
+        return float(np.interp(0.5, *quantiles(population)))
+    return float(np.mean(population))
+
+
+def check_positive(name: str, population: Range) -> None:
+    """Raises InputError but for positive finite numbers, smallest first, or a law of such."""
+    low, high = _bounds(name, population)
     if not 0 < low <= high < math.inf:
-        raise InputError(f"{name} is {low} to {high}; give two positive numbers, smallest first")
+        raise InputError(_refused(name, population, "give two positive numbers, smallest first", "above 0"))
 
 
-def check_diameter(name: str, low_high: Range) -> None:
-    """Raises InputError but for two possible diameters in nm, smallest first."""
-    for diameter in low_high:
-        DIAMETER.check(name, diameter)
-    check_positive(name, low_high)
+def check_diameter(name: str, population: Range) -> None:
+    """Raises InputError but for possible diameters in nm, smallest first, or a law of such."""
+    for diameter in _bounds(name, population):
+        DIAMETER.check(f"{name}, {population}," if isinstance(population, str) else name, diameter)
+    check_positive(name, population)
 
 
-def check_level(name: str, low_high: Range) -> None:
-    """Raises InputError but for two finite numbers of 0 or more, smallest first."""
-    low, high = low_high
+def check_level(name: str, population: Range) -> None:
+    """Raises InputError but for finite numbers of 0 or more, smallest first, or a law of such."""
+    low, high = _bounds(name, population)
     if not 0 <= low <= high < math.inf:
-        raise InputError(f"{name} is {low} to {high}; give two numbers >= 0, smallest first")
+        raise InputError(_refused(name, population, "give two numbers >= 0, smallest first", "at 0 or above"))
+
+
+def check_highest(name: str, population: Range, highest: float) -> None:
+    """Raises InputError where any value is above `highest`."""
+    _, high = _bounds(name, population)
+    if not isinstance(population, str):
+        check_between(name, high, highest)
+    elif not high <= highest:
+        raise InputError(_refused(name, population, "", f"in 0 to {highest}"))
+
+
+def _bounds(name: str, population: Range) -> tuple[float, float]:
+    try:
+        return bounds(population)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
+
+
+def _refused(name: str, population: Range, remedy: str, where: str) -> str:
+    low, high = bounds(population)
+    if not isinstance(population, str):
+        return f"{name} is {low} to {high}; {remedy}"
+    how = "change that file" if file_of(population) else "cut it with low= and high="
+    return f"{name} is {population}, which goes from {low:.6g} to {high:.6g}; it must lie {where}: {how}"
 
 
 def check_finite(name: str, value: float) -> None:

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, Self
 
 from ...geometries.errors import InputError
 from ..late import Array, Complex, Float, jnp
-from .ranges import Range, between, check_between, check_bodies, check_diameter, check_positive
+from .ranges import Range, between, between_cut, check_between, check_bodies, check_diameter, check_positive
 from .scene import Scene, random_stretch
 from .seam import Deviates
 
@@ -144,16 +144,12 @@ def bodies_of_sample(
 
 def _diameters(sample: SampleConfig, uniform: Float[Array, " slots"]) -> Float[Array, " slots"]:
     """In nm, those after the first within the sample's spread of it."""
-    smallest, largest = sample.diameter_nm
-    diameter_nm = between(uniform, (smallest, largest))
+    diameter_nm = between(uniform, sample.diameter_nm)
     if sample.diameter_spread is None:
         return diameter_nm
     first = diameter_nm[0]
-    alike = (
-        jnp.maximum(smallest, first * (1 - sample.diameter_spread)),
-        jnp.minimum(largest, first * (1 + sample.diameter_spread)),
-    )
-    return between(uniform, alike).at[0].set(first)
+    smallest, largest = first * (1 - sample.diameter_spread), first * (1 + sample.diameter_spread)
+    return between_cut(uniform, sample.diameter_nm, smallest, largest).at[0].set(first)
 
 
 def _orientation(

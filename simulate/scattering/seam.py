@@ -14,6 +14,7 @@ from dataclasses import fields
 from typing import ClassVar, Literal, NamedTuple, Protocol, Self, TypeVar, runtime_checkable
 
 from ..late import Array, Complex, Float, Int, Num, Number
+from .ranges import Population
 from .scene import Scene
 
 Example = dict[str, object]
@@ -163,7 +164,7 @@ class Setting(NamedTuple):
     circumradius: Float[Array, " geometries"]
     meshes: range
     contrast: dict[str, Complex[Array, ""]]
-    separation: tuple[Number, Number]
+    separation: Population
     farthest_m: Number
     particles: tuple[Number, Number]
     brightness_spread: Number | None

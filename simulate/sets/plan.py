@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from ...geometries.errors import InputError
-from ...geometries.shapes import geometry_files, relocated
+from ...geometries.shapes import geometry_files, moved_geometry
 from ..config import SimulationConfig
 from ..config_io import from_dict, versions
 from ..formats.cxi import encode_cxi
@@ -20,6 +20,7 @@ from ..formats.emc import encode_emc, encode_emc_hdf5
 from ..formats.hdf5 import encode_hdf5, encode_truth
 from ..formats.manifest import Entry, folder_of
 from ..formats.provenance import Provenance
+from ..populations import files, relocated
 from ..source import Patterns, SimulatedSource
 
 Encode = Callable[[Patterns, int, Provenance], bytes]
@@ -128,8 +129,9 @@ def packed(plan: Plan) -> str:
     """A plan as text, for processes that may have started in another folder."""
     simulation, instrument = plan.simulation, plan.simulation.instrument
     found_at = {name: str(Path(name).expanduser().absolute()) for name in plan.inputs}
-    geometry = tuple(relocated(spec, found_at) for spec in simulation.geometry)
+    geometry = tuple(moved_geometry(spec, found_at) for spec in simulation.geometry)
     instrument = replace(instrument, geometry_file=found_at.get(instrument.geometry_file or ""))
+    simulation = replace(relocated(simulation, found_at), population=found_at.get(simulation.population or ""))
     content = {
         "out": str(plan.out),
         "folder": str(plan.folder),
@@ -152,10 +154,14 @@ def unpacked(text: str) -> Plan:
 
 
 def input_files(simulation: SimulationConfig) -> dict[str, str]:
-    """The files that patterns depend on, and their sha256. Raises InputError for missing ones."""
+    """The files of particles, detectors and populations that patterns depend on, and their sha256.
+
+    Raises InputError for missing ones.
+    """
     names = [name for spec in simulation.geometry for name in geometry_files(spec)]
     if simulation.instrument.geometry_file is not None:
         names.append(simulation.instrument.geometry_file)
+    names += files(simulation, simulation.population)
     try:
         return {name: sha256(Path(name).expanduser().read_bytes()).hexdigest() for name in names}
     except OSError as error:

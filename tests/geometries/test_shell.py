@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from onehit.geometries.errors import InputError
 from onehit.geometries.form_factor import form_factor, from_mesh, stack
-from onehit.geometries.shapes import geometry, geometry_files, icosahedron, relocated, shell
+from onehit.geometries.shapes import geometry, geometry_files, icosahedron, moved_geometry, shell
 
 Q = np.random.default_rng(1).normal(0, 6, (40, 3))
 
@@ -87,8 +87,8 @@ def test_impossible_shells_are_refused(spec, remedy):
 def test_files_of_a_shell_are_known_wherever_they_lie():
     spec = "shell:outer=b/a.stl,inner=a.stl,ratio=0.5"
     assert geometry_files(spec) == ["b/a.stl", "a.stl"]
-    moved = relocated(spec, {"b/a.stl": "/x/b/a.stl", "a.stl": "/x/a.stl"})
+    moved = moved_geometry(spec, {"b/a.stl": "/x/b/a.stl", "a.stl": "/x/a.stl"})
     assert moved == "shell:outer=/x/b/a.stl,inner=/x/a.stl,ratio=0.5"
-    assert relocated("a.stl", {"a.stl": "/x/a.stl"}) == "/x/a.stl"
-    assert relocated("virus.pdb:assembly=2", {"virus.pdb": "/x/virus.pdb"}) == "/x/virus.pdb:assembly=2"
-    assert relocated("torus:radius_ratio=3", {}) == "torus:radius_ratio=3" and relocated("cube", {}) == "cube"
+    assert moved_geometry("a.stl", {"a.stl": "/x/a.stl"}) == "/x/a.stl"
+    assert moved_geometry("virus.pdb:assembly=2", {"virus.pdb": "/x/virus.pdb"}) == "/x/virus.pdb:assembly=2"
+    assert moved_geometry("torus:radius_ratio=3", {}) == "torus:radius_ratio=3" and moved_geometry("cube", {}) == "cube"

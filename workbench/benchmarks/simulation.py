@@ -27,6 +27,7 @@ from ...simulate.config_io import versions
 from ...simulate.platforms import check_platform
 from ...simulate.scattering.orientation import rotation_matrix, uniform_rotation
 from ...simulate.scattering.poisson import poisson
+from ...simulate.scattering.ranges import bounds
 from ...simulate.scattering.scene import scene_of
 from ...simulate.source import SimulatedSource
 from ..options import Bench
@@ -154,7 +155,7 @@ def errors(source: SimulatedSource, orientations: int = 4) -> tuple[float, float
     shape = geometry(source.config.geometry[0])
     assert isinstance(shape, Mesh)
     body = from_mesh(shape)
-    diameter_nm = source.config.diameter_nm[1]
+    _, diameter_nm = bounds(source.config.diameter_nm)
     q = jnp.asarray(q_map(source.instrument) * diameter_nm * 1e-9, jnp.float32)
     quaternions = jax.vmap(uniform_rotation)(jax.random.split(jax.random.key(0), orientations))
     got = np.asarray(source.amplitudes(scene_of(diameter_nm * 1e-9, quaternions)))

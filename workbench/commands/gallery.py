@@ -22,7 +22,8 @@ def run_gallery(command: Gallery) -> None:
     """Draw every picture into a folder."""
     command.out.mkdir(parents=True, exist_ok=True)
     shapes_figure({name: make() for name, make in GEOMETRIES.items()}).savefig(command.out / "shapes.png")
-    pictures = _kinds(command.simulation) | _effects(command.simulation)
+    simulation = command.simulation.marginals()  # each quantity can be replaced by itself
+    pictures = _kinds(simulation) | _effects(simulation)
     names = list(pictures)
     for i in track(range(len(names)), "drawing", 1):
         name = names[i]

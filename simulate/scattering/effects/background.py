@@ -12,7 +12,7 @@ from typing import Self, cast
 
 from ...late import Array, Float, jnp
 from ..places import in_detector_widths
-from ..ranges import Range, between, check_between, check_level, check_positive
+from ..ranges import Range, between, bounds, check_highest, check_level, check_positive
 from ..seam import Background, Detector, Keys
 
 
@@ -33,11 +33,11 @@ class FlatBackground(Background):
     def check(self) -> Self:
         check_level("background.uniform", self.uniform)
         check_level("background.slope", self.slope)
-        check_between("background.slope", self.slope[1], 1)
+        check_highest("background.slope", self.slope, 1)
         return self
 
     def is_on(self) -> bool:
-        return self.uniform[1] > 0
+        return bounds(self.uniform)[1] > 0
 
     def photons(self, keys: Keys, detector: Detector) -> Float[Array, "y x"]:
         _, uniform = keys.draw("background", 0, 8)
@@ -65,7 +65,7 @@ class Halo(Background):
         return self
 
     def is_on(self) -> bool:
-        return self.halo[1] > 0
+        return bounds(self.halo)[1] > 0
 
     def photons(self, keys: Keys, detector: Detector) -> Float[Array, "y x"]:
         _, uniform = keys.draw("background", 0, 8)
@@ -90,7 +90,7 @@ class Streak(Background):
         return self
 
     def is_on(self) -> bool:
-        return self.streak[1] > 0
+        return bounds(self.streak)[1] > 0
 
     def photons(self, keys: Keys, detector: Detector) -> Float[Array, "y x"]:
         _, uniform = keys.draw("background", 0, 8)

@@ -10,7 +10,7 @@ from typing import Self
 
 from ....geometries.errors import InputError
 from ...late import Array, Float, Num, Number, jax, jnp
-from ..ranges import Range, between, check_between, check_finite, check_level, check_positive, log_between
+from ..ranges import Range, between, bounds, check_finite, check_highest, check_level, check_positive, log_between
 from ..seam import Detector, Keys, ReadoutStep
 
 
@@ -26,11 +26,11 @@ class ChargeSharing(ReadoutStep):
 
     def check(self) -> Self:
         check_level("readout charge_sharing", self.charge_sharing)
-        check_between("readout charge_sharing", self.charge_sharing[1], 0.5)
+        check_highest("readout charge_sharing", self.charge_sharing, 0.5)
         return self
 
     def is_on(self) -> bool:
-        return self.charge_sharing[1] > 0
+        return bounds(self.charge_sharing)[1] > 0
 
     def collect(self, charge: Num[Array, "y x"], keys: Keys, detector: Detector) -> Num[Array, "y x"]:
         _, uniform = keys.draw("charge sharing", 0, 1)
@@ -170,7 +170,7 @@ class GainError(ReadoutStep):
         return self
 
     def is_on(self) -> bool:
-        return tuple(self.gain_error) != (1, 1)
+        return bounds(self.gain_error) != (1, 1)
 
     def gain(self, gain: Float[Array, "y x"], keys: Keys, detector: Detector) -> Float[Array, "y x"]:
         return gain / self._factor(keys)

@@ -10,7 +10,7 @@ from typing import Self
 
 from ....geometries.errors import InputError
 from ...late import Array, Float, Num, jnp
-from ..ranges import Range, between, check_between, check_finite, check_level, whole
+from ..ranges import Range, between, bounds, check_finite, check_highest, check_level, whole
 from ..seam import Detector, Keys, ReadoutStep
 
 MOST_SHADOWED = 0.2
@@ -52,11 +52,11 @@ class Shadows(ReadoutStep):
 
     def check(self) -> Self:
         check_level("readout shadows", self.shadows)
-        check_between("readout shadows", self.shadows[1], MOST_SHADOWED)
+        check_highest("readout shadows", self.shadows, MOST_SHADOWED)
         return self
 
     def is_on(self) -> bool:
-        return self.shadows[1] > 0
+        return bounds(self.shadows)[1] > 0
 
     def arriving(self, expected: Float[Array, "y x"], keys: Keys, detector: Detector) -> Float[Array, "y x"]:
         """Stripes one after the other, each in another panel, until they hold the share that was drawn: the last one is

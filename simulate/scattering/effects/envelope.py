@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from ...late import Array, Complex, Float, Number, jax, jnp
-from ..ranges import Range, between, check_level
+from ..ranges import Range, between, bounds, check_level
 from ..seam import Detector, Keys, Modulation
 
 
@@ -28,7 +28,7 @@ class Envelope(Modulation):
         return self
 
     def is_on(self) -> bool:
-        return self.envelope_strength[1] > 0
+        return bounds(self.envelope_strength)[1] > 0
 
     def factor(self, keys: Keys, detector: Detector) -> Float[Array, "y x"]:
         _, level = keys.draw("levels", 0, 4)

@@ -10,7 +10,7 @@ from typing import Self
 
 from ...late import Array, Float, Number, jnp
 from ..places import in_detector_widths
-from ..ranges import Range, between, check_level, check_positive, log_between
+from ..ranges import Range, between, bounds, check_level, check_positive, log_between
 from ..seam import Detector, Keys, Modulation
 
 MODES = 48
@@ -34,7 +34,7 @@ class Fluctuations(Modulation):
         return self
 
     def is_on(self) -> bool:
-        return self.fluctuation_strength[1] > 0
+        return bounds(self.fluctuation_strength)[1] > 0
 
     def factor(self, keys: Keys, detector: Detector) -> Float[Array, "y x"]:
         _, level = keys.draw("levels", 0, 4)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Self, cast
 
 from ...late import Array, Float, Int, jax, jnp
-from ..ranges import Range, between, check_bodies, check_diameter, whole
+from ..ranges import Range, between, bounds, check_bodies, check_diameter, whole
 from ..scene import ELLIPSOID, Scene, clear_distance
 from ..seam import NONE, Deviates, Kind, Setting, Slots
 from .debris import Solid
@@ -39,7 +39,7 @@ class Aggregate(Solid, Kind):
         return self.aggregate_spheres[1]
 
     def largest_nm(self, particle_nm: float, mesh_extent: float) -> float:
-        return max(particle_nm, self.aggregate_diameter_nm[1])
+        return max(particle_nm, bounds(self.aggregate_diameter_nm)[1])
 
     def slots(self, count: int, particles: tuple[int, int]) -> Slots:
         return Slots(NONE, (0, rounded_up(count, *self.aggregate_spheres)))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from ...late import jnp
-from ..ranges import Range, check_between, check_diameter, log_between
+from ..ranges import Range, bounds, check_between, check_diameter, log_between
 from ..scene import LARGEST_STRETCH, Scene, random_stretch
 from ..seam import FIRST, NONE, Deviates, Kind, Setting, Slots
 
@@ -45,10 +45,10 @@ class Debris(Solid, Kind):
         return self
 
     def largest_nm(self, particle_nm: float, mesh_extent: float) -> float:
-        return max(particle_nm, mesh_extent * self.debris_diameter_nm[1])
+        return max(particle_nm, mesh_extent * bounds(self.debris_diameter_nm)[1])
 
     def largest_mesh_nm(self) -> float:
-        return self.debris_diameter_nm[1] * math.exp(LARGEST_STRETCH * self.debris_stretch)
+        return bounds(self.debris_diameter_nm)[1] * math.exp(LARGEST_STRETCH * self.debris_stretch)
 
     def slots(self, count: int, particles: tuple[int, int]) -> Slots:
         return Slots(FIRST, NONE)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from ...late import Array, Complex, Float, Number, jnp
-from ..ranges import Range, check_between, check_diameter, log_between
+from ..ranges import Range, bounds, check_between, check_diameter, log_between
 from ..scene import ELLIPSOID, Scene, unit_volume
 from ..seam import FIRST, NONE, Deviates, Kind, Setting, Slots
 
@@ -43,7 +43,7 @@ class Droplet(Liquid, Kind):
         return self
 
     def largest_nm(self, particle_nm: float, mesh_extent: float) -> float:
-        return self.droplet_diameter_nm[1]
+        return bounds(self.droplet_diameter_nm)[1]
 
     def slots(self, count: int, particles: tuple[int, int]) -> Slots:
         return Slots(NONE, FIRST)

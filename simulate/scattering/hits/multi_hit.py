@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from ...late import Array, Float, Int, Number, jax, jnp
-from ..ranges import whole
+from ..ranges import Law, OfRow, Population, between_cut, lowest, whole
 from ..scene import Scene, clear_distance, outer_radius_m
 from ..seam import NONE, Deviates, Kind, Setting, Slots
 
@@ -53,7 +53,7 @@ def rounded_up(count: int, fewest: int, most: int) -> int:
 
 def place_apart(
     uniform: Float[Array, "bodies 3"],
-    separation: tuple[Number, Number],
+    separation: Population,
     farthest_m: Number,
     radius: Float[Array, " bodies"],
 ) -> Float[Array, "bodies 3"]:
@@ -61,16 +61,13 @@ def place_apart(
 
     Those that are closer across the beam than they can touch lie one behind the other.
     """
-    closest, farthest = separation
+    closest = lowest(separation)
     along_beam = jnp.array([0.0, 0.0, 1.0])
 
     def add(j: Int[Array, ""] | int, placed: Float[Array, "bodies 3"]) -> Float[Array, "bodies 3"]:
         angle = 2 * jnp.pi * uniform[j, 0]
         direction = jnp.stack([jnp.cos(angle), jnp.sin(angle)])
-        touching = radius[0] + radius[j]
-        nearest = closest * touching
-        log_ratio = jnp.log(jnp.maximum(jnp.minimum(farthest * touching, farthest_m) / nearest, 1.0))
-        distance = nearest * jnp.exp(uniform[j, 1] * log_ratio)
+        distance = _distance(j, uniform, separation, farthest_m, radius[0] + radius[j])
         depth = distance * (2 * uniform[j, 2] - 1)
 
         contact = radius + radius[j]
@@ -82,3 +79,23 @@ def place_apart(
         return placed.at[j].set(across + depth * along_beam)
 
     return cast(Array, jax.lax.fori_loop(1, len(radius), add, jnp.zeros((len(radius), 3))))
+
+
+def _distance(
+    j: Int[Array, ""] | int,
+    uniform: Float[Array, "bodies 3"],
+    separation: Population,
+    farthest_m: Number,
+    touching: Number,
+) -> Float[Array, ""]:
+    """Of body j from the first one across the beam, in m: of those at most `farthest_m` away, or the closest; touching:
+    the sum of their radii. A row of joint samples gives that of the second body."""
+    nearest = lowest(separation) * touching
+    if not isinstance(separation, Law):
+        log_ratio = jnp.log(jnp.maximum(jnp.minimum(separation[1] * touching, farthest_m) / nearest, 1.0))
+        return nearest * jnp.exp(uniform[j, 1] * log_ratio)
+    closest, farthest = lowest(separation), jnp.maximum(farthest_m, nearest) / touching
+    found = between_cut(uniform[j, 1], separation, closest, farthest)
+    if isinstance(separation, OfRow):
+        found = jnp.where(j == 1, jnp.minimum(separation.first, farthest), found)
+    return found * touching

@@ -10,7 +10,7 @@ from typing import Self
 
 from ....geometries.errors import InputError
 from ...late import jnp
-from ..ranges import Range, between, check_positive
+from ..ranges import Range, between, bounds, check_positive
 from ..scene import Scene
 from ..seam import FIRST, SECOND, Deviates, Kind, Setting, Slots
 from .droplet import Liquid, first_becomes_droplet, spheroid
@@ -32,15 +32,16 @@ class WetParticle(Liquid, Kind):
 
     def check(self) -> Self:
         check_positive("bad.shell", self.shell)
-        if self.shell[0] < 1:
-            raise InputError(f"bad.shell begins at {self.shell[0]}; the droplet is around the particle from 1 on")
+        smallest, _ = bounds(self.shell)
+        if smallest < 1:
+            raise InputError(f"bad.shell begins at {smallest}; the droplet is around the particle from 1 on")
         return self
 
     def most_bodies(self, particles: tuple[int, int]) -> int:
         return 2
 
     def largest_nm(self, particle_nm: float, mesh_extent: float) -> float:
-        return self.shell[1] * particle_nm
+        return bounds(self.shell)[1] * particle_nm
 
     def slots(self, count: int, particles: tuple[int, int]) -> Slots:
         return Slots(SECOND, FIRST)
