@@ -14,9 +14,12 @@ from .beamline.materials import material
 from .scattering.effects.background import FlatBackground, Halo, Streak
 from .scattering.effects.charge import ChargeSharing, GainError, PanelGain, PanelNoise, PixelGain, ReadNoise, RowNoise
 from .scattering.effects.converter import Digitisation, Saturation
+from .scattering.effects.dark_current import DarkCurrent
 from .scattering.effects.detection import HotPixels, QuantumEfficiency, Shadows, check_pixels
 from .scattering.effects.envelope import Envelope
 from .scattering.effects.fluctuations import Fluctuations
+from .scattering.effects.gain_stages import GainStages
+from .scattering.effects.point_spread import PointSpread
 from .scattering.effects.pulse import Bandwidth, Coherence, PhotonEnergyJitter, PointingJitter
 from .scattering.hits.aggregate import Aggregate
 from .scattering.hits.artefact import Artefact
@@ -115,13 +118,16 @@ class BackgroundConfig(
 class ReadoutConfig(
     Saturation,
     Digitisation,
+    GainStages,
     GainError,
     PanelNoise,
     RowNoise,
     ReadNoise,
     PanelGain,
     PixelGain,
+    DarkCurrent,
     ChargeSharing,
+    PointSpread,
     HotPixels,
     Shadows,
     QuantumEfficiency,
