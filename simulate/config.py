@@ -15,9 +15,12 @@ from .populations import marginals
 from .scattering.effects.background import FlatBackground, Halo, Streak
 from .scattering.effects.charge import ChargeSharing, GainError, PanelGain, PanelNoise, PixelGain, ReadNoise, RowNoise
 from .scattering.effects.converter import Digitisation, Saturation
+from .scattering.effects.dark_current import DarkCurrent
 from .scattering.effects.detection import HotPixels, QuantumEfficiency, Shadows, check_pixels
 from .scattering.effects.envelope import Envelope
 from .scattering.effects.fluctuations import Fluctuations
+from .scattering.effects.gain_stages import GainStages
+from .scattering.effects.point_spread import PointSpread
 from .scattering.effects.pulse import Bandwidth, Coherence, PhotonEnergyJitter, PointingJitter
 from .scattering.hits.aggregate import Aggregate
 from .scattering.hits.artefact import Artefact
@@ -116,13 +119,16 @@ class BackgroundConfig(
 class ReadoutConfig(
     Saturation,
     Digitisation,
+    GainStages,
     GainError,
     PanelNoise,
     RowNoise,
     ReadNoise,
     PanelGain,
     PixelGain,
+    DarkCurrent,
     ChargeSharing,
+    PointSpread,
     HotPixels,
     Shadows,
     QuantumEfficiency,

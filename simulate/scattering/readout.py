@@ -41,7 +41,7 @@ def detector_of(
         )
     )
     keys = named_keys(jax.random.key(detector_seed % 2**32))
-    return Detector(scattering, good_pixel, pixel_gain, panel_gain, hotness, keys)
+    return Detector(scattering, good_pixel, pixel_gain, panel_gain, hotness, keys, instrument.photon_energy_ev)
 
 
 def readout(
@@ -86,7 +86,7 @@ def readout(
     if charge is not photons:  # else counts are, to the bit, what they are without such a step
         change = change + (charge - photons) * gain
     for step in steps:
-        change = step.convert(photons, change)
+        change = step.convert(photons, change, keys, detector)
     change = jnp.minimum(change, MOST - photons)  # a gain above 1 must not lead beyond int32
     counts = jnp.maximum(photons + jnp.round(change).astype(jnp.int32), 0)
     for step in steps:

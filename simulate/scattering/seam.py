@@ -85,7 +85,8 @@ class Detector(NamedTuple):
     """The detector as effects see it.
 
     scattering: q / k of the pixels; good_pixel: 1 or 0; pixel_gain, panel_gain: standard normal, and hotness: uniform
-    in [0, 1), its fixed patterns; keys: of further fixed patterns, by name; panels lie one below the other.
+    in [0, 1), its fixed patterns; keys: of further fixed patterns, by name; panels lie one below the other;
+    photon_energy_ev: the instrument's.
     """
 
     scattering: Float[Array, "y x 3"]
@@ -94,6 +95,7 @@ class Detector(NamedTuple):
     panel_gain: Float[Array, " panels"]
     hotness: Float[Array, "y x"]
     keys: Keys
+    photon_energy_ev: Number
 
 
 class Modulation(Effect):
@@ -132,7 +134,9 @@ class ReadoutStep(Effect):
         """Charge that no photon brought, in photons."""
         return noise
 
-    def convert(self, photons: Int[Array, "y x"], change: Float[Array, "y x"]) -> Float[Array, "y x"]:
+    def convert(
+        self, photons: Int[Array, "y x"], change: Float[Array, "y x"], keys: Keys, detector: Detector
+    ) -> Float[Array, "y x"]:
         """Of the charge minus the photons, `change`, what the converter delivers."""
         return change
 

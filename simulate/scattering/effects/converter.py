@@ -7,7 +7,7 @@ from typing import Self
 
 from ...late import Array, Float, Int, Num, jnp
 from ..ranges import check_finite
-from ..seam import ReadoutStep
+from ..seam import Detector, Keys, ReadoutStep
 
 MOST = 2e9
 """Most photons per pixel: whatever is brighter counts as that, which int32 still holds."""
@@ -29,7 +29,9 @@ class Digitisation(ReadoutStep):
     def is_on(self) -> bool:
         return self.adu_per_photon > 0
 
-    def convert(self, photons: Int[Array, "y x"], change: Float[Array, "y x"]) -> Float[Array, "y x"]:
+    def convert(
+        self, photons: Int[Array, "y x"], change: Float[Array, "y x"], keys: Keys, detector: Detector
+    ) -> Float[Array, "y x"]:
         return jnp.round((photons + change) * self.adu_per_photon) / self.adu_per_photon - photons
 
 

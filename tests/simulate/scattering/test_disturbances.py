@@ -27,7 +27,7 @@ def envelope(key, scattering, strength):
 
 def background(key, scattering, config):
     flat = jnp.ones(scattering.shape[:2])
-    detector = Detector(scattering, flat, flat, jnp.ones(1), flat, named_keys(jax.random.key(0)))
+    detector = Detector(scattering, flat, flat, jnp.ones(1), flat, named_keys(jax.random.key(0)), 1600.0)
     return sum(effect.photons(named_keys(key), detector) for effect in parts(config, Background))
 
 

@@ -318,10 +318,11 @@ def test_seeds_and_keys():
 
 @pytest.mark.parametrize("name", [field.name for field in fields(ReadoutConfig)])
 def test_whatever_changes_counts_says_so(name):
-    value = {"quantum_efficiency": 0.5}.get(name, 0.3)
+    value = {"quantum_efficiency": 0.5, "gain_stages": "agipd", "dark_subtracted": False}.get(name, 0.3)
     is_range = isinstance(getattr(ReadoutConfig(), name), tuple)
     changed = replace(ReadoutConfig(), **{name: (0.1, 0.2) if is_range else value})
-    alone = ("dead_pixels", "hot_photons", "read_noise_factor", "detector_seed")
+    alone = ("dead_pixels", "hot_photons", "read_noise_factor", "detector_seed", "psf_tail_px", "dark_spread")
+    alone += ("dark_subtracted",)
     assert bool(steps_of(changed)) is (name not in alone)
     changed.check()
 
@@ -341,6 +342,11 @@ def test_whatever_changes_counts_says_so(name):
         ({"gain_error": (0.0, 1.5)}, r"gain_error is 0.0 to 1.5; give two positive numbers"),
         ({"read_noise_factor": (-1.0, 1.5)}, r"read_noise_factor is -1.0 to 1.5; give two numbers >= 0"),
         ({"panel_gain_spread": 1.5}, "panel_gain_spread is 1.5; it must lie in 0 to 1"),
+        ({"psf_sigma_px": float("nan")}, "psf_sigma_px is nan; it must be a finite number, 0 or more"),
+        ({"psf_tails": 1.5}, "psf_tails is 1.5; it must lie in 0 to 1"),
+        ({"psf_tail_px": 0.0}, "psf_tail_px is 0; it must be above 0: psf_tails 0 is without tails"),
+        ({"dark_electrons": -1.0}, "dark_electrons is -1.0; it must be a finite number, 0 or more"),
+        ({"dark_spread": 4.0}, r"dark_spread is 4.0; it must lie in 0 to 3"),
     ],
 )
 def test_a_mistake_is_named_in_one_line(changes, message):
