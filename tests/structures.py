@@ -50,7 +50,7 @@ def biomt(operators, chains="A", number=1):
     for count, operator in enumerate(operators, 1):
         for row in range(3):
             a, b, c, t = operator[row]
-            lines.append(f"REMARK 350   BIOMT{row + 1} {count:3d}{a:10.6f}{b:10.6f}{c:10.6f}    {t:11.5f}\n")
+            lines.append(f"REMARK 350   BIOMT{row + 1} {count:3d}{a:10.6f}{b:10.6f}{c:10.6f}{t:15.5f}\n")
     return "".join(lines)
 
 

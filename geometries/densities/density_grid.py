@@ -76,7 +76,8 @@ def _atoms(density: Atoms, axis: Float[np.ndarray, " n"], energy_ev: float) -> t
     half = len(axis) // 2
     spacing = math.pi / (2 * axis[-1])  # twice as fine as the largest q needs
     low = np.floor(density.position.min(0) / spacing) - DENSITY_WINDOW.taps // 2 + 1
-    shape = (np.floor(density.position.max(0) / spacing) - low).astype(int) + DENSITY_WINDOW.taps // 2 + 1
+    high = np.floor(density.position.max(0) / spacing) + DENSITY_WINDOW.taps // 2
+    shape = tuple(int(n) + 1 for n in high - low)
     places = [(first + np.arange(n)) * spacing for first, n in zip(low, shape, strict=True)]
     sharpened = 1 / DENSITY_WINDOW.transform(axis * spacing / (2 * np.pi))
     weight = density.occupancy * _dimming(density.position, axis).prod(1)
@@ -86,7 +87,7 @@ def _atoms(density: Atoms, axis: Float[np.ndarray, " n"], energy_ev: float) -> t
     absorption = np.zeros_like(refraction)
     for number in density.composition:
         which = density.element == number
-        spread = _spread(density.position[which] / spacing - low, weight[which], tuple(shape))
+        spread = _spread(density.position[which] / spacing - low, weight[which], shape)
         sums = _transform(spread, places, axis, None, [sharpened] * 3)
         factor = density.factor(number, np.linspace(0, float(q.max()), 2000), energy_ev)
         refraction += sums * np.interp(q, np.linspace(0, float(q.max()), 2000), factor.real).astype(np.float32)

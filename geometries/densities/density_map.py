@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Num
 
 from ..errors import InputError
 from ..extent import longest_distance
@@ -113,7 +113,7 @@ class DensityMap:
 
 
 def density_map(
-    values: Float[np.ndarray, "x y z"],
+    values: Num[np.ndarray, "x y z"],
     voxel_nm: Float[np.ndarray, "xyz=3"],
     name: str,
     contrast: float | None = None,

@@ -34,7 +34,7 @@ def scattering_factor(
     # A smooth function: a fine table of it costs less than five Gaussians at millions of places.
     at = np.linspace(0, max(float(q.max()), 1.0), 2000)
     f0 = np.asarray(cromermann.fxrayatq(element.symbol, at * _PER_ANGSTROM))
-    return np.interp(q, at, f0 * (number / f0[0])) + (f1 - number) - 1j * f2
+    return np.asarray(np.interp(q, at, f0 * (number / f0[0])) + (f1 - number) - 1j * f2)
 
 
 def atomic_mass(number: int) -> float:

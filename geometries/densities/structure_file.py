@@ -149,7 +149,7 @@ def _read_pdb(gemmi: Any, path: str, content: str) -> Any:
     end = content.rsplit("\n", 1)[-1]
     if end and atoms[-1] == len(lines) - 1 and len(end.rstrip()) < max(len(lines[n].rstrip()) for n in atoms):
         raise InputError(f"{path} is cut short within its last line, {end[:60]!r}: copy it again")
-    parts = sum(lines[a][20:22] != lines[b][20:22] for a, b in pairwise(atoms))
+    parts = 1 + sum(lines[a][20:22] != lines[b][20:22] for a, b in pairwise(atoms))
     if parts > _MOST_PARTS:
         raise InputError(f"{path} has {parts:,} runs of chains; give at most {_MOST_PARTS:,}")
     return _parsed(path, lambda: gemmi.read_pdb_string(content))
@@ -183,7 +183,7 @@ def _read_cif(gemmi: Any, path: str, content: str) -> Any:
     for text in {*block.find_loop("_atom_site.occupancy")} - {"?", "."}:
         if not 0 <= gemmi.cif.as_number(text) <= 1:
             raise InputError(f"{path}: an occupancy is {text!r}; give numbers, {_RANGES[1]}")
-    parts = sum(a != b for a, b in pairwise(["", *block.find_loop("_atom_site.auth_asym_id")]))
+    parts = 1 + sum(a != b for a, b in pairwise(block.find_loop("_atom_site.auth_asym_id")))
     if parts > _MOST_PARTS:
         raise InputError(f"{path} has {parts:,} runs of chains; give at most {_MOST_PARTS:,}")
     for text in block.find_loop("_pdbx_struct_assembly_gen.oper_expression"):

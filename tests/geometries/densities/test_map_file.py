@@ -41,7 +41,7 @@ def raw(path, offset, value, dtype="<i4"):
     return path
 
 
-@pytest.mark.parametrize("axes", permutations((1, 2, 3)))
+@pytest.mark.parametrize("axes", list(permutations((1, 2, 3))))
 def test_axes_stand_where_the_header_says(tmp_path, axes):
     density = load_map(mrc(tmp_path, axes=axes), "contrast=0.4")
     np.testing.assert_allclose(density.voxel_nm, np.array(VOXEL) / 10, rtol=1e-6)
