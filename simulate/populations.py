@@ -25,9 +25,9 @@ def is_population(hint: Any) -> bool:
     return {*get_args(Range)} <= {*get_args(hint)}
 
 
-def populations(config: Any) -> dict[str, Range | None]:
+def populations(config: Any) -> dict[str, Population | None]:
     """Those that a configuration has, by the options' names: `diameter_nm`, `background.uniform`."""
-    found: dict[str, Range | None] = {}
+    found: dict[str, Population | None] = {}
     names = _names(type(config))
     for field in fields(config):
         value = getattr(config, field.name)

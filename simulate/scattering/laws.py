@@ -161,7 +161,11 @@ def _steps(
 
 @lru_cache(256)
 def _closed(text: str) -> Quantiles:
-    form, low, high = _parse(text)
+    with np.errstate(over="ignore"):
+        return _cut(text, *_parse(text))
+
+
+def _cut(text: str, form: _Form, low: float | None, high: float | None) -> Quantiles:
     outside = 0.5 * math.erfc(CUT / math.sqrt(2))
     lowest = form.value(outside) if low is None else low
     highest = form.value(1 - outside) if high is None else high

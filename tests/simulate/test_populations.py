@@ -17,13 +17,13 @@ from onehit.simulate.sets.plan import packed, plan_set, unpacked
 from onehit.workbench.cli import _parse
 
 QUICK = SimulationConfig(
-    instrument=InstrumentConfig(shape=(16, 16), pixel_size_m=4.8e-3, focus_m=1e-4),
+    instrument=InstrumentConfig(shape=(16, 16), pixel_size_m=4.8e-3),
     geometry=("cube",),
     amplitude="exact",
     noise=False,
     particles=(2, 3),
 )
-"""Of all simulations the one with the least to compile; its focus cuts no separation."""
+"""Of all simulations the one with the least to compile."""
 ROWS = np.array([[50, 1e4, 0.1, 1.5, 1], [60, 3e4, 0.4, 2.5, 2], [75, 2e5, 0.2, 1.2, 4], [80, 9e5, 0.7, 3.0, 0]])
 NAMES = "diameter_nm,photons,background.uniform,separation,weight"
 COUNT = 512

@@ -39,10 +39,22 @@ LAWS = {
 """SciPy's distributions, and the shares of them that lie below the law's ends."""
 
 
-def draw(text: str, size: int = 2**17) -> np.ndarray:
-    """Values of the sampler alone, from deviates as a pattern's are."""
-    uniform = (jax.random.bits(jax.random.key(3), (size,)) >> 8).astype(jnp.float32) * 2.0**-24
-    return np.asarray(jax.jit(between)(uniform, padded(quantiles(text))), float)
+UNIFORM = np.random.default_rng(3).integers(0, 2**24, 2**17) * 2.0**-24
+"""As a pattern's deviates."""
+_between, _between_cut = jax.jit(between), jax.jit(between_cut)
+
+
+def of(uniform, text: str) -> np.ndarray:
+    return np.asarray(_between(jnp.asarray(uniform, jnp.float32), padded(quantiles(text))), float)
+
+
+def cut(uniform, text: str, low: float, high: float) -> np.ndarray:
+    return np.asarray(_between_cut(jnp.asarray(uniform, jnp.float32), padded(quantiles(text)), low, high), float)
+
+
+def draw(text: str) -> np.ndarray:
+    """Values of the sampler alone."""
+    return of(UNIFORM, text)
 
 
 @pytest.mark.parametrize("text", LAWS)
@@ -50,7 +62,7 @@ def test_quantiles_are_scipys_far_into_both_tails(text):
     whole, first, last = LAWS[text]
     tail = 2.0 ** -np.arange(1, 23)
     probability = np.sort(np.float32([*tail, *(1 - tail), *np.linspace(0.001, 0.999, 3001)]).astype(float))
-    found = np.asarray(between(jnp.asarray(probability, jnp.float32), text), float)
+    found = of(probability, text)
     expected = whole.ppf(first + (last - first) * probability)
     spread = whole.ppf(first + (last - first) * 0.84) - whole.ppf(first + (last - first) * 0.16)
     assert (np.abs(found - expected) < 5e-5 * spread + 1e-4 * np.abs(expected)).all()
@@ -64,9 +76,9 @@ def test_a_million_values_have_the_laws_moments_and_distribution(text):
     values = draw(text)
     p = first + (last - first) * (np.arange(2**17) + 0.5) / 2**17
     expected = whole.ppf(p)
-    error = expected.std() / np.sqrt(len(values))
-    assert abs(values.mean() - expected.mean()) < 5 * error
-    assert values.std() == pytest.approx(expected.std(), rel=0.02)
+    for moment in (values, expected), ((values - expected.mean()) ** 2, (expected - expected.mean()) ** 2):
+        found, wanted = moment
+        assert abs(found.mean() - wanted.mean()) < 5 * wanted.std() / np.sqrt(len(values))
     assert stats.kstest(values[::8], lambda x: (whole.cdf(x) - first) / (last - first)).pvalue > 1e-3
     low, high = bounds(text)
     assert np.float32(low) <= values.min() and values.max() <= np.float32(high)
@@ -87,7 +99,7 @@ def test_a_law_says_itself_whether_it_is_uniform_in_the_logarithm():
 
 
 def test_another_law_compiles_nothing_anew():
-    compiled = jax.jit(between)
+    compiled = jax.jit(lambda uniform, law: between(uniform, law))
     for text in LAWS:
         compiled(jnp.float32(0.3), padded(quantiles(text)))
     assert compiled._cache_size() == 1
@@ -96,11 +108,11 @@ def test_another_law_compiles_nothing_anew():
 @pytest.mark.parametrize("text", ["normal:mean=70,sd=3", "gamma:mean=6,shape=3"])
 def test_part_of_a_law_is_that_law_cut(text):
     """Further particles' diameters are within a spread of the first's."""
-    low, high = np.quantile(draw(text, 2**12), [0.2, 0.6])
-    uniform = jnp.linspace(0, 0.999, 500)
-    values = np.asarray(between_cut(uniform, text, low, high))
-    np.testing.assert_allclose(values, between(uniform, f"{text},low={low},high={high}"), rtol=1e-4)
-    assert (between_cut(uniform, text, low, low) == np.float32(low)).all()
+    low, high = np.quantile(draw(text), [0.2, 0.6])
+    uniform = np.linspace(0, 0.999, 500)
+    values = cut(uniform, text, low, high)
+    np.testing.assert_allclose(values, of(uniform, f"{text},low={low},high={high}"), rtol=1e-4)
+    assert (cut(uniform, text, low, low) == np.float32(low)).all()
 
 
 def csv(path: Path, text: str) -> str:
@@ -111,8 +123,7 @@ def csv(path: Path, text: str) -> str:
 def test_a_histogram_is_uniform_within_each_bin(tmp_path):
     """Of bins in any order, with a gap between and an empty one."""
     law = "histogram:" + csv(tmp_path / "sizes.csv", "low,high,weight\n20,30,1\n10,12,2\n30,50,0\n12,20,1\n")
-    uniform = jnp.asarray([0, 0.25, 0.5, 0.625, 0.75, 0.875])
-    np.testing.assert_allclose(between(uniform, law), [10, 11, 12, 16, 20, 25], rtol=1e-6)
+    np.testing.assert_allclose(of([0, 0.25, 0.5, 0.625, 0.75, 0.875], law), [10, 11, 12, 16, 20, 25], rtol=1e-6)
     assert bounds(law) == (10, 30) and middle(law) == 12
     values = draw(law)
     shares = [np.mean((values >= low) & (values < high)) for low, high in [(10, 12), (12, 20), (20, 30)]]
@@ -129,8 +140,8 @@ def test_a_column_gives_its_values_as_often_as_the_weights_say(tmp_path):
 
 def test_part_of_a_column_has_its_values_with_their_weights(tmp_path):
     law = "column:" + csv(tmp_path / "sizes.csv", "diameter_nm,weight\n60,1\n70,2\n71,6\n90,5\n")
-    uniform = (jnp.arange(4000) + 0.5) / 4000
-    values, counts = np.unique(np.asarray(between_cut(uniform, law, 70.0, 80.0)), return_counts=True)
+    uniform = (np.arange(4000) + 0.5) / 4000
+    values, counts = np.unique(cut(uniform, law, 70.0, 80.0), return_counts=True)
     assert values.tolist() == [70, 71] and counts == pytest.approx([1000, 3000], abs=2)
 
 
@@ -141,7 +152,7 @@ def test_columns_of_hdf5_are_those_of_csv(tmp_path):
     path = str(tmp_path / "rows.h5")
     assert columns.column_names(path) == ("background.uniform",)
     assert columns.weights(path).tolist() == [0.25, 0.75]
-    assert set(draw(f"column:{path}", 2**10).tolist()) == {0.5, 0.25}
+    assert set(draw(f"column:{path}").tolist()) == {0.5, 0.25}
 
 
 def test_a_file_that_changes_is_read_again(tmp_path):
