@@ -13,7 +13,8 @@ from jaxtyping import Bool, Float
 from ..geometries.development import DEVELOPMENT_SET
 from ..geometries.shapes import geometry as load_geometry
 from ..simulate.config import BAD_KINDS, BackgroundConfig, SimulationConfig
-from ..simulate.source import Patterns, PatternSource, SimulatedSource, Truth, as_pictures
+from ..simulate.empty_shots import simulated_source
+from ..simulate.source import Patterns, PatternSource, Truth, as_pictures
 from ..train.classifier import Classifier
 from ..train.loop import Track, no_track, score_source
 from .config import EvaluateConfig
@@ -161,7 +162,7 @@ class _Masked:
 
 
 def _summary(classifier, test, count, seed, track, what, hidden=None) -> dict[str, Any]:
-    source = as_pictures(SimulatedSource(test, seed))
+    source = as_pictures(simulated_source(test, seed))
     if hidden:
         source = _Masked(source, hidden)
     scores = score_source(classifier, source, np.arange(count), track, f"scoring {what} {source.name}")
@@ -182,7 +183,7 @@ def score_curve(
     `_interval`s, None where there is nothing to tell them from. For pairs, whose value a single hit does not have,
     all single hits stand in every bin.
     """
-    simulated = SimulatedSource(curve.spread(config), seed)
+    simulated = simulated_source(curve.spread(config), seed)
     scores = score_source(classifier, as_pictures(simulated), np.arange(count), track, f"scoring {curve.quantity}")
     assert scores.truth is not None
     value = curve.value(scores.truth, config)
