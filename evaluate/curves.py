@@ -13,8 +13,9 @@ from jaxtyping import Bool, Float
 from ..geometries.development import DEVELOPMENT_SET
 from ..geometries.shapes import geometry as load_geometry
 from ..simulate.config import BAD_KINDS, BackgroundConfig, SimulationConfig
+from ..simulate.empty_shots import simulated_source
 from ..simulate.scattering.ranges import bounds, middle
-from ..simulate.source import Patterns, PatternSource, SimulatedSource, Truth, as_pictures
+from ..simulate.source import Patterns, PatternSource, Truth, as_pictures
 from ..train.classifier import Classifier
 from ..train.loop import Track, no_track, score_source
 from .config import EvaluateConfig
@@ -162,7 +163,7 @@ class _Masked:
 
 
 def _summary(classifier, test, count, seed, track, what, hidden=None) -> dict[str, Any]:
-    source = as_pictures(SimulatedSource(test, seed))
+    source = as_pictures(simulated_source(test, seed))
     if hidden:
         source = _Masked(source, hidden)
     scores = score_source(classifier, source, np.arange(count), track, f"scoring {what} {source.name}")
@@ -186,7 +187,7 @@ def score_curve(
     all single hits stand in every bin.
     """
     config = config.marginals()  # a quantity that is spread goes with no other
-    simulated = SimulatedSource(curve.spread(config), seed)
+    simulated = simulated_source(curve.spread(config), seed)
     scores = score_source(classifier, as_pictures(simulated), np.arange(count), track, f"scoring {curve.quantity}")
     assert scores.truth is not None
     value = curve.value(scores.truth, config)

@@ -13,11 +13,12 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ..simulate.config import BAD_KINDS, BackgroundConfig, BadConfig, SimulationConfig
+from ..simulate.empty_shots import simulated_source
 from ..simulate.scattering.hits.empty import NoBodies
 from ..simulate.scattering.laws import quantiles
 from ..simulate.scattering.ranges import Range
 from ..simulate.scattering.seam import Kind, part_types
-from ..simulate.source import Indices, Patterns, PatternSource, SimulatedSource, as_pictures
+from ..simulate.source import Indices, Patterns, PatternSource, as_pictures
 from ..train.classifier import Classifier
 from ..train.loop import Track, no_track, score_source
 from .config import EvaluateConfig
@@ -50,17 +51,17 @@ def score_no_particle(
     test = replace(config.test.marginals(), geometry=("cube",), amplitude="exact")
     count, found = config.no_particle, {}
     for name, background in EMPTY.items():
-        source = as_pictures(SimulatedSource(only(("empty",), replace(test, background=background)), config.test_seed))
+        source = as_pictures(simulated_source(only(("empty",), replace(test, background=background)), config.test_seed))
         scores = score_source(classifier, source, np.arange(count), track, f"scoring {name}")
         found[name] = scores.score
     kinds = [kind for kind in WITHOUT_PARTICLE if kind != "empty"]
-    source = as_pictures(SimulatedSource(only(kinds, test), config.test_seed))
+    source = as_pictures(simulated_source(only(kinds, test), config.test_seed))
     what = "scoring frames without a particle"
     scores = score_source(classifier, source, np.arange(count * len(kinds)), track, what)
     assert scores.truth is not None
     for kind in kinds:
         found[kind.replace("_", " ")] = scores.score[scores.truth.kind == BAD_KINDS.index(kind) + 1]
-    source = OtherFrames(as_pictures(SimulatedSource(test, config.test_seed)), test.photons, config.test_seed)
+    source = OtherFrames(as_pictures(simulated_source(test, config.test_seed)), test.photons, config.test_seed)
     indices = np.arange(count * len(FAMILIES))
     score = score_source(classifier, source, indices, track, "scoring other frames").score
     found |= {name: score[i :: len(FAMILIES)] for i, name in enumerate(FAMILIES)}

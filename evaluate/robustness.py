@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Integer, Real
 
+from ..simulate.empty_shots import simulated_source
 from ..simulate.reading.file_source import FileSource
-from ..simulate.source import PatternSource, SimulatedSource, as_pictures
+from ..simulate.source import PatternSource, as_pictures
 from ..train.calibration import calibration_error
 from ..train.classifier import Classifier
 from ..train.config import ExpectedConfig
@@ -43,7 +44,7 @@ def score_geometries(classifier: Classifier, config: EvaluateConfig, track: Trac
     """
     result = {}
     for name in config.geometry:
-        source = as_pictures(SimulatedSource(replace(config.test, geometry=(name,)), config.test_seed))
+        source = as_pictures(simulated_source(replace(config.test, geometry=(name,)), config.test_seed))
         scores = score_source(classifier, source, np.arange(config.count), track, f"scoring {source.name}")
         result[name] = _scored(classifier, source, scores.label, scores.score, scores.photons)
     return result

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from ..simulate.config import BAD_KINDS
+from ..simulate.empty_shots import simulated_source
 from ..simulate.scattering.ranges import middle
-from ..simulate.source import SimulatedSource
 from ..train.classifier import Classifier
 from ..train.config import ExpectedConfig
 from ..train.loop import Track, no_track
@@ -36,7 +36,7 @@ def score_unwanted(
     for kind in ("single_hit", *OTHER_MATERIAL):
         test = replace(config.test, geometry=config.geometry[:1])
         test = replace(test, good_fraction=1.0) if kind == "single_hit" else only((kind,), test)
-        source = SimulatedSource(test, config.test_seed)
+        source = simulated_source(test, config.test_seed)
         source.name = name = kind.replace("_", " ")
         selection = select(classifier, source, np.arange(config.unwanted), expected, track)
         label = np.full(config.unwanted, kind == "single_hit", int)

@@ -12,6 +12,7 @@ from ..geometries.errors import InputError
 from .beamline.instrument import InstrumentConfig
 from .beamline.materials import material
 from .populations import marginals
+from .reading.config import FileConfig
 from .scattering.effects.background import FlatBackground, Halo, Streak
 from .scattering.effects.charge import ChargeSharing, GainError, PanelGain, PanelNoise, PixelGain, ReadNoise, RowNoise
 from .scattering.effects.converter import Digitisation, Saturation
@@ -20,6 +21,7 @@ from .scattering.effects.detection import HotPixels, QuantumEfficiency, Shadows,
 from .scattering.effects.envelope import Envelope
 from .scattering.effects.fluctuations import Fluctuations
 from .scattering.effects.gain_stages import GainStages
+from .scattering.effects.measured import MeasuredBackground
 from .scattering.effects.point_spread import PointSpread
 from .scattering.effects.pulse import Bandwidth, Coherence, PhotonEnergyJitter, PointingJitter
 from .scattering.hits.aggregate import Aggregate
@@ -102,16 +104,21 @@ class BadConfig(
 
 @dataclass(frozen=True)
 class BackgroundConfig(
+    MeasuredBackground,
     Streak,
     Halo,
     FlatBackground,
 ):
     """Photons that no particle scattered: ranges (uniform), all off by default."""
 
+    read: FileConfig = field(default_factory=FileConfig)
+    """How the file of `frames` is read."""
+
     def check(self) -> Self:
         """Itself, or InputError with the first impossible value."""
         for effect in parts(self, Effect):
             effect.check()
+        self.read.check("--background.read")
         return self
 
 
@@ -194,6 +201,11 @@ class SimulationConfig(
             effect.check()
         for part in (self.bad, self.beam, self.background, self.readout):
             part.check()
+        if self.background.frames is not None and self.background.frames_as == "frames" and not self.noise:
+            raise InputError(
+                "noise is off, but whole recorded frames carry their own: say --background.frames-as mean, or leave "
+                "noise on"
+            )
         if self.good_fraction < 1 and sum(self.bad.shares().values()) <= 0:
             raise InputError(
                 f"the shares of bad patterns are {self.bad.shares()}; give 0 or more each, and one above 0"

@@ -424,5 +424,5 @@ def _counts(
         expected, behind = expected + extra, extra.sum()
     steps = [effect for effect in setup.effects if isinstance(effect, ReadoutStep)]
     counts = readout(steps, keys, expected, detector, noise)
-    drawn = {name: value for effect in setup.effects for name, value in effect.truth(keys).items()}
+    drawn = {name: value for effect in setup.effects for name, value in effect.truth(keys, detector).items()}
     return counts, photons, behind, drawn if row is None else drawn | {"population_row": row}

@@ -43,13 +43,14 @@ from .program import (
     unit_amplitude,
 )
 from .scattering.diffraction import particle_amplitudes
+from .scattering.effects.measured import EmptyShots
 from .scattering.effects.pulse import PULSE_LIMIT
 from .scattering.keys import named_keys
 from .scattering.ranges import bounds
 from .scattering.readout import bad_pixels, detector_of
 from .scattering.sample import OwnSizes, SampleConfig
 from .scattering.scene import LARGEST_STRETCH, Scene
-from .scattering.seam import NONE, Kind, Pulse, Slots
+from .scattering.seam import NONE, Kind, Pulse, Shots, Slots
 from .tables import kept_density_grid, kept_grid
 
 _LARGEST_TABLE_BYTES = 2**30
@@ -88,12 +89,14 @@ class SimulatedSource:
     """Patterns simulated on the fly: pattern i is a pure function of (configuration, seed, i).
 
     amplitude: how form factors are computed, "table" or "exact"; geometries: names that `Scene.geometry` counts, those
-    that kinds of hit brought after the sample's; kinds: names that `Truth.kind` counts. Raises InputError for an
-    impossible configuration, an unknown geometry or material, a mesh that is not closed, or a seed below 0 or from
-    2^32 on.
+    that kinds of hit brought after the sample's; kinds: names that `Truth.kind` counts; notes: how empty shots were
+    read. Raises InputError for an impossible configuration, an unknown geometry or material, a mesh that is not closed,
+    or a seed below 0 or from 2^32 on.
+
+    shots: what `background.frames` names, where it names something: `simulated_source` reads it.
     """
 
-    def __init__(self, config: SimulationConfig, seed: int = 0):
+    def __init__(self, config: SimulationConfig, seed: int = 0, shots: EmptyShots | None = None):
         self.config = config.check()
         config = tabulated(config, config.population)
         self.seed = seed
@@ -102,6 +105,19 @@ class SimulatedSource:
         self.name = " + ".join(config.geometry)
         seen_by = config.readout.detector_seed
         self.bad_pixel = bad_pixels(self.instrument, seen_by, config.readout.dead_pixels)
+        self.notes = () if shots is None else shots.notes
+        if config.background.frames is not None and shots is None:
+            raise InputError(
+                f"background.frames {config.background.frames} was not read: make the source with "
+                "onehit.simulate.simulated_source"
+            )
+        if shots is not None:
+            self.bad_pixel = self.bad_pixel | shots.bad_pixel
+            if self.bad_pixel.all():
+                raise InputError(
+                    f"background.frames {config.background.frames}: its masks and the instrument's leave no pixel: "
+                    "give another --background.read.mask"
+                )
         self._key = _key(seed)
 
         every_kind = config.kinds()
@@ -164,6 +180,9 @@ class SimulatedSource:
         plane_of = tuple(where[kind.in_droplet] for kind in kinds)
         programs, program_of = programs_of(kinds, slots, config.particles, plane_of)
         sample = SampleConfig(**{field.name: getattr(config, field.name) for field in fields(SampleConfig)})
+        detector = detector_of(self.instrument, seen_by, self.bad_pixel, planes[0].scattering)
+        if shots is not None:
+            detector = detector._replace(shots=Shots(jnp.asarray(shots.charge), jnp.asarray(shots.number, jnp.int32)))
         self._setup = Setup(
             replace(sample, orientation=replace(config.orientation, quaternions=())),
             config.beam,
@@ -175,7 +194,7 @@ class SimulatedSource:
             planes,
             _amplitudes(models, beads, meshes, _density_table(densities, farthest * 1e-9, energy)),
             jnp.asarray(circumradius, jnp.float32),
-            detector_of(self.instrument, seen_by, self.bad_pixel, planes[0].scattering),
+            detector,
             jnp.asarray(np.cumsum([shares[number] for number in numbers]), jnp.float32),
             wavenumber,
             self.instrument.focus_m,

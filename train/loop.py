@@ -14,11 +14,12 @@ from jaxtyping import Bool, Float, Integer
 
 from ..geometries.errors import InputError
 from ..simulate.config_io import from_json, to_json, write_whole
+from ..simulate.empty_shots import simulated_source
 from ..simulate.interrupt import interruptible
 from ..simulate.progress import Track, no_track
 from ..simulate.reading.file_source import FileSource
 from ..simulate.reading.invalid_frames import describe_flags, frame_photons
-from ..simulate.source import Indices, Patterns, PatternSource, SimulatedSource, Truth, as_pictures
+from ..simulate.source import Indices, Patterns, PatternSource, Truth, as_pictures
 from .calibration import temperature
 from .checkpoint import Checkpoint, Checkpoints
 from .classifier import Classifier, empty_checkpoint
@@ -208,7 +209,7 @@ def _sources(
     """What to train on, what to validate on, which of its patterns, and how many frames of a file there are, and how
     many of them are left out since they cannot be judged."""
     if config.data is None:
-        training = SimulatedSource(config.simulation, config.seed)
+        training = simulated_source(config.simulation, config.seed)
         validation = training.reseeded(config.seed + VALIDATION_SEED)
         # Any run of patterns holds the stated share of every kind to within two.
         n_bad = int(config.validation_count * (1 - config.simulation.good_fraction)) - 2

@@ -11,9 +11,10 @@ from jaxtyping import Bool, Float, Float32, Integer, Real, Shaped
 
 from ...geometries.errors import InputError
 from ...simulate.config import SimulationConfig
+from ...simulate.empty_shots import simulated_source
 from ...simulate.progress import Track, no_track
 from ...simulate.reading.file_source import FileSource
-from ...simulate.source import PatternSource, SimulatedSource, as_pictures
+from ...simulate.source import PatternSource, as_pictures
 from ...train.classifier import Classifier
 from ...train.config import check_shape
 from ...train.loop import frame_masks, train
@@ -44,7 +45,7 @@ class Frames(NamedTuple):
 @lru_cache(maxsize=8)  # for the next system
 def simulated_frames(simulation: SimulationConfig, seed: int, count: int, size: int, track: Track = no_track) -> Frames:
     """So many frames of a simulation, panels put together to pictures."""
-    return _at_size(as_pictures(SimulatedSource(simulation, seed)), np.arange(count), size, track)
+    return _at_size(as_pictures(simulated_source(simulation, seed)), np.arange(count), size, track)
 
 
 def real_frames(config: CompareConfig, track: Track = no_track) -> Frames | None:

@@ -81,6 +81,15 @@ def open_files(given: Sequence[Path], open_file: Callable[[Path], Frames]) -> tu
     return frames, Origin(files, file, order - first[file])
 
 
+def files_of(given: Sequence[Path]) -> list[Path]:
+    """The files that `open_files` opens. Raises InputError as it does."""
+    found = []
+    for path in given:
+        with reading(path):
+            found += [entry.path for entry in _entries(path)]
+    return list(dict.fromkeys(found))
+
+
 def _entries(given: Path) -> list[_Entry]:
     if given.suffix.lower() in _LISTS and given.is_file():
         return _listed(given)

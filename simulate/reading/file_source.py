@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Int, Shaped
+from jaxtyping import Bool, Float32, Int, Shaped
 
 from ...geometries.errors import InputError
 from ..beamline.geom import Geom, read_geom
@@ -98,12 +98,24 @@ class FileSource:
         What bad pixels hold means nothing. Raises InputError where the file is damaged.
         """
         indices = self._within(indices)
-        unique, place = np.unique(indices, return_inverse=True)
-        counts = self._in_blocks(lambda some: self._picture(self._photons(self._read(some))), unique)
-        if not np.array_equal(unique, indices):
-            counts = counts[place]
         label = np.full(len(indices), -1, np.int32) if self.label is None else self.label[indices]
-        return Patterns(counts, label, None)
+        return Patterns(self._pictures_of(indices, self._photons), label, None)
+
+    def charge(self, indices: Indices) -> Float32[np.ndarray, "batch y x"]:
+        """The same pictures before photons are rounded and negative ones cut off: read-out noise as it was."""
+        return self._pictures_of(self._within(indices), self._charge)
+
+    @property
+    def knows_gain(self) -> bool:
+        """Whether data numbers become photons, by the configuration or a geometry file."""
+        return self._adu_per_photon is not None
+
+    def _pictures_of(
+        self, indices: Int[np.ndarray, " batch"], converted: Callable[[np.ndarray], np.ndarray]
+    ) -> Shaped[np.ndarray, "batch y x"]:
+        unique, place = np.unique(indices, return_inverse=True)
+        pictures = self._in_blocks(lambda some: self._picture(converted(self._read(some))), unique)
+        return pictures if np.array_equal(unique, indices) else pictures[place]
 
     def masks(self, indices: Indices) -> Bool[np.ndarray, "y x"] | Bool[np.ndarray, "batch y x"]:
         """`bad_pixel`, or one for each where some of these frames have a mask of their own, or pixels without data."""
@@ -239,11 +251,17 @@ class FileSource:
         """Whole photons if asked for; float16 as float32, or sums of bins would overflow."""
         if self._adu_per_photon is None:
             return values.astype(np.float32) if values.dtype == np.float16 else values
-        photons = values.astype(np.float32)
-        photons -= self.config.adu_offset
-        photons /= self._adu_per_photon
+        photons = self._charge(values)
         np.rint(photons, out=photons)
         return np.maximum(photons, 0, out=photons, where=np.isfinite(photons))
+
+    def _charge(self, values: Shaped[np.ndarray, " batch *frame"]) -> Float32[np.ndarray, " batch *frame"]:
+        """In photons."""
+        charge = values.astype(np.float32)
+        if self._adu_per_photon is not None:
+            charge -= self.config.adu_offset
+            charge /= self._adu_per_photon
+        return charge
 
     def _picture(self, values: Shaped[np.ndarray, " batch *frame"]) -> Shaped[np.ndarray, "batch y x"]:
         """Frames as pictures, 0 where the picture has no pixel of the file."""

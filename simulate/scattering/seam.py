@@ -52,7 +52,7 @@ class Effect(Part):
         """Whether it does anything; if not, it is not compiled."""
         raise NotImplementedError
 
-    def truth(self, keys: Keys) -> dict[str, Array]:
+    def truth(self, keys: Keys, detector: Detector) -> dict[str, Array]:
         """What was drawn for a pattern and should stand in its truth, by names of its own."""
         return {}
 
@@ -81,12 +81,19 @@ class PulseEffect(Effect):
         raise NotImplementedError
 
 
+class Shots(NamedTuple):
+    """Recorded frames. charge: in photons; number: of each in its file."""
+
+    charge: Float[Array, "frames y x"]
+    number: Int[Array, " frames"]
+
+
 class Detector(NamedTuple):
     """The detector as effects see it.
 
     scattering: q / k of the pixels; good_pixel: 1 or 0; pixel_gain, panel_gain: standard normal, and hotness: uniform
     in [0, 1), its fixed patterns; keys: of further fixed patterns, by name; panels lie one below the other;
-    photon_energy_ev: the instrument's.
+    photon_energy_ev: the instrument's; shots: recorded without a hit, if there are any.
     """
 
     scattering: Float[Array, "y x 3"]
@@ -96,6 +103,7 @@ class Detector(NamedTuple):
     hotness: Float[Array, "y x"]
     keys: Keys
     photon_energy_ev: Number
+    shots: Shots | None = None
 
 
 class Modulation(Effect):

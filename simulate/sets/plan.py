@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,15 @@ from ...geometries.errors import InputError
 from ...geometries.shapes import geometry_files, moved_geometry
 from ..config import SimulationConfig
 from ..config_io import from_dict, versions
+from ..empty_shots import simulated_source
 from ..formats.cxi import encode_cxi
 from ..formats.emc import encode_emc, encode_emc_hdf5
 from ..formats.hdf5 import encode_hdf5, encode_truth
 from ..formats.manifest import Entry, folder_of
 from ..formats.provenance import Provenance
 from ..populations import files, relocated
+from ..reading.config import FileConfig
+from ..reading.file_lists import files_of
 from ..source import Patterns, SimulatedSource
 
 Encode = Callable[[Patterns, int, Provenance], bytes]
@@ -56,6 +59,8 @@ class Plan:
     """sha256 of the files that patterns depend on, by the names that `simulation` has for them."""
     amplitude: str
     """How form factors are computed: "table" or "exact"."""
+    notes: tuple[str, ...]
+    """How files were read, one line each."""
 
     @property
     def shards(self) -> int:
@@ -122,7 +127,8 @@ def plan_set(
         shard = min(max(_SHARD_PIXELS // int(np.prod(source.shape)), 1), _MOST_PATTERNS_A_SHARD)
     provenance = Provenance(text, source.instrument, source.bad_pixel, source.geometries, source.kinds)
     format = format or possible[0]
-    return Plan(out.absolute(), format, simulation, seed, count, shard, provenance, inputs, source.amplitude)
+    origin = provenance, inputs, source.amplitude, source.notes
+    return Plan(out.absolute(), format, simulation, seed, count, shard, *origin)
 
 
 def packed(plan: Plan) -> str:
@@ -132,15 +138,22 @@ def packed(plan: Plan) -> str:
     geometry = tuple(moved_geometry(spec, found_at) for spec in simulation.geometry)
     instrument = replace(instrument, geometry_file=found_at.get(instrument.geometry_file or ""))
     simulation = replace(relocated(simulation, found_at), population=found_at.get(simulation.population or ""))
+    background = simulation.background
+    if background.frames is not None:
+        read = background.read
+        masks = None if read.mask is None else tuple(_absolute_mask(mask) for mask in _masks(read))
+        paths = {name: path and path.absolute() for name, path in (("geom", read.geom), ("detector", read.detector))}
+        read = replace(read, mask=masks, **paths)
+        background = replace(background, frames=str(Path(background.frames).absolute()), read=read)
     content = {
         "out": str(plan.out),
         "folder": str(plan.folder),
-        "simulation": asdict(replace(simulation, geometry=geometry, instrument=instrument)),
+        "simulation": asdict(replace(simulation, geometry=geometry, instrument=instrument, background=background)),
         "inputs": {found_at[name]: digest for name, digest in plan.inputs.items()},
         "config": plan.provenance.config,
         "geometries": plan.provenance.geometries,
     }
-    return json.dumps(content)
+    return json.dumps(content, default=str)
 
 
 def unpacked(text: str) -> Plan:
@@ -153,8 +166,18 @@ def unpacked(text: str) -> Plan:
     return replace(plan, provenance=plan.provenance._replace(**named), inputs=content["inputs"])
 
 
+def _masks(read: FileConfig) -> tuple[str, ...]:
+    return (read.mask,) if isinstance(read.mask, str) else read.mask or ()
+
+
+def _absolute_mask(mask: str) -> str:
+    """Of data sets of a file, or of a mask of its own, with the whole path of that file."""
+    path, colon, data_set = mask.partition(":")
+    return f"{Path(path).absolute()}{colon}{data_set}" if Path(path).is_file() else mask
+
+
 def input_files(simulation: SimulationConfig) -> dict[str, str]:
-    """The files of particles, detectors and populations that patterns depend on, and their sha256.
+    """The files of particles, detectors, populations and empty shots that patterns depend on, and their sha256.
 
     Raises InputError for missing ones.
     """
@@ -162,10 +185,28 @@ def input_files(simulation: SimulationConfig) -> dict[str, str]:
     if simulation.instrument.geometry_file is not None:
         names.append(simulation.instrument.geometry_file)
     names += files(simulation, simulation.population)
+    background = simulation.background
+    if background.frames is not None:
+        read = background.read
+        masks = (Path(mask.partition(":")[0]) for mask in _masks(read))
+        beside = (read.geom, read.detector, *(mask for mask in masks if mask.is_file()))
+        names += [str(path) for path in (*files_of([Path(background.frames)]), *beside) if path is not None]
     try:
-        return {name: sha256(Path(name).expanduser().read_bytes()).hexdigest() for name in names}
+        return {name: _digest(Path(name).expanduser()) for name in names}
     except OSError as error:
         raise InputError(f"{error.filename} cannot be read ({error.strerror}): the patterns depend on it") from None
+
+
+def _digest(path: Path) -> str:
+    path = path / "manifest.json" if path.is_dir() else path  # of a set's folder
+    about = path.stat()
+    return _sha256(path, about.st_size, about.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)  # every shard asks again, and empty shots may be many
+def _sha256(path: Path, size: int, changed: int) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def check_inputs(then: dict[str, str], simulation: SimulationConfig) -> None:
@@ -195,4 +236,4 @@ def encoded(plan: Plan, number: int, patterns: Patterns) -> Iterator[tuple[Path,
 
 @lru_cache(maxsize=1)
 def _source(simulation: SimulationConfig, seed: int) -> SimulatedSource:
-    return SimulatedSource(simulation, seed)
+    return simulated_source(simulation, seed)

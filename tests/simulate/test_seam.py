@@ -39,7 +39,7 @@ class Tilt(Modulation):
         x = detector.scattering[..., 0]
         return 1 + self._strength(keys) * x / x.max()
 
-    def truth(self, keys):
+    def truth(self, keys, detector):
         return {"tilt": self._strength(keys)}
 
 

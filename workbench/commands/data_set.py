@@ -25,6 +25,8 @@ def run_simulation(command: Simulate) -> None:
     plan = plan_set(
         command.out, command.simulation, command.seed, command.count, shard=command.shard, format=command.format
     )
+    for line in plan.notes:
+        _warn(line)
     if command.dry_run:
         print(f"{command.out}: {_estimate(plan)}")
         return

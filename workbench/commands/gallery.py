@@ -10,8 +10,8 @@ from ...geometries.shapes import GEOMETRIES
 from ...simulate.beamline.instrument import InstrumentConfig
 from ...simulate.beamline.pixels import assemble
 from ...simulate.config import OrientationConfig, SimulationConfig
+from ...simulate.empty_shots import simulated_source
 from ...simulate.scattering.seam import Example
-from ...simulate.source import SimulatedSource
 from ..options import Gallery
 from ..progress import track
 
@@ -32,7 +32,7 @@ def run_gallery(command: Gallery) -> None:
         for config, title in ((off, "off"), (on, "on" if off is not None else "")):
             if config is None:
                 continue
-            source = SimulatedSource(config, command.seed)
+            source = simulated_source(config, command.seed)
             counts = np.asarray(source.patterns(range(_SHOWN)).counts)
             counts, bad_pixel = assemble(counts, source.instrument, source.bad_pixel)
             frames.append(counts)

@@ -36,7 +36,8 @@ def test_every_effect_is_shown_off_and_on():
     }
     which_detector = {"preset", "geometry_file", "photon_energy_ev", "distance_m", "pixel_size_m", "shape", "focus_m"}
     too_weak_to_see = {"polarisation"}  # 0.4 % at the edge of the default detector
-    beside = sizes_of_what_is_shown | which_detector | too_weak_to_see
+    of_files_of_the_user_s = {"frames", "frames_as", "read"}
+    beside = sizes_of_what_is_shown | which_detector | too_weak_to_see | of_files_of_the_user_s
     for kind in (BackgroundConfig, BeamConfig, ReadoutConfig, InstrumentConfig):
         assert {f.name for f in fields(kind)} - shown <= beside
 
