@@ -80,7 +80,6 @@ def procedural() -> Protocol:
         diameter_nm=(45.0, 96.0),
         stretch=0.1,
         photons=(2e3, 1e6),
-        particles=(2, 3),
         separation=(1.0, 6.0),
         beam=BeamConfig(pointing_jitter_px=2.0),
         readout=ReadoutConfig(
@@ -93,7 +92,7 @@ def procedural() -> Protocol:
         amplitude="table",
     )
     return Protocol(
-        TrainConfig(simulation=simulation, steps=12_000, validation_count=80_000, false_positive_rate=0.002),
+        TrainConfig(simulation=simulation, steps=12_000, validation_count=40_000),
         test_set("procedural"),
     )
 

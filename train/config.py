@@ -97,6 +97,7 @@ def varied_icosahedra() -> SimulationConfig:
         diameter_spread=0.3,  # beside a particle twice as large, another one is hardly seen
         stretch=0.2,
         photons=(5e3, 1e6),
+        particles=(2, 3),  # what tells two from one tells more
         separation=(0.8, 4.0),  # rounder particles than icosahedra touch at 0.89 of their touching distance
         separation_resolved=True,
         bad=BadConfig(multi_hit=0.64, empty=0.04, stray_light=0.15, jet=0.06, slit=0.05, artefact=0.06),
@@ -117,7 +118,7 @@ class TrainConfig:
     of simulating; the last fifth of those that can be judged validates. `onehit inspect` shows how it is understood."""
     read_data: FileConfig = field(default_factory=FileConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
-    steps: int = 1200
+    steps: int = 1000
     """Optimiser steps."""
     batch_size: int = 32
     """Patterns a step."""
