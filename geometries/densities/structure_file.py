@@ -1,17 +1,13 @@
-"""Atoms from files of the Protein Data Bank's two formats, read by gemmi.
+"""Atoms from files of the Protein Data Bank's two formats.
 
-PDB: Protein Data Bank Contents Guide, version 3.30; mmCIF: Hall & McMahon 2005, International Tables for
-Crystallography G. Displacement (B) factors are left out: a pulse meets atoms in one place each.
+Displacement (B) factors are left out: a pulse meets atoms in one place each.
 """
 
 # gemmi's types are partial.
 # pyright: reportUnknownMemberType=false, reportMissingTypeStubs=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportMissingImports=false
 
-import re
 from dataclasses import dataclass
-from itertools import pairwise
-from pathlib import Path
 from typing import Any
 from warnings import warn
 
@@ -20,8 +16,8 @@ from jaxtyping import Bool, Float
 
 from ..errors import InputError, InputWarning
 from .atoms import Atoms
-from .contents import contents
-from .options import one_of, parse_options, plain_suffix
+from .checked_structure import FARTHEST, MOST_OPERATORS, check_numbers, checked_structure, gemmi_module
+from .options import one_of, parse_options
 
 STRUCTURE_SUFFIXES = (".pdb", ".ent", ".cif", ".mmcif")
 _OPTIONS = {
@@ -31,14 +27,7 @@ _OPTIONS = {
     "waters": one_of("file", "none"),
     "density": float,
 }
-_MOST_BYTES = 2**29
-_MOST_WORDS = 2**26
-"""In an mmCIF file; gemmi takes 32 bytes for each."""
 _MOST_ATOMS = 10_000_000
-_MOST_PARTS = 20_000
-"""Runs of atoms of one chain: gemmi compares each with each."""
-_MOST_OPERATORS = 100_000
-_FARTHEST = 1e5  # Å
 _TO_NM = 0.1
 
 
@@ -74,16 +63,13 @@ def read_structure(path: str, options: str = "") -> Structure:
     density = float(given.get("density", 1.35))  # type: ignore[arg-type]
     if not 0.1 <= density <= 30:
         raise InputError(f"{path}: density is {density}; give mass over volume in g/cm^3, a protein's is 1.35")
-    gemmi = _gemmi()
-    file = Path(path).expanduser()
-    content = contents(file, _MOST_BYTES, "give a smaller structure, or a part of it").decode("latin-1")
-    read = _read_cif if plain_suffix(file) in (".cif", ".mmcif") else _read_pdb
-    structure = read(gemmi, path, content)
+    gemmi = gemmi_module()
+    structure, content = checked_structure(gemmi, path)
     notes: list[str] = []
     one = _one_model(structure, path, given.get("model"), notes)
     flat = gemmi.FlatStructure(one)
     position, element, occupancy = np.array(flat.pos), np.array(flat.elements), np.array(flat.occ, float)
-    _check_numbers(path, content, np.asarray(flat.serials), position, occupancy)
+    check_numbers(path, content, np.asarray(flat.serials), position, occupancy)
 
     left_out = element == 0
     if left_out.any():
@@ -112,7 +98,7 @@ def read_structure(path: str, options: str = "") -> Structure:
     ]
     number = np.concatenate([np.flatnonzero(which) for _, which in moved])
     place = np.concatenate([at for at, _ in moved]) * _TO_NM
-    if not np.abs(place).max() <= _FARTHEST * _TO_NM:
+    if not np.abs(place).max() <= FARTHEST * _TO_NM:
         raise InputError(f"{path}: assembly {name} puts atoms beyond 10 um: its operators are wrong")
     atoms = Atoms(place, element[number], occupancy[number], path, density)
     copies = sum(len(matrices) for _, matrices in operators)
@@ -122,91 +108,6 @@ def read_structure(path: str, options: str = "") -> Structure:
         "chains": f"{sum(len(np.unique(chains[row][which & kept])) * len(m) for which, m in operators):,}",
     }
     return Structure(atoms, facts, notes)
-
-
-def _gemmi() -> Any:
-    try:
-        import gemmi
-    except ImportError:
-        raise InputError('atoms are read by gemmi, which is missing: pip install "onehit[structures]"') from None
-    return gemmi
-
-
-def _read_pdb(gemmi: Any, path: str, content: str) -> Any:
-    """gemmi takes broken numbers for others, so columns are looked at first."""
-    lines = content.splitlines()
-    atoms = [number for number, line in enumerate(lines) if line.startswith(("ATOM  ", "HETATM"))]
-    if not atoms:
-        raise InputError(f"{path} has no ATOM or HETATM line: give a PDB file, or name an mmCIF file .cif")
-    for what, first, end in (("x", 30, 38), ("y", 38, 46), ("z", 46, 54), ("occupancy", 54, 60)):
-        texts = [lines[number][first:end] for number in atoms]
-        wrong = _first_wrong(texts, what == "occupancy")
-        if wrong is not None:
-            raise InputError(
-                f"{path}, line {atoms[wrong] + 1}: {what} is {texts[wrong].strip()!r}; give a number, "
-                f"{_RANGES[what == 'occupancy']}"
-            )
-    end = content.rsplit("\n", 1)[-1]
-    if end and atoms[-1] == len(lines) - 1 and len(end.rstrip()) < max(len(lines[n].rstrip()) for n in atoms):
-        raise InputError(f"{path} is cut short within its last line, {end[:60]!r}: copy it again")
-    parts = 1 + sum(lines[a][20:22] != lines[b][20:22] for a, b in pairwise(atoms))
-    if parts > _MOST_PARTS:
-        raise InputError(f"{path} has {parts:,} runs of chains; give at most {_MOST_PARTS:,}")
-    return _parsed(path, lambda: gemmi.read_pdb_string(content))
-
-
-def _first_wrong(texts: list[str], occupancy: bool) -> int | None:
-    """Which of these is no such number; an occupancy that is not said is 1."""
-    least, most = (0.0, 1.0) if occupancy else (-_FARTHEST, _FARTHEST)
-
-    def fits(text: str) -> bool:
-        try:
-            return least <= float(text or "1" if occupancy else text) <= most
-        except ValueError:
-            return False
-
-    valid = {text: fits(text.strip()) for text in set(texts)}
-    return next((number for number, text in enumerate(texts) if not valid[text]), None)
-
-
-_RANGES = ("in angstroms, at most 100,000 from the origin", "0 to 1")
-
-
-def _read_cif(gemmi: Any, path: str, content: str) -> Any:
-    words = sum(1 for _ in re.finditer(r"\S+", content)) if len(content) > 2 * _MOST_WORDS else 0
-    if words > _MOST_WORDS:
-        raise InputError(f"{path} has {words:,} values; give at most {_MOST_WORDS:,}: leave out what is no atom")
-    document = _parsed(path, lambda: gemmi.cif.read_string(content))
-    block = next((b for b in document if len(b.find_loop("_atom_site.Cartn_x"))), None)
-    if block is None:
-        raise InputError(f"{path} has no _atom_site: give coordinates, not structure factors or a dictionary")
-    for text in {*block.find_loop("_atom_site.occupancy")} - {"?", "."}:
-        if not 0 <= gemmi.cif.as_number(text) <= 1:
-            raise InputError(f"{path}: an occupancy is {text!r}; give numbers, {_RANGES[1]}")
-    parts = 1 + sum(a != b for a, b in pairwise(block.find_loop("_atom_site.auth_asym_id")))
-    if parts > _MOST_PARTS:
-        raise InputError(f"{path} has {parts:,} runs of chains; give at most {_MOST_PARTS:,}")
-    for text in block.find_loop("_pdbx_struct_assembly_gen.oper_expression"):
-        if _operators(text) > _MOST_OPERATORS:
-            raise InputError(f"{path}: the operators {text[:60]!r} are too many: give at most {_MOST_OPERATORS:,}")
-    return _parsed(path, lambda: gemmi.make_structure_from_block(block))
-
-
-def _operators(expression: str) -> float:
-    """At most how many an expression such as (1-60)(61,62) means."""
-    total = 1.0
-    for group in re.findall(r"[^()'\"]+", expression):
-        ranges = [re.fullmatch(r"\s*(\d{1,15})-(\d{1,15})\s*", item) for item in group.split(",")]
-        total *= sum(1 if found is None else 1 + abs(float(found[2]) - float(found[1])) for found in ranges)
-    return total
-
-
-def _parsed(path: str, parse: Any) -> Any:
-    try:
-        return parse()
-    except (RuntimeError, ValueError, IndexError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path} cannot be read ({reason}): download it again") from None
 
 
 def _one_model(structure: Any, path: str, asked: object, notes: list[str]) -> Any:
@@ -230,27 +131,6 @@ def _one_model(structure: Any, path: str, asked: object, notes: list[str]) -> An
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-
-
-def _check_numbers(
-    path: str,
-    content: str,
-    serial: np.ndarray,
-    position: Float[np.ndarray, "atoms 3"],
-    occupancy: Float[np.ndarray, " atoms"],
-) -> None:
-    wrong = ~((np.abs(position) <= _FARTHEST).all(1) & (occupancy >= 0) & (occupancy <= 1))
-    if not wrong.any():
-        return
-    first = int(wrong.argmax())
-    lines = enumerate(content.splitlines(), 1)
-    starts = (f"ATOM {serial[first]} ", f"HETATM {serial[first]} ")
-    at = next((number for number, line in lines if " ".join(line.split()[:3]).startswith(starts)), None)
-    where = f"atom {serial[first]}" if at is None else f"line {at}"
-    raise InputError(
-        f"{path}, {where}: coordinates {position[first].tolist()}, occupancy {occupancy[first]:g}; give numbers, "
-        f"{_RANGES[0]}, and an occupancy of {_RANGES[1]}"
-    )
 
 
 def _rows_of(structure: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -330,6 +210,6 @@ def _assembly(
         of = np.isin(chains, generator.chains) if generator.chains else np.isin(subchains, generator.subchains)
         transforms = [operator.transform for operator in generator.operators]
         parts.append((of, [np.c_[np.array(t.mat.tolist()), t.vec.tolist()] for t in transforms]))
-    if sum(len(matrices) for _, matrices in parts) > _MOST_OPERATORS:
+    if sum(len(matrices) for _, matrices in parts) > MOST_OPERATORS:
         raise InputError(f"{path}: assembly {wanted} has too many operators: write {path}:assembly=none")
     return str(wanted), parts

@@ -6,7 +6,7 @@ from string import ascii_letters
 import gemmi
 import numpy as np
 import pytest
-from onehit.geometries.densities import contents, structure_file
+from onehit.geometries.densities import checked_structure, contents, structure_file
 from onehit.geometries.densities.structure_file import load_atoms, read_structure
 from onehit.geometries.errors import InputError, InputWarning
 from onehit.geometries.shapes import geometry, geometry_files, has_own_size
@@ -194,10 +194,10 @@ def test_what_would_fill_memory_or_time_is_refused_first(tmp_path, monkeypatch):
         ("_MOST_PARTS", "".join(glycines(1, c) for c in "ABAB" * 20), "a.pdb", "80 runs of chains; give at most 50"),
         ("_MOST_PARTS", as_cif(DIFFERENT), "a.cif", "52 runs of chains"),
         ("_MOST_WORDS", as_cif(GOOD), "a.cif", "values; give at most 50"),
-        ("_MOST_OPERATORS", biomt(turns(60)) + GOOD, "a.pdb", "too many operators"),
+        ("MOST_OPERATORS", biomt(turns(60)) + GOOD, "a.pdb", "too many operators"),
     ):
         with monkeypatch.context() as patch:
-            patch.setattr(structure_file, limit, 50)
+            patch.setattr(structure_file if hasattr(structure_file, limit) else checked_structure, limit, 50)
             with pytest.raises(InputError, match=says):
                 load_atoms(written(tmp_path, text, name), "hydrogens=file")
 

@@ -1,0 +1,145 @@
+"""Files of the Protein Data Bank's two formats, read by gemmi, but for what it would misread or never end with.
+
+PDB: Protein Data Bank Contents Guide, version 3.30; mmCIF: Hall & McMahon 2005, International Tables for
+Crystallography G.
+"""
+
+# gemmi's types are partial.
+# pyright: reportUnknownMemberType=false, reportMissingTypeStubs=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportMissingImports=false
+
+import re
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Integer
+
+from ..errors import InputError
+from .contents import contents
+from .options import plain_suffix
+
+FARTHEST = 1e5
+"""From the origin, Å."""
+MOST_OPERATORS = 100_000
+_MOST_BYTES = 2**29
+_MOST_WORDS = 2**26
+"""In an mmCIF file; gemmi takes 32 bytes for each."""
+_MOST_PARTS = 20_000
+"""Runs of atoms of one chain: gemmi compares each with each."""
+_RANGES = ("in angstroms, at most 100,000 from the origin", "0 to 1")
+
+
+def checked_structure(gemmi: Any, path: str) -> tuple[Any, str]:
+    """gemmi's structure, and the file's text, unpacked. Raises InputError for what is unreadable, nonsense or larger
+    than memory should hold."""
+    file = Path(path).expanduser()
+    content = contents(file, _MOST_BYTES, "give a smaller structure, or a part of it").decode("latin-1")
+    read = _read_cif if plain_suffix(file) in (".cif", ".mmcif") else _read_pdb
+    return read(gemmi, path, content), content
+
+
+def gemmi_module() -> Any:
+    """It, or an InputError that says how to install it."""
+    try:
+        import gemmi
+    except ImportError:
+        raise InputError('atoms are read by gemmi, which is missing: pip install "onehit[structures]"') from None
+    return gemmi
+
+
+def _read_pdb(gemmi: Any, path: str, content: str) -> Any:
+    """gemmi takes broken numbers for others, so columns are looked at first."""
+    lines = content.splitlines()
+    atoms = [number for number, line in enumerate(lines) if line.startswith(("ATOM  ", "HETATM"))]
+    if not atoms:
+        raise InputError(f"{path} has no ATOM or HETATM line: give a PDB file, or name an mmCIF file .cif")
+    for what, first, end in (("x", 30, 38), ("y", 38, 46), ("z", 46, 54), ("occupancy", 54, 60)):
+        texts = [lines[number][first:end] for number in atoms]
+        wrong = _first_wrong(texts, what == "occupancy")
+        if wrong is not None:
+            raise InputError(
+                f"{path}, line {atoms[wrong] + 1}: {what} is {texts[wrong].strip()!r}; give a number, "
+                f"{_RANGES[what == 'occupancy']}"
+            )
+    end = content.rsplit("\n", 1)[-1]
+    if end and atoms[-1] == len(lines) - 1 and len(end.rstrip()) < max(len(lines[n].rstrip()) for n in atoms):
+        raise InputError(f"{path} is cut short within its last line, {end[:60]!r}: copy it again")
+    parts = 1 + sum(lines[a][20:22] != lines[b][20:22] for a, b in pairwise(atoms))
+    if parts > _MOST_PARTS:
+        raise InputError(f"{path} has {parts:,} runs of chains; give at most {_MOST_PARTS:,}")
+    return _parsed(path, lambda: gemmi.read_pdb_string(content))
+
+
+def _first_wrong(texts: list[str], occupancy: bool) -> int | None:
+    """Which of these is no such number; an occupancy that is not said is 1."""
+    least, most = (0.0, 1.0) if occupancy else (-FARTHEST, FARTHEST)
+
+    def fits(text: str) -> bool:
+        try:
+            return least <= float(text or "1" if occupancy else text) <= most
+        except ValueError:
+            return False
+
+    valid = {text: fits(text.strip()) for text in set(texts)}
+    return next((number for number, text in enumerate(texts) if not valid[text]), None)
+
+
+def _read_cif(gemmi: Any, path: str, content: str) -> Any:
+    words = sum(1 for _ in re.finditer(r"\S+", content)) if len(content) > 2 * _MOST_WORDS else 0
+    if words > _MOST_WORDS:
+        raise InputError(f"{path} has {words:,} values; give at most {_MOST_WORDS:,}: leave out what is no atom")
+    document = _parsed(path, lambda: gemmi.cif.read_string(content))
+    block = next((b for b in document if len(b.find_loop("_atom_site.Cartn_x"))), None)
+    if block is None:
+        raise InputError(f"{path} has no _atom_site: give coordinates, not structure factors or a dictionary")
+    for text in {*block.find_loop("_atom_site.occupancy")} - {"?", "."}:
+        if not 0 <= gemmi.cif.as_number(text) <= 1:
+            raise InputError(f"{path}: an occupancy is {text!r}; give numbers, {_RANGES[1]}")
+    parts = 1 + sum(a != b for a, b in pairwise(block.find_loop("_atom_site.auth_asym_id")))
+    if parts > _MOST_PARTS:
+        raise InputError(f"{path} has {parts:,} runs of chains; give at most {_MOST_PARTS:,}")
+    for text in block.find_loop("_pdbx_struct_assembly_gen.oper_expression"):
+        if _operators(text) > MOST_OPERATORS:
+            raise InputError(f"{path}: the operators {text[:60]!r} are too many: give at most {MOST_OPERATORS:,}")
+    return _parsed(path, lambda: gemmi.make_structure_from_block(block))
+
+
+def _operators(expression: str) -> float:
+    """At most how many an expression such as (1-60)(61,62) means."""
+    total = 1.0
+    for group in re.findall(r"[^()'\"]+", expression):
+        ranges = [re.fullmatch(r"\s*(\d{1,15})-(\d{1,15})\s*", item) for item in group.split(",")]
+        total *= sum(1 if found is None else 1 + abs(float(found[2]) - float(found[1])) for found in ranges)
+    return total
+
+
+def _parsed(path: str, parse: Any) -> Any:
+    try:
+        return parse()
+    except (RuntimeError, ValueError, IndexError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path} cannot be read ({reason}): download it again") from None
+
+
+def check_numbers(
+    path: str,
+    content: str,
+    serial: Integer[np.ndarray, " atoms"],
+    position: Float[np.ndarray, "atoms 3"],
+    occupancy: Float[np.ndarray, " atoms"],
+) -> None:
+    """Raises InputError for the first atom whose numbers are not possible, with its line."""
+    wrong = ~((np.abs(position) <= FARTHEST).all(1) & (occupancy >= 0) & (occupancy <= 1))
+    if not wrong.any():
+        return
+    first = int(wrong.argmax())
+    lines = enumerate(content.splitlines(), 1)
+    starts = (f"ATOM {serial[first]} ", f"HETATM {serial[first]} ")
+    at = next((number for number, line in lines if " ".join(line.split()[:3]).startswith(starts)), None)
+    where = f"atom {serial[first]}" if at is None else f"line {at}"
+    raise InputError(
+        f"{path}, {where}: coordinates {position[first].tolist()}, occupancy {occupancy[first]:g}; give numbers, "
+        f"{_RANGES[0]}, and an occupancy of {_RANGES[1]}"
+    )
