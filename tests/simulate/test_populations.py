@@ -2,8 +2,10 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from onehit.geometries import InputError
@@ -11,6 +13,7 @@ from onehit.simulate import InstrumentConfig, SimulatedSource, SimulationConfig,
 from onehit.simulate.config import BadConfig, BeamConfig
 from onehit.simulate.config_io import from_dict, from_json, to_json
 from onehit.simulate.populations import populations, tabulated, with_populations
+from onehit.simulate.scattering.keys import named_keys
 from onehit.simulate.scattering.ranges import OfRow, Quantiles
 from onehit.simulate.scattering.scene import outer_radius_m
 from onehit.simulate.sets.plan import packed, plan_set, unpacked
@@ -126,20 +129,27 @@ def test_a_row_is_a_function_of_configuration_seed_and_index(joint, truth, file)
     assert (other.drawn["population_row"] != truth.drawn["population_row"][:64]).any()
 
 
-def test_a_uniform_law_is_the_range(truth):
-    """And other rows, of another number, are drawn by the same compiled program."""
-    before = program.compiled._cache_size()
-    ranges = SimulatedSource(replace(QUICK, diameter_nm=(50.0, 80.0), diameter_spread=0.1), seed=2)
-    law = "uniform:low=50,high=80"
-    laws = SimulatedSource(replace(QUICK, diameter_nm=law, diameter_spread=0.1), seed=2)
-    wanted, found = (source.patterns(np.arange(64)) for source in (ranges, laws))
-    np.testing.assert_allclose(found.truth.scene.diameter_m, wanted.truth.scene.diameter_m, rtol=2e-6)
-    np.testing.assert_allclose(found.counts, wanted.counts, rtol=1e-3, atol=1e-3)
-    assert program.compiled._cache_size() == before + 2
-    other = replace(QUICK, diameter_nm="normal:mean=60,sd=5,high=80", diameter_spread=0.1)
-    diameter = np.asarray(SimulatedSource(other, seed=2).patterns(np.arange(64)).truth.scene.diameter_m)
-    assert program.compiled._cache_size() == before + 2
-    ratio = diameter[:, 1:] / diameter[:, :1]
+@partial(jax.jit, static_argnums=2)
+def _diameters(setup, key, variant):
+    def one(i):
+        keys = named_keys(jax.random.fold_in(key, i))
+        return program.sample_scene(setup, variant, keys, None, jnp.int32(1)).diameter_m
+
+    return jax.vmap(one)(jnp.arange(256))
+
+
+def test_a_uniform_law_is_the_range_and_another_law_another_number():
+    def diameters(law):
+        source = SimulatedSource(replace(QUICK, diameter_nm=law, diameter_spread=0.1), seed=2)
+        return np.asarray(_diameters(source._setup, source._key, source._variant))
+
+    expected = diameters((50.0, 80.0))
+    np.testing.assert_allclose(diameters("uniform:low=50,high=80"), expected, rtol=2e-6)
+    assert _diameters._cache_size() == 2
+    normal = diameters("normal:mean=60,sd=5")
+    assert _diameters._cache_size() == 2
+    assert normal.std() < 6e-9 < expected.std()
+    ratio = normal[:, 1:] / normal[:, :1]
     assert (np.abs(ratio - 1) <= 0.1 + 1e-6).all() and ratio.min() < 0.93 and ratio.max() > 1.07
 
 
