@@ -11,10 +11,11 @@ from ...geometries.errors import InputError
 from ..guard.parsing import parsing
 from ..late import Float, np
 
-MOST_ROWS, MOST_VALUES = 2**20, 2**24
+MOST_ROWS, MOST_VALUES, _MOST_BYTES = 2**20, 2**24, 2**29
 WEIGHT = "weight"
 """The column that says how often each row is drawn, relative to the others; without it, all are alike."""
 
+_LARGEST = 1e30
 _HDF5 = (".h5", ".hdf5", ".hdf")
 
 
@@ -24,13 +25,13 @@ def column_names(file: str) -> tuple[str, ...]:
 
 
 def column(file: str, name: str) -> Float[np.ndarray, " rows"]:
-    """A column, float64. Raises InputError where there is none of that name, and for a value that is not finite."""
+    """A column, float64. Raises InputError where there is none of that name, and for NaN and numbers beyond 1e30."""
     found = _columns(file)
     if name not in found:
         raise InputError(f"{file} has no column {name!r}: it has {', '.join(found)}")
     values = found[name]
-    if not (finite := np.isfinite(values)).all():
-        row = int(np.argmin(finite))
+    if not (possible := np.abs(values) <= _LARGEST).all():  # also false for NaN
+        row = int(np.argmin(possible))
         raise InputError(f"{file}: column {name} is {values[row]} in row {row + 1}; finite numbers are needed")
     return values
 
@@ -73,7 +74,13 @@ def _read(file: str, stamp: tuple[int, int]) -> dict[str, Float[np.ndarray, " ro
     import h5py
 
     path = Path(file).expanduser()
-    found = _from_hdf5(path) if path.suffix.lower() in _HDF5 or h5py.is_hdf5(path) else _from_csv(path)
+    if path.suffix.lower() in _HDF5 or h5py.is_hdf5(path):
+        found = _from_hdf5(path)
+    else:
+        _, size = stamp
+        if size > _MOST_BYTES:
+            raise InputError(f"{path} has {size} bytes, and {_MOST_BYTES} are allowed: draw fewer rows from it")
+        found = _from_csv(path)
     if len(next(iter(found.values()))) == 0:
         raise InputError(f"{path} has no rows: give at least one")
     return found

@@ -2,8 +2,10 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from onehit.geometries import InputError
@@ -11,6 +13,7 @@ from onehit.simulate import InstrumentConfig, SimulatedSource, SimulationConfig,
 from onehit.simulate.config import BadConfig, BeamConfig
 from onehit.simulate.config_io import from_dict, from_json, to_json
 from onehit.simulate.populations import populations, tabulated, with_populations
+from onehit.simulate.scattering.keys import named_keys
 from onehit.simulate.scattering.ranges import OfRow, Quantiles
 from onehit.simulate.scattering.scene import outer_radius_m
 from onehit.simulate.sets.plan import packed, plan_set, unpacked
@@ -126,20 +129,27 @@ def test_a_row_is_a_function_of_configuration_seed_and_index(joint, truth, file)
     assert (other.drawn["population_row"] != truth.drawn["population_row"][:64]).any()
 
 
-def test_a_uniform_law_is_the_range(truth):
-    """And other rows, of another number, are drawn by the same compiled program."""
-    before = program.compiled._cache_size()
-    ranges = SimulatedSource(replace(QUICK, diameter_nm=(50.0, 80.0), diameter_spread=0.1), seed=2)
-    law = "uniform:low=50,high=80"
-    laws = SimulatedSource(replace(QUICK, diameter_nm=law, diameter_spread=0.1), seed=2)
-    wanted, found = (source.patterns(np.arange(64)) for source in (ranges, laws))
-    np.testing.assert_allclose(found.truth.scene.diameter_m, wanted.truth.scene.diameter_m, rtol=2e-6)
-    np.testing.assert_allclose(found.counts, wanted.counts, rtol=1e-3, atol=1e-3)
-    assert program.compiled._cache_size() == before + 2
-    other = replace(QUICK, diameter_nm="normal:mean=60,sd=5,high=80", diameter_spread=0.1)
-    diameter = np.asarray(SimulatedSource(other, seed=2).patterns(np.arange(64)).truth.scene.diameter_m)
-    assert program.compiled._cache_size() == before + 2
-    ratio = diameter[:, 1:] / diameter[:, :1]
+@partial(jax.jit, static_argnums=2)
+def _diameters(setup, key, variant):
+    def one(i):
+        keys = named_keys(jax.random.fold_in(key, i))
+        return program.sample_scene(setup, variant, keys, None, jnp.int32(1)).diameter_m
+
+    return jax.vmap(one)(jnp.arange(256))
+
+
+def test_a_uniform_law_is_the_range_and_another_law_another_number():
+    def diameters(law):
+        source = SimulatedSource(replace(QUICK, diameter_nm=law, diameter_spread=0.1), seed=2)
+        return np.asarray(_diameters(source._setup, source._key, source._variant))
+
+    expected = diameters((50.0, 80.0))
+    np.testing.assert_allclose(diameters("uniform:low=50,high=80"), expected, rtol=2e-6)
+    assert _diameters._cache_size() == 2
+    normal = diameters("normal:mean=60,sd=5")
+    assert _diameters._cache_size() == 2
+    assert normal.std() < 6e-9 < expected.std()
+    ratio = normal[:, 1:] / normal[:, :1]
     assert (np.abs(ratio - 1) <= 0.1 + 1e-6).all() and ratio.min() < 0.93 and ratio.max() > 1.07
 
 
@@ -186,7 +196,7 @@ def test_json_that_is_no_population_is_refused(content, says):
     "header, rows, says",
     [
         ("diametr_nm,photons", "1,2", "column 'diametr_nm' is no option; did you mean 'diameter_nm'?"),
-        ("geometry", "1", "column 'geometry' is no option; did you mean"),
+        ("geometry", "1", "column 'geometry' is no option; known are diameter_nm"),
         ("weight", "1", "no column but weights"),
         ("photons,weight", "1e4,-1", "column weight is -1.0 in row 1; weights must be 0 or more"),
         ("photons,weight", "1e4,nan", "column weight is nan in row 1"),
@@ -212,8 +222,9 @@ def test_a_set_knows_the_files_it_was_drawn_from(tmp_path, file, monkeypatch):
     beam = BeamConfig(pulse_photons="histogram:sizes.csv")
     made = plan_set(tmp_path / "set.h5", replace(QUICK, population=file, beam=beam), seed=3, count=8)
     assert list(made.inputs) == [file, "sizes.csv"]
+    work = packed(made)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    there = unpacked(packed(replace(made, out=made.out)))
+    there = unpacked(work)
     assert there.simulation.beam.pulse_photons == f"histogram:{tmp_path / 'sizes.csv'}"
     assert there.provenance.config == made.provenance.config

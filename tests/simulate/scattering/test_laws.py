@@ -214,6 +214,7 @@ def test_what_is_no_law_is_refused(text, says):
         ("a,b\n1,2\n", "column:{},name=c", "has no column 'c': it has a, b"),
         ("a,b\n1,2\n", "column:{}", "has the columns a, b: say which"),
         ("a,b\n1,2\nnan,2\n", "column:{},name=a", "column a is nan in row 2; finite numbers"),
+        ("a,b\n1,2\n1e300,2\n", "column:{},name=a", "column a is 1e+300 in row 2; finite numbers"),
         ("a,weight\n1,2\n2,-1\n", "column:{}", "column weight is -1.0 in row 2; weights must be 0 or more"),
         ("a,weight\n1,2\n2,inf\n", "column:{}", "column weight is inf in row 2"),
         ("a,weight\n1,0\n", "column:{}", "column weight is 0 in every row: give one"),
@@ -251,6 +252,10 @@ def test_a_table_without_end_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(columns, "MOST_ROWS", 3)
     with pytest.raises(InputError, match="more than 3 rows"):
         bounds("column:" + csv(tmp_path / "rows.csv", "a\n1\n2\n3\n4\n"))
+    with (tmp_path / "blank.csv").open("wb") as file:
+        file.truncate(2**40)  # of which nothing is stored
+    with pytest.raises(InputError, match="has 1099511627776 bytes"):
+        bounds(f"column:{tmp_path}/blank.csv")
     with h5py.File(tmp_path / "rows.h5", "w") as file:
         file.create_dataset("a", shape=(2**50,), chunks=(1024,), dtype="f4")
     with pytest.raises(InputError, match=r"rows\.h5"):
