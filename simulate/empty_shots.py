@@ -80,6 +80,8 @@ def _check_photons(source: FileSource) -> None:
     gain, why = estimate_gain(values, None), None
     if (known < 0).any() or (known != np.rint(known)).any():
         why = "holds values that are no whole numbers of photons"
+    elif (divisor := int(np.gcd.reduce(known.astype(np.int64)))) > 1:
+        why = f"holds multiples of {divisor} alone, which are data numbers"
     elif isinstance(gain, Gain) and gain.low > _DATA_NUMBERS_FROM:
         why = "holds data numbers, no photons"
     elif len(values) > 1:

@@ -158,17 +158,19 @@ def test_sets_depend_on_the_frames_wherever_they_are_made(dark, tmp_path, monkey
 
 
 NUMBERS = np.rint(2000 + RNG.normal(0, 10, SHOTS.shape))
+PEAKS = np.rint(50 + 20 * RNG.poisson(0.3, SHOTS.shape) + RNG.normal(0, 2, SHOTS.shape))
 
 
 @pytest.mark.parametrize(
     ("content", "read", "message"),
     [
-        ({"counts": SHOTS[:, :8]}, {}, r"8 x 16 pixels, the instrument 16 x 16: give empty shots of that detector"),
+        ({"counts": SHOTS[:, :8, :8]}, {}, r"8 x 8 pixels, the instrument 16 x 16: give empty shots of that detector"),
         ({"counts": SHOTS, "bad_pixel": MASK | True}, {}, r"no pixel is left unmasked: give another --background.read"),
         ({"counts": SHOTS + 0.3}, {}, r"no whole numbers of photons.*: give --background.read.adu-per-photon"),
         ({"counts": SHOTS - 2}, {"mask": ""}, r"no whole numbers of photons.*: give --background.read.adu-per-photon"),
         ({"counts": NUMBERS}, {}, r"vary less than photons do: .*give --background.read.adu-per-photon"),
-        ({"counts": 20 * SHOTS}, {}, r"data numbers, no photons .*: give --background.read.adu-per-photon"),
+        ({"counts": 20 * SHOTS}, {}, r"multiples of 20 alone, .*: give --background.read.adu-per-photon"),
+        ({"counts": PEAKS}, {}, r"data numbers, no photons \(it looks like .*: give --background.read.adu-per-photon"),
         ({"counts": SHOTS * np.nan}, {}, r"no pixel is left|no frame without NaN or Inf on good pixels: mask them"),
         ({"counts": SHOTS}, {"adu_per_photon": -1.0}, r"--background.read.adu-per-photon is -1.0"),
     ],

@@ -68,7 +68,7 @@ def tails(y: Float[Array, "y 1"], x: Float[Array, " x"], length: Number) -> Floa
     on fibre-optic tapers, 27 um for all of five decades (Holton, Nielsen & Frankel 2012, J. Synchrotron Rad. 19, 1006).
     """
 
-    def corner(y, x):
+    def corner(y: Array, x: Array) -> Array:
         return jnp.arctan(y * x / (length * jnp.sqrt(y**2 + x**2 + length**2)))
 
     sides = corner(y + 0.5, x + 0.5) + corner(y - 0.5, x - 0.5) - corner(y + 0.5, x - 0.5) - corner(y - 0.5, x + 0.5)
