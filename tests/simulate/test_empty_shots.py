@@ -13,6 +13,7 @@ from onehit.simulate import empty_shots as module
 from onehit.simulate.beamline.pixels import assemble
 from onehit.simulate.config import BackgroundConfig, ReadoutConfig
 from onehit.simulate.empty_shots import empty_shots, simulated_source
+from onehit.simulate.reading import file_source
 from onehit.simulate.sets.plan import check_inputs, packed, plan_set
 from onehit.workbench import cli
 
@@ -96,7 +97,8 @@ def test_the_mean_is_light_that_is_counted(dark):
     assert "background_frame" not in patterns.truth.drawn
 
 
-def test_pixels_without_data_in_a_frame(tmp_path):
+def test_pixels_without_data_in_a_frame(tmp_path, monkeypatch):
+    monkeypatch.setattr(file_source, "_BLOCK_BYTES", 2 * 4 * SIZE * SIZE)  # two frames at a time
     shots = SHOTS.astype(np.float32)
     shots[3, 5, 6] = shots[4, 1, 1] = np.nan
     shots[7] = np.nan
