@@ -7,7 +7,6 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
-from functools import reduce
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -112,7 +111,9 @@ def from_dict(content: dict[str, Any], kind: type[T], where: str) -> T:
         names, given, problem = first["loc"], first["input"], first["msg"]
         if (either := str(get_args(Range)[0])) in names:  # neither of two things that it may be
             names = names[: names.index(either)]
-            given = reduce(lambda part, name: part[name], names, content)
+            given = content
+            for name in names:
+                given = given[str(name)]
             problem = "give two numbers, or a law such as normal:mean=70,sd=3"
         raise InputError(f"{where}: {'.'.join(map(str, names))} is {given!r}: {problem}") from None
 

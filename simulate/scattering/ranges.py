@@ -57,20 +57,20 @@ def between_cut(
     """The same of what lies from low to high; further bodies' values where a row gave the first one's."""
     if not isinstance(population, Law):
         return between(uniform, (jnp.maximum(population[0], low), jnp.minimum(population[1], high)))
-    probability, value = nodes = _nodes(population)
+    probability, value = _nodes(population)
     below = jnp.where(low <= value[0], 0.0, _along(low, value, probability, "left"))
     up_to = jnp.where(high >= value[-1], 1.0, _along(high, value, probability, "right"))
-    return jnp.clip(_quantile(below + (up_to - below) * uniform, nodes), low, high)
+    return jnp.clip(_quantile(below + (up_to - below) * uniform, Quantiles(probability, value)), low, high)
 
 
 def lowest(population: Population) -> Number:
     """The lowest value, in compiled code."""
-    return _nodes(population).value[0] if isinstance(population, Law) else population[0]
+    return _nodes(population)[1][0] if isinstance(population, Law) else population[0]
 
 
 def padded(law: Quantiles) -> Quantiles:
     """The same, float32, with more nodes, all at its end: so another law compiles nothing anew."""
-    return Quantiles(filled(law.probability, _NODES), filled(law.value, _NODES))
+    return Quantiles(filled(np.asarray(law.probability), _NODES), filled(np.asarray(law.value), _NODES))
 
 
 def filled(values: Float[np.ndarray, " some"], least: int = 1) -> Float[np.ndarray, " more"]:
@@ -87,11 +87,12 @@ def _quantile(uniform: Float[Array, "*any"], law: Law) -> Float[Array, "*any"]:
     return found.at[0].set(law.first) if isinstance(law, OfRow) else found
 
 
-def _nodes(law: Law) -> Quantiles:
+def _nodes(law: Law) -> tuple[Float[Array, " nodes"], Float[Array, " nodes"]]:
+    """Probabilities and values."""
     if isinstance(law, str):
         law = padded(quantiles(law))
     probability, value = law.others if isinstance(law, OfRow) else law
-    return Quantiles(jnp.asarray(probability), jnp.asarray(value))
+    return jnp.asarray(probability), jnp.asarray(value)
 
 
 def _along(
