@@ -150,8 +150,8 @@ class SimulatedSource:
         planes = tuple(detector_plane(self.instrument, radius * reach, split) for split in distinct)
         # Both signs of the pointing jitter, in units of the pixel's angle.
         tilt = PULSE_LIMIT * config.beam.pointing_jitter_px * self._pixel_angle
-        farthest = wavenumber * reach * (float(jnp.linalg.norm(planes[0].scattering, axis=-1).max()) + tilt)
-        q_max = wavenumber * reach * largest * (float(jnp.linalg.norm(planes[0].scattering, axis=-1).max()) + tilt)
+        farthest = float(jnp.linalg.norm(planes[0].scattering, axis=-1).max())
+        q_max = wavenumber * reach * largest * (farthest + tilt)
         self.amplitude = config.amplitude
         if config.amplitude == "auto":
             # On one core a table of an icosahedron takes 1 s more to prepare and saves 0.4 ms a pattern; one of sixteen
@@ -192,7 +192,9 @@ class SimulatedSource:
             contrast,
             jnp.asarray(config.orientation.quaternions, jnp.float32).reshape(-1, 4),
             planes,
-            _amplitudes(models, beads, meshes, _density_table(densities, farthest * 1e-9, energy)),
+            _amplitudes(
+                models, beads, meshes, _density_table(densities, 1e-9 * wavenumber * reach * (farthest + tilt), energy)
+            ),
             jnp.asarray(circumradius, jnp.float32),
             detector,
             jnp.asarray(np.cumsum([shares[number] for number in numbers]), jnp.float32),
@@ -223,14 +225,14 @@ class SimulatedSource:
 
     def _pixel_splits(
         self,
-        extent_nm: Float[np.ndarray, " geometries"],
+        sizes_nm: Float[np.ndarray, " geometries"],
         unit_extent: Float[np.ndarray, " geometries"],
         kinds: tuple[Kind, ...],
         brought: list[range],
     ) -> tuple[int, int]:
-        """Into how many parts pixels are split for scenes without and with droplets; extent_nm, unit_extent: of every
-        geometry, at the sample's largest diameter and at unit diameter."""
-        particle_nm = float(extent_nm[: len(self.config.geometry)].max())
+        """Into how many parts pixels are split for scenes without and with droplets; sizes_nm, unit_extent: extents of
+        every geometry, at the sample's largest diameter and at unit diameter."""
+        particle_nm = float(sizes_nm[: len(self.config.geometry)].max())
         extents_nm = [particle_nm, particle_nm]
         for kind, meshes in zip(kinds, brought, strict=True):
             mesh_extent = float(unit_extent[meshes].max(initial=0))

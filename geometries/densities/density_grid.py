@@ -83,15 +83,15 @@ def _atoms(density: Atoms, axis: Float[np.ndarray, " n"], energy_ev: float) -> t
     weight = density.occupancy * _dimming(density.position, axis).prod(1)
     q = np.sqrt(axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis[half:] ** 2, dtype=np.float32)
 
-    refraction = np.zeros(q.shape, np.complex64)
-    absorption = np.zeros_like(refraction)
+    refraction: np.ndarray = np.zeros(q.shape, np.complex64)
+    absorption: np.ndarray = np.zeros(q.shape, np.complex64)
     for number in density.composition:
         which = density.element == number
         spread = _spread(density.position[which] / spacing - low, weight[which], shape)
         sums = _transform(spread, places, axis, None, [sharpened] * 3)
-        factor = density.factor(number, np.linspace(0, float(q.max()), 2000), energy_ev)
-        refraction += sums * np.interp(q, np.linspace(0, float(q.max()), 2000), factor.real).astype(np.float32)
-        absorption -= sums * np.float32(factor[0].imag)
+        factor = density.factor(number, q, energy_ev)
+        refraction += sums * np.real(factor).astype(np.float32)
+        absorption -= sums * np.float32(np.imag(factor).flat[0])  # the same at every q
     return refraction, absorption
 
 
@@ -120,7 +120,7 @@ def _transform(
     x, y, z = matrices
     # The values are real: two real products are half of a complex one.
     over_z = np.empty((*values.shape[:2], len(z)), np.complex64)
-    over_z.real, over_z.imag = values @ z.real.T.copy(), values @ z.imag.T.copy()
+    over_z.real, over_z.imag = values @ np.real(z).T.copy(), values @ np.imag(z).T.copy()
     over_y = y @ over_z
     return np.tensordot(x, over_y, 1)
 

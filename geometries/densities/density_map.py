@@ -34,7 +34,7 @@ class DensityMap:
             raise InputError(f"{self.name} holds no density above 0 in all: give another threshold")
         for axis in range(3):
             some = np.flatnonzero(there.any(tuple({0, 1, 2} - {axis})))
-            values = values.take(np.arange(some[0], some[-1] + 1), axis)
+            values = values.take(range(int(some[0]), int(some[-1]) + 1), axis)
         object.__setattr__(self, "values", np.ascontiguousarray(values))
 
     @property

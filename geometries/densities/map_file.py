@@ -45,11 +45,11 @@ def load_map(path: str, options: str = "") -> DensityMap:
     given: dict[str, Any] = parse_options(path, options, _OPTIONS)
     file = Path(path).expanduser()
     values, voxel_nm = _array(path, file) if plain_suffix(file) in ARRAY_SUFFIXES else _mrc(path, file)
-    voxel = given.get("voxel")
-    if voxel is None and voxel_nm is None:
+    if "voxel" in given:
+        voxel_nm = np.full(3, given["voxel"])
+    if voxel_nm is None:
         raise InputError(f"{path} does not say how large its voxels are: write {path}:voxel=0.3, in nm")
-    size = voxel_nm if voxel is None else np.full(3, voxel)
-    found = density_map(values, size, path, given.get("contrast"), given.get("threshold"))
+    found = density_map(values, voxel_nm, path, given.get("contrast"), given.get("threshold"))
     if given.get("contrast") is None:
         warn(
             f"{path}: values are taken as electrons per cubic angstrom, {found.electrons:,.0f} electrons in all: "
@@ -127,7 +127,7 @@ def _mrc(path: str, file: Path) -> tuple[Num[np.ndarray, "x y z"], Float[np.ndar
     if any(angles) and not np.allclose(angles, 90, atol=0.01):
         raise InputError(f"{path} has axes at {angles} degrees: resample it to axes at right angles")
     try:
-        values = MrcInterpreter(BytesIO(content), permissive=True).data
+        values = np.asarray(MrcInterpreter(BytesIO(content), permissive=True).data)
     except (ValueError, RuntimeError) as error:
         raise _unreadable(path, error) from None
     # Axes x, y, z stand where maps, mapr and mapc have 1, 2 and 3.

@@ -28,7 +28,8 @@ def scattering_factor(
 
     element = elements[number]
     table = element.xray.sftable
-    f1, f2 = (math.nan, math.nan) if table is None else element.xray.scattering_factors(energy=photon_energy_ev / 1000)
+    known = (math.nan, math.nan) if table is None else element.xray.scattering_factors(energy=photon_energy_ev / 1000)
+    f1, f2 = (float(np.asarray(one, float)) for one in known)
     if not math.isfinite(f1 + f2):
         raise InputError(f"no scattering factor of {element.symbol} is known at {photon_energy_ev:g} eV")
     # A smooth function: a fine table of it costs less than five Gaussians at millions of places.
