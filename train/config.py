@@ -94,13 +94,10 @@ def varied_icosahedra() -> SimulationConfig:
     """
     return SimulationConfig(
         diameter_nm=(38.0, 140.0),  # extents up to those of tori, half as large again as icosahedra of the same volume
-        diameter_spread=0.3,  # beside a particle twice as large, another one is hardly seen
         stretch=0.2,
         photons=(5e3, 1e6),
-        particles=(2, 3),  # what tells two from one tells more
         separation=(0.8, 4.0),  # rounder particles than icosahedra touch at 0.89 of their touching distance
-        separation_resolved=True,
-        bad=BadConfig(multi_hit=0.64, empty=0.04, stray_light=0.15, jet=0.06, slit=0.05, artefact=0.06),
+        bad=BadConfig(multi_hit=0.7, empty=0.04, stray_light=0.1, jet=0.05, slit=0.05, artefact=0.06),
         background=BackgroundConfig(uniform=(0.0, 0.5), halo=(0.0, 2.0), streak=(0.0, 1.0)),
         fluctuation_strength=(0.0, 0.5),
         envelope_strength=(0.0, 0.5),
@@ -118,7 +115,7 @@ class TrainConfig:
     of simulating; the last fifth of those that can be judged validates. `onehit inspect` shows how it is understood."""
     read_data: FileConfig = field(default_factory=FileConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
-    steps: int = 1000
+    steps: int = 1200
     """Optimiser steps."""
     batch_size: int = 32
     """Patterns a step."""

@@ -19,6 +19,7 @@ from ..simulate.interrupt import interruptible
 from ..simulate.progress import Track, no_track
 from ..simulate.reading.file_source import FileSource
 from ..simulate.reading.invalid_frames import describe_flags, frame_photons
+from ..simulate.scattering.hits.empty import NoBodies
 from ..simulate.source import Indices, Patterns, PatternSource, Truth, as_pictures
 from .calibration import temperature
 from .checkpoint import Checkpoint, Checkpoints
@@ -194,10 +195,11 @@ def score_source(
 
 
 def _groups(config: TrainConfig, scored: Scores) -> list[str]:
-    """What bad patterns are grouped by: their kind, and multi-hits by the first particle's shape."""
+    """What bad patterns are grouped by: none of a particle are one group, the others are grouped by their kind, and
+    multi-hits by the first particle's shape."""
     if scored.truth is None:
         return ["all"] * len(scored.label)
-    kinds = [kind.name for kind in config.simulation.kinds()]
+    kinds = ["no particle" if isinstance(kind, NoBodies) else kind.name for kind in config.simulation.kinds()]
     shapes = [spec.partition(":")[0] for spec in config.simulation.geometry]
     drawn = zip(scored.truth.kind, scored.truth.scene.geometry[:, 0], strict=True)
     return [f"{kinds[k]} of {shapes[g]}" if kinds[k] == "multi_hit" else kinds[k] for k, g in drawn]
