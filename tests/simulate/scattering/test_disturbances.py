@@ -28,7 +28,8 @@ def envelope(key, scattering, strength):
 def background(key, scattering, config):
     flat = jnp.ones(scattering.shape[:2])
     detector = Detector(scattering, flat, flat, jnp.ones(1), flat, named_keys(jax.random.key(0)), 1600.0)
-    return sum(effect.photons(named_keys(key), detector) for effect in parts(config, Background))
+    on = [effect for effect in parts(config, Background) if effect.is_on()]
+    return sum((effect.photons(named_keys(key), detector) for effect in on), 0.0 * flat)
 
 
 def fields(strength, length):
