@@ -71,7 +71,7 @@ def procedural() -> Protocol:
     """Training on polyhedra and on particles of balls: bent, branched, hollow, open, tailed, fused and without any
     symmetry; never on a soccer ball, a torus or a shape of the development set.
 
-    An hour and a half on two idle cores. The classifier that comes with onehit is trained so."""
+    A hundred minutes on two cores, its threshold included. The classifier that comes with onehit is trained so."""
     # No longer than 212 nm, beyond which pixels are split and patterns take four times as long. The tables of the
     # polyhedra take 1.3 GB, which `auto` would not do.
     simulation = replace(

@@ -110,8 +110,7 @@ class Setup(NamedTuple):
     its materials and by "material", the sample's; quaternions: (Q, 4), the configuration's; planes: the detector's
     pixels as they are, then split where bodies are so large that their rings are finer than pixels hold; kind_limits:
     (kinds,), cumulative shares; own: of the sample's geometries, None where none has a size of its own; row_limits:
-    (rows,), those of the joint samples, if there are any; see
-    `SimulatedSource`.
+    (rows,), those of the joint samples, if there are any; see `SimulatedSource`.
     """
 
     sample: SampleConfig

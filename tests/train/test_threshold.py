@@ -3,6 +3,10 @@
 import numpy as np
 import pytest
 from onehit.geometries import InputError
+from onehit.simulate.config import BadConfig, SimulationConfig
+from onehit.simulate.source import SimulatedSource
+from onehit.train.config import TrainConfig
+from onehit.train.loop import Scores, _groups
 from onehit.train.threshold import frozen_threshold, threshold_at_false_positive_rate, thresholds_by_group
 
 
@@ -76,3 +80,17 @@ def test_without_confidence_groups_do_not_matter():
     label, score, group = drawn_groups(3000)
     found = thresholds_by_group(label, score, 0.005, 0, group)
     assert found == {"all": threshold_at_false_positive_rate(label, score, 0.005)}
+
+
+def test_frames_without_a_particle_are_one_group_and_multi_hits_one_for_each_shape():
+    simulation = SimulationConfig(
+        geometry=("cube", "torus:radius_ratio=3"), bad=BadConfig(multi_hit=0.5, empty=0.2, stray_light=0.2, debris=0.1)
+    )
+    source = SimulatedSource(SimulationConfig(geometry=("cube",), good_fraction=1.0), 0)
+    truth = source.patterns(np.arange(5)).truth
+    names = [kind.name for kind in simulation.kinds()]
+    kind = np.array([names.index(name) for name in ("multi_hit", "multi_hit", "empty", "stray_light", "debris")])
+    scene = truth.scene._replace(geometry=np.array([[0], [1], [0], [0], [0]]))
+    scored = Scores(np.zeros(5, int), np.zeros(5), np.zeros(5), truth._replace(kind=kind, scene=scene))
+    found = _groups(TrainConfig(simulation=simulation), scored)
+    assert found == ["multi_hit of cube", "multi_hit of torus", "no particle", "no particle", "debris"]
