@@ -122,9 +122,7 @@ class SimulatedSource:
 
         every_kind = config.kinds()
         self.kinds = tuple(kind.name for kind in every_kind)
-        bad_shares = list(config.bad.shares().values())
-        bad = 1 - config.good_fraction if config.good_fraction < 1 else 0.0
-        shares = [config.good_fraction, *(bad * share / sum(bad_shares) if bad else 0.0 for share in bad_shares)]
+        shares = _shares(config)
         numbers = tuple(number for number, share in enumerate(shares) if share > 0)
         kinds = tuple(every_kind[number] for number in numbers)
 
@@ -139,8 +137,7 @@ class SimulatedSource:
         circumradius = np.array([model.circumradius for model in models])
         own_nm = np.array([model.diameter_nm if isinstance(model, Atoms | DensityMap) else 0.0 for model in models])
         _, particle_nm = bounds(config.diameter_nm)
-        largest_nm = particle_nm * np.exp(LARGEST_STRETCH * config.stretch)
-        largest = 1e-9 * max(largest_nm, *(kind.largest_mesh_nm() for kind in kinds))
+        self._largest = largest = _largest_body_m(config, kinds)
         wavenumber = self.instrument.wavenumber
         reach = 1 + PULSE_LIMIT * config.beam.photon_energy_jitter
         diameter_nm = np.where(own_nm > 0, own_nm, particle_nm)
@@ -179,12 +176,11 @@ class SimulatedSource:
         where = [distinct.index(split) for split in splits]
         plane_of = tuple(where[kind.in_droplet] for kind in kinds)
         programs, program_of = programs_of(kinds, slots, config.particles, plane_of)
-        sample = SampleConfig(**{field.name: getattr(config, field.name) for field in fields(SampleConfig)})
         detector = detector_of(self.instrument, seen_by, self.bad_pixel, planes[0].scattering)
         if shots is not None:
             detector = detector._replace(shots=Shots(jnp.asarray(shots.charge), jnp.asarray(shots.number, jnp.int32)))
         self._setup = Setup(
-            replace(sample, orientation=replace(config.orientation, quaternions=())),
+            _sample(config),
             config.beam,
             config.photons,
             kinds,
@@ -197,7 +193,7 @@ class SimulatedSource:
             ),
             jnp.asarray(circumradius, jnp.float32),
             detector,
-            jnp.asarray(np.cumsum([shares[number] for number in numbers]), jnp.float32),
+            _limits(shares, numbers),
             wavenumber,
             self.instrument.focus_m,
             self._pixel_angle,
@@ -268,6 +264,52 @@ class SimulatedSource:
         other.seed, other._key = seed, _key(seed)
         return other
 
+    def with_config(self, config: SimulationConfig) -> "SimulatedSource":
+        """The same simulation with other numbers, its tables and its compiled programs shared.
+
+        Raises InputError where other tables or programs are needed: for another geometry, material, instrument or
+        switch, a kind of hit or an effect that does not occur here, a larger body or a larger jitter.
+        """
+        config = config.check()
+        other, old = copy(self), self.config
+        numbers, rooms = self._variant.kinds, self._variant.rooms
+        new = tabulated(config, config.population)
+        every_kind, shares = new.kinds(), _shares(new)
+        kinds = tuple(every_kind[number] for number in numbers)
+        effects = tuple(effect for room in rooms for _, effect in new.effects() if type(effect) is room)
+        missing = [kind.name for kind, share in zip(every_kind, shares, strict=True) if share > 0 and kind not in kinds]
+        missing += [type(effect).__name__ for _, effect in new.effects() if effect.is_on() and effect not in effects]
+        same = ("geometry", "material", "instrument", "particles", "noise")
+        materials = [name for kind in kinds for name in kind.materials]
+        changed = [name for name in same if getattr(config, name) != getattr(old, name)]
+        changed += [f"bad.{name}" for name in materials if getattr(config.bad, name) != getattr(old.bad, name)]
+        jitters = ("photon_energy_jitter", "pointing_jitter_px")
+        changed += [f"beam.{name}" for name in jitters if getattr(config.beam, name) > getattr(old.beam, name)]
+        for part, names in (("readout", ("dead_pixels", "detector_seed")), ("background", ("frames", "read"))):
+            here, there = getattr(config, part), getattr(old, part)
+            changed += [f"{part}.{name}" for name in names if getattr(here, name) != getattr(there, name)]
+        if _largest_body_m(new, kinds) > self._largest * (1 + 1e-6):
+            changed.append("diameter_nm, beyond the largest here")
+        setup = self._setup._replace(
+            sample=_sample(new),
+            beam=new.beam,
+            photons=new.photons,
+            kinds=kinds,
+            effects=effects,
+            quaternions=jnp.asarray(new.orientation.quaternions, jnp.float32).reshape(-1, 4),
+            kind_limits=_limits(shares, numbers),
+            row_limits=None if config.population is None else jnp.asarray(row_limits(config.population)),
+        )
+        if not missing and not changed and jax.tree.structure(setup) != jax.tree.structure(self._setup):
+            changed.append("a switch, or what is drawn from a law or from a file")
+        if missing or changed:
+            raise InputError(
+                f"other numbers are not enough for this simulation ({', '.join([*missing, *changed])}): make a source "
+                "of its own with onehit.simulate.simulated_source"
+            )
+        other.config, other._setup = config, setup
+        return other
+
     def patterns(self, indices: Indices) -> Patterns:
         """The patterns of these indices >= 0, in their order; counts int32 (float32 without noise)."""
         counts, truth = run_program(self._setup, self._key, np.asarray(indices), self._variant)
@@ -317,6 +359,29 @@ class _Pictures:
 def as_pictures(source: SimulatedSource) -> PatternSource:
     """The source as classifiers see it: panels where they stand, gaps marked as bad pixels."""
     return _Pictures(source) if source.instrument.panels else source
+
+
+def _shares(config: SimulationConfig) -> list[float]:
+    """Of every kind of hit, single hits first."""
+    bad_shares = list(config.bad.shares().values())
+    bad = 1 - config.good_fraction if config.good_fraction < 1 else 0.0
+    return [config.good_fraction, *(bad * share / sum(bad_shares) if bad else 0.0 for share in bad_shares)]
+
+
+def _limits(shares: list[float], numbers: tuple[int, ...]) -> Float[Array, " kinds"]:
+    return jnp.asarray(np.cumsum([shares[number] for number in numbers]), jnp.float32)
+
+
+def _largest_body_m(config: SimulationConfig, kinds: tuple[Kind, ...]) -> float:
+    """Of those that are stretched or of a size that is drawn."""
+    _, particle_nm = bounds(config.diameter_nm)
+    largest_nm = particle_nm * math.exp(LARGEST_STRETCH * config.stretch)
+    return 1e-9 * max(largest_nm, *(kind.largest_mesh_nm() for kind in kinds))
+
+
+def _sample(config: SimulationConfig) -> SampleConfig:
+    sample = SampleConfig(**{field.name: getattr(config, field.name) for field in fields(SampleConfig)})
+    return replace(sample, orientation=replace(config.orientation, quaternions=()))
 
 
 def _key(seed: int) -> jax.Array:

@@ -1,0 +1,1 @@
+"""How far simulated frames are from real ones, in what, and which simulation comes nearest."""
