@@ -15,7 +15,20 @@ from ..geometries.errors import InputError, InputWarning
 from ..simulate.cache import use_cache
 from ..simulate.config import SimulationConfig
 from ..simulate.platforms import check_platform
-from .options import Bench, Classify, Compare, Evaluate, Gallery, Inspect, Pack, Simulate, Study, Tabulate, Train
+from .options import (
+    Bench,
+    Calibrate,
+    Classify,
+    Compare,
+    Evaluate,
+    Gallery,
+    Inspect,
+    Pack,
+    Simulate,
+    Study,
+    Tabulate,
+    Train,
+)
 
 
 def _study(command: Study) -> None:
@@ -52,6 +65,12 @@ def _classify(command: Classify) -> None:
     from .commands.classify import run_classification
 
     run_classification(command)
+
+
+def _calibrate(command: Calibrate) -> None:
+    from .commands.calibrate import run_calibration
+
+    run_calibration(command)
 
 
 def _pack(command: Pack) -> None:
@@ -92,6 +111,7 @@ COMMANDS: dict[str, tuple[type, Callable[[Any], None]]] = {
     "evaluate": (Evaluate, _evaluate),
     "compare": (Compare, _compare),
     "classify": (Classify, _classify),
+    "calibrate": (Calibrate, _calibrate),
     "pack": (Pack, _pack),
     "tabulate": (Tabulate, _tabulate),
     "inspect": (Inspect, _inspect),

@@ -8,6 +8,7 @@ from tyro.conf import Positional, arg
 
 from ..evaluate.comparison.config import CompareConfig
 from ..evaluate.config import EvaluateConfig
+from ..evaluate.gap.search import CalibrateConfig
 from ..simulate.config import SimulationConfig
 from ..simulate.reading.config import FileConfig
 from ..simulate.sets.slurm import SlurmConfig
@@ -136,6 +137,23 @@ class Classify:
     """Refuse files about which anything is odd, rather than say it alone: for pipelines."""
     expected: Annotated[ExpectedConfig, arg(name="")] = field(default_factory=ExpectedConfig)
     read: FileConfig = field(default_factory=FileConfig)
+
+
+@dataclass(frozen=True)
+class Calibrate:
+    """Fit a simulation to frames without labels: sizes, photons, backgrounds, shares of hits; writes a report."""
+
+    file: Positional[tuple[Path, ...]]
+    """Files of frames, globs, or lists of files (.lst, .txt), as for inspect. Labels are not looked at."""
+    out: Path = Path("runs/calibration")
+    """Directory: config.json for --config of other commands, population.h5, calibration.json, report.html."""
+    run_directory: Annotated[Path | None, arg(name="run")] = None
+    """Run directory of a trained classifier, or a file that `onehit pack` wrote, whose rates are forecast. Default: the
+    one that comes with onehit."""
+    strict: bool = False
+    """Refuse files about which anything is odd, rather than say it alone: for pipelines."""
+    read: FileConfig = field(default_factory=FileConfig)
+    calibrate: Annotated[CalibrateConfig, arg(name="")] = field(default_factory=CalibrateConfig)
 
 
 @dataclass(frozen=True)

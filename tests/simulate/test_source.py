@@ -277,3 +277,36 @@ def test_photon_energy_and_pointing_jitter_move_what_they_should():
     total = patterns.counts.sum((1, 2))
     centre = np.stack([(patterns.counts * axis).sum((1, 2)) / total for axis in (y, x)])
     assert centre.std() == pytest.approx(5.0, rel=0.2)
+
+
+def test_other_numbers_share_tables_and_programs(noisy):
+    changed = replace(
+        CONFIG,
+        photons=(2e3, 3e4),
+        good_fraction=0.8,
+        background=BackgroundConfig(uniform=(0.1, 0.2)),
+        fluctuation_strength=(0.1, 0.1),
+    )
+    other = noisy.with_config(changed)
+    compilations = program.compiled._cache_size()
+    found, wanted = (source.patterns(np.arange(BATCH)) for source in (other, SimulatedSource(changed, seed=1)))
+    assert program.compiled._cache_size() == compilations
+    assert_same(found, wanted)
+    assert noisy.config == CONFIG  # as it was
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        (dict(geometry=("icosahedron",)), "geometry"),
+        (dict(diameter_nm=(63.0, 90.0)), "diameter_nm"),
+        (dict(bad=BadConfig(droplet=1.0)), "droplet"),
+        (dict(background=BackgroundConfig(halo=(0.0, 1.0))), "Halo"),
+        (dict(readout=ReadoutConfig(dead_pixels=0.1)), "readout.dead_pixels"),
+        (dict(beam=BeamConfig(pointing_jitter_px=1.0)), "beam.pointing_jitter_px"),
+        (dict(photons="log-normal:median=1e4,sigma=1"), "law"),
+    ],
+)
+def test_other_tables_or_programs_are_refused(noisy, changed, named):
+    with pytest.raises(InputError, match=f"other numbers are not enough.*{named}.*source of its own"):
+        noisy.with_config(replace(CONFIG, **changed))

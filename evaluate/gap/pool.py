@@ -1,0 +1,155 @@
+"""Simulated frames of known truth, drawn between given numbers, under the masks of real frames."""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy.stats import qmc
+
+from ...simulate.config import SimulationConfig
+from ...simulate.empty_shots import simulated_source
+from ...simulate.populations import with_populations
+from ...simulate.progress import Track, no_track
+from ...simulate.source import as_pictures
+from ...train.classifier import Classifier
+from .features import FeatureExtractor
+from .search import Parameter
+
+CHUNK = 128
+"""Patterns of one setting of the numbers that are the same in all frames."""
+
+KINDS = ("single", "multi_hit", "empty", "other")
+
+
+class Pool(NamedTuple):
+    """Frames and their truth, one row each.
+
+    features; kind: of `KINDS`; parameters: by the columns of the search, as they were drawn; diameter_nm: of the first
+    particle; photons, background: expected on good pixels; score: a classifier's, where one was given.
+    """
+
+    features: Float[np.ndarray, "patterns features"]
+    kind: Int[np.ndarray, " patterns"]
+    parameters: Float[np.ndarray, "patterns parameters"]
+    diameter_nm: Float[np.ndarray, " patterns"]
+    photons: Float[np.ndarray, " patterns"]
+    background: Float[np.ndarray, " patterns"]
+    score: Float[np.ndarray, " patterns"]
+
+
+class Simulator:
+    """Makes pools of one search, with tables and compiled programs that all of them share.
+
+    bad_pixel: masks of real frames, one or one a frame, of which every pattern takes one.
+    """
+
+    def __init__(
+        self,
+        config: SimulationConfig,
+        searched: tuple[Parameter, ...],
+        bad_pixel: Bool[np.ndarray, "*masks y x"],
+        classifier: Classifier | None = None,
+    ):
+        self._folder = TemporaryDirectory(prefix="onehit-")
+        self.config, self.searched, self._classifier = config, searched, classifier
+        self._number = itertools.count()
+        self._masks = bad_pixel if bad_pixel.ndim == 3 else bad_pixel[None]
+        highest = np.array([[p.high for p in searched]] * CHUNK)
+        # All tables are those of the largest bodies and the widest jitter.
+        self._base = simulated_source(self._with(highest, config))
+        pictures = as_pictures(self._base)
+        self.shape, self._own_bad = pictures.shape, pictures.bad_pixel
+        self.extractor = FeatureExtractor(self._base.instrument, self.shape)
+        self._kind_of = np.array([_kind(name) for name in self._base.kinds])
+
+    def drawn(self, searched: tuple[Parameter, ...], count: int, seed: int) -> Float[np.ndarray, "patterns parameters"]:
+        """Parameters spread evenly between the ends (Sobol 1967), those of one number alike in each chunk."""
+        number = np.array([p.is_number for p in searched])
+        chunks = -(-count // CHUNK)
+        uniform = np.empty((chunks * CHUNK, len(searched)))
+        if (~number).any():
+            uniform[:, ~number] = qmc.Sobol((~number).sum(), rng=seed).random(chunks * CHUNK)
+        if number.any():
+            uniform[:, number] = np.repeat(qmc.LatinHypercube(number.sum(), rng=seed).random(chunks), CHUNK, 0)
+        low, high, log = (np.array([getattr(p, name) for p in searched]) for name in ("low", "high", "is_log"))
+        safe_low, safe_high = np.where(log, low, 1.0), np.where(log, high, 1.0)
+        return np.where(log, safe_low * (safe_high / safe_low) ** uniform, low + (high - low) * uniform)[:count]
+
+    def __call__(
+        self,
+        rows: Float[np.ndarray, "rows parameters"],
+        seed: int,
+        track: Track = no_track,
+        what: str = "simulating",
+        scored: int = 0,
+        shares: Float[np.ndarray, " kinds"] | None = None,
+    ) -> Pool:
+        """A pattern for each row, more or less: every pattern draws one of the rows of its chunk.
+
+        scored: how many of them the classifier judges; the others' scores are NaN. shares: of `KINDS`, where they are
+        not the configuration's.
+        """
+        config = self.config if shares is None else with_shares(self.config, shares)
+        pools = []
+        rng = np.random.default_rng([seed, 1])
+        for chunk in track(range(-(-len(rows) // CHUNK)), what, CHUNK):
+            some = rows[chunk * CHUNK : (chunk + 1) * CHUNK]
+            some = np.resize(some, (CHUNK, rows.shape[1]))
+            source = self._base.with_config(self._with(some, config)).reseeded(1000 * (seed + 1) + chunk)
+            patterns = as_pictures(source).patterns(np.arange(CHUNK))
+            counts, truth = np.asarray(patterns.counts), patterns.truth
+            assert truth is not None  # they are simulated
+            bad = self._masks[rng.integers(len(self._masks), size=CHUNK)] if len(self._masks) > 1 else self._masks[0]
+            bad = bad | self._own_bad
+            score = np.full(CHUNK, np.nan)
+            if chunk < scored // CHUNK and self._classifier is not None:
+                score = self._classifier.score(counts, bad)
+            pools.append(
+                Pool(
+                    self.extractor(counts, bad).values,
+                    self._kind_of[np.asarray(truth.kind)],
+                    some[np.asarray(truth.drawn["population_row"])],
+                    np.asarray(truth.scene.diameter_m, np.float64)[:, 0] * 1e9,
+                    np.asarray(truth.photons, np.float64),
+                    np.asarray(truth.background, np.float64),
+                    score,
+                )
+            )
+        return Pool(*(np.concatenate(parts) for parts in zip(*pools, strict=True)))
+
+    def _with(self, rows: Float[np.ndarray, "rows parameters"], config: SimulationConfig) -> SimulationConfig:
+        """The configuration with these rows as its joint samples."""
+        path = Path(self._folder.name) / f"{next(self._number)}.h5"
+        columns = {p.name: rows[:, i] for i, p in enumerate(self.searched) if not p.is_number}
+        write_population(path, columns)
+        fixed = {p.name: float(rows[0, i]) for i, p in enumerate(self.searched) if p.is_number}
+        return replace(with_populations(config, fixed), population=str(path))  # type: ignore[arg-type]
+
+
+def with_shares(config: SimulationConfig, shares: Float[np.ndarray, " kinds"]) -> SimulationConfig:
+    """The configuration with these shares of `KINDS`; those of one kind keep their shares of it."""
+    bad = config.bad.shares()
+    together = {name: sum(share for other, share in bad.items() if _kind(other) == _kind(name)) for name in bad}
+    own = {name: float(shares[_kind(name)]) * share / together[name] if share else 0.0 for name, share in bad.items()}
+    if sum(own.values()) <= 0:
+        return replace(config, good_fraction=1.0)
+    good = float(np.clip(shares[0] / (shares[0] + sum(own.values())), 0.0, 1.0))
+    return replace(config, good_fraction=good, bad=replace(config.bad, **own))
+
+
+def _kind(name: str) -> int:
+    """Of `KINDS`, that of a kind of hit."""
+    return {"single_hit": 0, "multi_hit": 1, "empty": 2}.get(name, 3)
+
+
+def write_population(path: Path, columns: Mapping[str, Float[np.ndarray, " rows"]]) -> None:
+    """Joint samples as `--population` takes them."""
+    with h5py.File(path, "w") as file:
+        for name, values in columns.items():
+            file[name] = values

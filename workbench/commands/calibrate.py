@@ -1,0 +1,246 @@
+"""`onehit calibrate`: a simulation fitted to frames that nobody has labelled."""
+
+import json
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from jaxtyping import Float
+
+from ...evaluate.gap.calibration import COVERAGE, QUANTILES, Calibration, calibrate
+from ...evaluate.gap.calibration_figures import parameters_figure, profiles_figure, scores_figure
+from ...evaluate.gap.features import Features
+from ...evaluate.gap.forecast import forecast, of_shares
+from ...evaluate.gap.pool import KINDS, Simulator, with_shares
+from ...evaluate.gap.real_frames import RealFrames, matched, sampled_frames
+from ...evaluate.gap.search import parameters
+from ...evaluate.gap.two_sample import TwoSample, floor, two_sample_test
+from ...evaluate.metrics import format_auc, format_rate
+from ...simulate.config import BadConfig, SimulationConfig
+from ...simulate.config_io import to_json, versions, whole_file, write_whole
+from ...simulate.populations import with_populations
+from ...simulate.reading.file_source import FileSource
+from ...train.classifier import Classifier
+from ..notices import tell
+from ..options import Calibrate
+from ..progress import track
+from ..reports.calibration_tables import calibration_tables, terminal_table
+from ..reports.page import write_page
+
+LEAST = 200
+_FORECAST = ("false_negative_rate", "false_positive_rate", "kept_share")
+
+UNEXPLAINED = 0.65
+"""Of the two-sample AUC after a calibration: from there on, something is missing in the simulation."""
+
+
+def run_calibration(command: Calibrate) -> None:
+    """Fit, write the directory, and print what was found."""
+    config = command.calibrate.check()
+    classifier = Classifier.load(command.run_directory)
+    source = FileSource(command.file, command.read)
+    tell(source, "--read", command.strict, labels=False)
+    simulation = matched(config.simulation, source)
+    real = sampled_frames(source, config.frames, LEAST, track)
+    for line in real.notes:
+        print(f"{source.frames.path}: {line}", file=sys.stderr)
+    if not source.knows_gain and np.asarray(real.counts).dtype.kind == "f":
+        print(
+            f"{source.frames.path}: its values are taken for photons; if they are not, give --read.adu-per-photon",
+            file=sys.stderr,
+        )
+    command.out.mkdir(parents=True, exist_ok=True)
+    simulator = Simulator(simulation, parameters(simulation), real.bad_pixel, classifier)
+    seen = simulator.extractor(real.counts, real.bad_pixel)
+    features = seen.values
+    found = calibrate(
+        features,
+        simulator,
+        config.patterns,
+        config.replicas,
+        config.seed,
+        track,
+        lambda line: print(line, file=sys.stderr),
+    )
+    weights = of_shares(found.fit.weights, found.pool.kind, found.fit.shares)
+    before = two_sample_test(features, found.assumed.features)
+    after = two_sample_test(features, found.pool.features, weights)
+    chance = floor(found.pool.features, len(features))
+    result = _result(found, simulation, (before, after, chance), classifier.threshold, real)
+    score = classifier.score(real.counts, real.bad_pixel)
+    kept = float((score >= classifier.threshold).mean())
+    result["kept_share"] = kept
+    _write_population(command.out / "population.h5", found, simulator)
+    fitted = fitted_simulation(found, simulation, command.out / "population.h5")
+    write_whole(command.out / "config.json", config_for_commands(fitted))
+    write_whole(command.out / "calibration.json", json.dumps(result, indent=2) + "\n")
+    _write_report(command, source, found, result, seen, score, weights)
+    sentences = _sentences(result)
+    for table in calibration_tables(result):
+        _print(terminal_table(table))
+    for line in sentences:
+        print(line)
+    print(f"{command.out}/report.html; simulate with --config {command.out}/config.json")
+
+
+def fitted_simulation(found: Calibration, simulation: SimulationConfig, population: Path) -> SimulationConfig:
+    """The configuration that a calibration found."""
+    fixed = with_populations(simulation, found.numbers)  # type: ignore[arg-type]
+    return replace(with_shares(fixed, found.fit.shares), population=str(population.resolve()))
+
+
+def config_for_commands(fitted: SimulationConfig) -> str:
+    """What `--config` of every command takes; trainings and tests take half of their patterns from single hits."""
+    even = replace(fitted, good_fraction=0.5) if 0 < fitted.good_fraction < 1 else fitted
+    if fitted.good_fraction == 1:
+        even = replace(fitted, good_fraction=0.5, bad=BadConfig())
+    train, test = {"simulation": asdict(even)}, {"test": asdict(even)}
+    content = {
+        "versions": versions(),
+        "simulate": {"simulation": asdict(fitted)},
+        "gallery": {"simulation": asdict(fitted)},
+        "gap": {"simulation": asdict(fitted)},
+        "train": train,
+        "evaluate": test,
+        "study": {"train": train, "evaluate": test},
+    }
+    return json.dumps(content, indent=2, default=str) + "\n"
+
+
+def _write_population(path: Path, found: Calibration, simulator: Simulator) -> None:
+    """The drawn rows, joint samples of equal weight."""
+    with whole_file(path) as part, h5py.File(part, "w") as file:
+        for i, parameter in enumerate(simulator.searched):
+            if not parameter.is_number:
+                file[parameter.name] = found.rows[:, i]
+        file["weight"] = np.ones(len(found.rows))
+
+
+def _result(
+    found: Calibration,
+    simulation: SimulationConfig,
+    tests: tuple[TwoSample, TwoSample, TwoSample],
+    threshold: float,
+    real: RealFrames,
+) -> dict[str, Any]:
+    """What calibration.json holds."""
+    before, after, chance = tests
+    assumed = {p.name: [p.low, p.high] for p in parameters(simulation)}
+    fitted = {}
+    for name in found.fit.quantiles:
+        estimates = {
+            f"{q:g}": found.estimate(lambda fit, i=i, name=name: float(fit.quantiles[name][i]), 0.0)
+            for i, q in enumerate(QUANTILES)
+        }
+        fitted[name] = {
+            "assumed": assumed.get(name),
+            "quantiles": {q: estimate.value for q, estimate in estimates.items()},
+            "intervals": {q: list(estimate.interval) for q, estimate in estimates.items()},
+        }
+    shares = {}
+    for i, name in enumerate(KINDS):
+        estimate = found.estimate(lambda fit, i=i: float(fit.shares[i]), 0.0, 1.0)
+        shares[name] = {"estimate": estimate.value, "interval": list(estimate.interval)}
+    return {
+        "frames": len(real.indices),
+        "coverage": COVERAGE,
+        "parameters": fitted,
+        "numbers": found.numbers,
+        "shares": shares,
+        "single_share": shares["single"],
+        "two_sample_auc": {
+            "before": before.auc,
+            "after": after.auc,
+            "after_interval": list(after.interval),
+            "floor": chance.auc,
+        },
+        "unexplained": after.auc >= UNEXPLAINED,
+        "effective_patterns": found.effective,
+        "patterns": len(found.pool.kind),
+        "threshold": threshold,
+        "forecast": forecast(found, threshold),
+        "versions": versions(),
+    }
+
+
+def _sentences(result: dict[str, Any]) -> list[str]:
+    auc, share = result["two_sample_auc"], result["single_share"]
+    low, high = share["interval"]
+    frozen = next(row for row in result["forecast"] if row["is_frozen"])
+    lines = [
+        f"Of {result['frames']:,} frames {format_rate(share['estimate'])} % are single hits "
+        f"[{format_rate(low)}, {format_rate(high)}].",
+        f"Simulated as assumed, frames are told from real ones with an AUC of {format_auc(auc['before'])}; calibrated, "
+        f"of {format_auc(auc['after'])} (0.5: not at all).",
+    ]
+    if all(frozen[name] is not None for name in _FORECAST):
+        lost, others, kept = (format_rate(frozen[name]) for name in _FORECAST)
+        lines.append(
+            f"Forecast at the frozen threshold {frozen['threshold']:.2f}: {lost} % of the single hits lost, {others} % "
+            f"of the others kept, {kept} % of all frames kept ({format_rate(result['kept_share'])} % are)."
+        )
+    if result["unexplained"]:
+        lines.append(
+            "Something in the frames is not explained by this simulation: see `onehit gap --config` for what differs."
+        )
+    return lines
+
+
+def _write_report(
+    command: Calibrate,
+    source: FileSource,
+    found: Calibration,
+    result: dict[str, Any],
+    features: Features,
+    score: Float[np.ndarray, " frames"],
+    weights: Float[np.ndarray, " patterns"],
+) -> None:
+    rings = np.flatnonzero([name.startswith("log photons in ring") for name in features.names])
+    folder = command.out / "figures"
+    folder.mkdir(exist_ok=True)
+    drawn = []
+    for name, heading, caption, figure in (
+        (
+            "parameters",
+            "Fitted distributions",
+            "Grey: as assumed; blue: as fitted. Diameters and photons of single hits, backgrounds of all frames.",
+            parameters_figure(found, weights),
+        ),
+        (
+            "profiles",
+            "Radial profiles",
+            "Medians, and the bands of nine frames in ten: real frames black, the calibrated simulation blue.",
+            profiles_figure(features.values, rings, found, weights),
+        ),
+        (
+            "scores",
+            "Scores of the classifier",
+            "Of the real frames, and of the calibrated simulation, single hits and others apart; the line is the "
+            "threshold.",
+            scores_figure(score, found, weights, result["threshold"]),
+        ),
+    ):
+        figure.savefig(folder / f"{name}.png")
+        drawn.append((heading, caption, folder / f"{name}.png"))
+    config = json.loads(to_json(calibrate=command.calibrate))["calibrate"]
+    files = " ".join(map(str, command.file))
+    write_page(
+        "calibration.html",
+        command.out / "report.html",
+        f"Calibration: {source.name}",
+        {"tables": calibration_tables(result)},
+        config,
+        drawn,
+        versions(),
+        _sentences(result),
+        f"onehit calibrate {files} --out {command.out}",
+    )
+
+
+def _print(table) -> None:
+    from rich.console import Console
+
+    Console(width=110, highlight=False).print(table)
