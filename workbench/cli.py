@@ -127,12 +127,16 @@ _CONFIG = {
     "--config": "--config FILE takes options from the JSON that an earlier output carries; those given here prevail."
 }
 _FROM = {"--from": "--from FILE takes them from a set itself: any file that onehit simulate wrote, or its folder."}
+_LIKE = {
+    "--like": "--like DIR takes the simulation that onehit calibrate fitted to frames, from the directory it wrote."
+}
 _PROTOCOL = {
     "--protocol": "--protocol poster, icosahedra or procedural takes those of an experiment that anyone can repeat.",
     "--preset": "--preset full trains four times as long.",
 }
 _HELP = {name: _CONFIG for name in COMMANDS}
-_HELP |= {"simulate": _CONFIG | _FROM} | {name: _CONFIG | _PROTOCOL for name in ("study", "train", "evaluate")}
+_HELP |= {"simulate": _CONFIG | _FROM | _LIKE, "gallery": _CONFIG | _LIKE}
+_HELP |= {name: _CONFIG | _PROTOCOL | _LIKE for name in ("study", "train", "evaluate")}
 """Options, by command, that give the defaults of all others."""
 
 _KEPT = ("study", "train", "compare")
@@ -269,10 +273,11 @@ def _parse(name: str, argv: list[str]):
         first: dict[str, Any] = {
             field: (argv[0],) if get_origin(hints[field]) is tuple else argv[0] for field in required
         }
-        if option == "--config":
+        if option in ("--config", "--like"):
             from ..simulate.config_io import from_json
 
-            given["default"] = from_json(value, name, kind, first)
+            file = Path(value) / "config.json" if option == "--like" else value
+            given["default"] = from_json(file, name, kind, first)
         elif option == "--from":
             from ..simulate.config_io import from_dict
             from ..simulate.formats.manifest import recorded

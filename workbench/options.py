@@ -133,6 +133,8 @@ class Classify:
     of each; its name says the format: .cxi, .h5 or .hdf5 (plain), .emc (Dragonfly's photons)."""
     write: Literal["kept", "all"] = "kept"
     """Which frames `--kept` writes."""
+    forecast: Path | None = None
+    """Directory that `onehit calibrate` wrote for these frames, or such ones: its forecast is printed too."""
     strict: bool = False
     """Refuse files about which anything is odd, rather than say it alone: for pipelines."""
     expected: Annotated[ExpectedConfig, arg(name="")] = field(default_factory=ExpectedConfig)

@@ -1,6 +1,5 @@
 """Simulated frames of known truth, drawn between given numbers, under the masks of real frames."""
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -56,13 +55,12 @@ class Simulator:
         bad_pixel: Bool[np.ndarray, "*masks y x"],
         classifier: Classifier | None = None,
     ):
-        self._folder = TemporaryDirectory(prefix="onehit-")
         self.config, self.searched, self._classifier = config, searched, classifier
-        self._number = itertools.count()
         self._masks = bad_pixel if bad_pixel.ndim == 3 else bad_pixel[None]
         highest = np.array([[p.high for p in searched]] * CHUNK)
         # All tables are those of the largest bodies and the widest jitter.
-        self._base = simulated_source(self._with(highest, config))
+        with TemporaryDirectory(prefix="onehit-") as folder:
+            self._base = simulated_source(self._with(highest, config, Path(folder) / "highest.h5"))
         pictures = as_pictures(self._base)
         self.shape, self._own_bad = pictures.shape, pictures.bad_pixel
         self.extractor = FeatureExtractor(self._base.instrument, self.shape)
@@ -96,36 +94,38 @@ class Simulator:
         not the configuration's.
         """
         config = self.config if shares is None else with_shares(self.config, shares)
-        pools = []
-        rng = np.random.default_rng([seed, 1])
-        for chunk in track(range(-(-len(rows) // CHUNK)), what, CHUNK):
-            some = rows[chunk * CHUNK : (chunk + 1) * CHUNK]
-            some = np.resize(some, (CHUNK, rows.shape[1]))
-            source = self._base.with_config(self._with(some, config)).reseeded(1000 * (seed + 1) + chunk)
-            patterns = as_pictures(source).patterns(np.arange(CHUNK))
-            counts, truth = np.asarray(patterns.counts), patterns.truth
-            assert truth is not None  # they are simulated
-            bad = self._masks[rng.integers(len(self._masks), size=CHUNK)] if len(self._masks) > 1 else self._masks[0]
-            bad = bad | self._own_bad
-            score = np.full(CHUNK, np.nan)
-            if chunk < scored // CHUNK and self._classifier is not None:
-                score = self._classifier.score(counts, bad)
-            pools.append(
-                Pool(
-                    self.extractor(counts, bad).values,
-                    self._kind_of[np.asarray(truth.kind)],
-                    some[np.asarray(truth.drawn["population_row"])],
-                    np.asarray(truth.scene.diameter_m, np.float64)[:, 0] * 1e9,
-                    np.asarray(truth.photons, np.float64),
-                    np.asarray(truth.background, np.float64),
-                    score,
+        pools, rng = [], np.random.default_rng([seed, 1])
+        with TemporaryDirectory(prefix="onehit-") as folder:
+            for chunk in track(range(-(-len(rows) // CHUNK)), what, CHUNK):
+                some = np.resize(rows[chunk * CHUNK : (chunk + 1) * CHUNK], (CHUNK, rows.shape[1]))
+                source = self._base.with_config(self._with(some, config, Path(folder) / f"{chunk}.h5"))
+                patterns = as_pictures(source.reseeded(1000 * (seed + 1) + chunk)).patterns(np.arange(CHUNK))
+                counts, truth = np.asarray(patterns.counts), patterns.truth
+                assert truth is not None  # they are simulated
+                bad = (
+                    self._masks[0] if len(self._masks) == 1 else self._masks[rng.integers(len(self._masks), size=CHUNK)]
                 )
-            )
+                bad = bad | self._own_bad
+                score = np.full(CHUNK, np.nan)
+                if chunk < scored // CHUNK and self._classifier is not None:
+                    score = self._classifier.score(counts, bad)
+                pools.append(
+                    Pool(
+                        self.extractor(counts, bad).values,
+                        self._kind_of[np.asarray(truth.kind)],
+                        some[np.asarray(truth.drawn["population_row"])],
+                        np.asarray(truth.scene.diameter_m, np.float64)[:, 0] * 1e9,
+                        np.asarray(truth.photons, np.float64),
+                        np.asarray(truth.background, np.float64),
+                        score,
+                    )
+                )
         return Pool(*(np.concatenate(parts) for parts in zip(*pools, strict=True)))
 
-    def _with(self, rows: Float[np.ndarray, "rows parameters"], config: SimulationConfig) -> SimulationConfig:
-        """The configuration with these rows as its joint samples."""
-        path = Path(self._folder.name) / f"{next(self._number)}.h5"
+    def _with(
+        self, rows: Float[np.ndarray, "rows parameters"], config: SimulationConfig, path: Path
+    ) -> SimulationConfig:
+        """The configuration with these rows as its joint samples, in a file of this path."""
         columns = {p.name: rows[:, i] for i, p in enumerate(self.searched) if not p.is_number}
         write_population(path, columns)
         fixed = {p.name: float(rows[0, i]) for i, p in enumerate(self.searched) if p.is_number}

@@ -2,12 +2,15 @@
 
 import csv
 import io
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from ...evaluate.metrics import format_rate
 from ...geometries.errors import InputError
 from ...simulate.config_io import to_json, write_whole
 from ...simulate.formats.pictures import check_target, files_of, write_pictures
@@ -18,6 +21,14 @@ from ...train.selection import VERDICTS, Selection, select
 from ..notices import tell, tell_sizes
 from ..options import Classify, Pack
 from ..progress import track
+
+
+_FORECAST = {
+    "kept_share": "kept",
+    "false_negative_rate": "of the single hits lost",
+    "false_positive_rate": "of the others kept",
+    "purity": "single hits among those kept",
+}
 
 
 def run_classification(command: Classify) -> None:
@@ -32,6 +43,7 @@ def run_classification(command: Classify) -> None:
         raise InputError(f"--write {command.write} means nothing without --kept FILE: name the file to write")
     command.expected.check()
     classifier = Classifier.load(command.run_directory)
+    forecast = None if command.forecast is None else frozen_forecast(command.forecast, classifier.threshold)
     source = FileSource(command.file, command.read)
     size = classifier.config.network.size
     if min(source.shape) < size:
@@ -52,8 +64,37 @@ def run_classification(command: Classify) -> None:
     numbers = np.bincount(selection.verdict, minlength=len(VERDICTS))
     found = ", ".join(f"{n} {verdict}" for n, verdict in zip(numbers, VERDICTS, strict=True))
     print(f"{source.frames.path}: {len(selection.score)} frames: {found}", file=sys.stderr)
+    if forecast is not None:
+        said = ", ".join(f"{what} {_with_interval(forecast, name)}" for name, what in _FORECAST.items())
+        print(f"{command.forecast}: forecast: {said}", file=sys.stderr)
     if command.kept is not None:
         _write_kept(command.kept, command, source, selection)
+
+
+def frozen_forecast(folder: Path, threshold: float) -> dict[str, Any]:
+    """What calibration.json says of this threshold. Raises InputError where it is of another one, or unreadable."""
+    file = folder / "calibration.json"
+    try:
+        rows = json.loads(file.read_text())["forecast"]
+        frozen = next(row for row in rows if row["is_frozen"])
+        same = abs(float(frozen["threshold"]) - threshold) < 1e-3
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}; make it with onehit calibrate") from None
+    except (ValueError, LookupError, TypeError, StopIteration):
+        raise InputError(f"{file} holds no forecast: make it again with onehit calibrate") from None
+    if not same:
+        raise InputError(
+            f"{file} forecasts another classifier, of threshold {frozen['threshold']:.3f} rather than {threshold:.3f}: "
+            "calibrate with the same --run"
+        )
+    return frozen
+
+
+def _with_interval(forecast: dict[str, Any], name: str) -> str:
+    if forecast.get(name) is None:
+        return "unknown"
+    low, high = forecast[f"{name}_interval"]
+    return f"{format_rate(forecast[name])} % [{format_rate(low)}, {format_rate(high)}]"
 
 
 def _refuse_inputs(kept: Path, source: FileSource) -> None:
