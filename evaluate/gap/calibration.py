@@ -15,6 +15,7 @@ from .unfolding import effective_size, shares_of_kinds, unfold, weighted_quantil
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 COVERAGE = 0.9
+_ITERATIONS = 3
 _SMOOTH = 0.2
 """Width of the noise on drawn rows, in standard deviations of what is drawn."""
 _LEAST_SINGLES = 100.0
@@ -31,26 +32,32 @@ class Fit(NamedTuple):
 
 
 class Calibration(NamedTuple):
-    """assumed, pool: simulated as assumed, and in the last round; fit: to the frames; replicas: fits to simulated sets
-    of as many frames, whose truth is the fit; rows: of the fitted population, equally likely; numbers: fitted options
-    of one number; effective: how many of the last round's patterns say as much."""
+    """assumed, pool: simulated as assumed, and in the last round; fit: to the frames; before: the fit of the round
+    before; replicas: fits to simulated sets of as many frames, whose truth is the fit; rows: of the fitted population,
+    equally likely; numbers: fitted options of one number; effective: how many of the last round's patterns say as much.
+    """
 
     assumed: Pool
     pool: Pool
     fit: Fit
+    before: Fit
     replicas: list[Fit]
     rows: Float[np.ndarray, "rows parameters"]
     numbers: dict[str, float]
     effective: float
 
-    def estimate(self, value: Callable[[Fit], float], low: float = -np.inf, high: float = np.inf) -> "Estimate":
+    def estimate(
+        self, value: Callable[[Fit], float], low: float = -np.inf, high: float = np.inf, of_pool: bool = False
+    ) -> "Estimate":
         """A number of the fit without its bias, and its interval: a parametric bootstrap (Efron & Tibshirani 1993, An
-        Introduction to the Bootstrap, chapters 6 and 10). Of a bias half is taken as uncertain."""
+        Introduction to the Bootstrap, chapters 6 and 10). The bias is taken as uncertain too, and so is half of what
+        the last round changed, unless the number is one of the last pool's alone (`of_pool`)."""
         found = value(self.fit)
         error = np.array([value(replica) for replica in self.replicas]) - found
         bias, count = float(error.mean()), len(error)
+        changed = 0.0 if of_pool else found - value(self.before)
         half = float(student.ppf(0.5 + COVERAGE / 2, count - 1)) * np.sqrt(
-            error.var(ddof=1) * (1 + 1 / count) + (bias / 2) ** 2
+            error.var(ddof=1) * (1 + 1 / count) + bias**2 + (changed / 2) ** 2
         )
         middle = min(max(found - bias, low), high)
         return Estimate(middle, (max(middle - half, low), min(middle + half, high)))
@@ -86,7 +93,7 @@ def calibrate(
         say("narrowed to " + ", ".join(f"{p.name} {p.low:.4g} to {p.high:.4g}" for p in searched))
         rows = simulator.drawn(searched, patterns, 10 * seed + number)
         pool = simulator(rows, 10 * seed + number, track, f"round {number}")
-    fit = None
+    fit = before = None
     for number, count in ((3, patterns), (4, 2 * patterns)):
         estimator = Estimator(pool, searched, seed)
         if fit is None:
@@ -94,9 +101,9 @@ def calibrate(
         else:
             rows = drawn_again(pool, fit.weights, searched, count, seed)
         pool = simulator(rows, 10 * seed + number, track, f"round {number}", scored=patterns if number == 4 else 0)
-        fit = fit_pool(features, pool, estimator, searched, seed)
+        before, fit = fit, fit_pool(features, pool, estimator, searched, seed)
         say(f"round {number}: {effective_size(fit.weights):.0f} of {len(pool.kind)} patterns in effect")
-    assert fit is not None
+    assert fit is not None and before is not None
     again = []
     for number in track(range(replicas), "intervals", len(features)):
         rows = drawn_again(pool, fit.weights, searched, len(features), seed + 100 + number, smooth=0.0)
@@ -109,7 +116,7 @@ def calibrate(
         for i, p in enumerate(searched)
         if p.is_number
     }
-    return Calibration(assumed, pool, fit, again, rows, numbers, effective_size(fit.weights))
+    return Calibration(assumed, pool, fit, before, again, rows, numbers, effective_size(fit.weights))
 
 
 def limited(
@@ -145,7 +152,7 @@ def fit_pool(
     """Weights of a pool for frames, and what they say."""
     truth = latents(pool, searched).values
     real, simulated = estimator.summary(features), estimator.summary(pool.features)
-    weights = unfold(real, simulated, truth, pool.kind, seed=seed)
+    weights = unfold(real, simulated, truth, pool.kind, _ITERATIONS, seed)
     before = np.bincount(pool.kind, minlength=len(KINDS)) / len(pool.kind)
     shares = shares_of_kinds(estimator.kinds(features), before)
     return Fit(weights, quantiles_of(pool, weights, searched), shares)

@@ -26,10 +26,11 @@ def parameters_figure(found: Calibration, weights: Float[np.ndarray, " patterns"
             shown = (pool.kind == 0) if of_single else np.ones(len(pool.kind), bool)
             values = np.maximum(getattr(pool, name)[shown], 1.0)
             weight = np.ones(len(values)) if weight is None else weight[shown]
-            low, high = np.quantile(np.maximum(getattr(found.assumed, name), 1.0), [0.002, 0.998])
-            edges = np.geomspace(low, high, 50)
+            low, high = np.quantile(np.maximum(getattr(found.assumed, name), 1.0), [0.02, 0.998])
+            edges = np.linspace(low, high, 50) if name == "diameter_nm" else np.geomspace(low, high, 50)
             panel.stairs(*np.histogram(values, edges, weights=weight / weight.sum()), color=colour, fill=colour == GREY)
-        panel.set_xscale("log")
+        if name != "diameter_nm":
+            panel.set_xscale("log")
         panel.set(xlabel=label, yticks=[])
     axes[0].set_ylabel("share of frames")
     return figure
@@ -65,12 +66,12 @@ def scores_figure(
 ) -> Figure:
     """Scores of real frames as steps, and of the calibrated simulation by kind."""
     figure, (panel,) = styled_figure(1, 1, (7.0, 3.0))
-    finite = np.isfinite(found.pool.score)
+    finite = np.isfinite(found.pool.score)  # not all of the pool is scored
     everything = np.concatenate([score[np.isfinite(score)], found.pool.score[finite]])
     low, high = np.quantile(everything, [0.001, 0.999])
     edges = np.linspace(low, high, 60)
     single = found.pool.kind == 0
-    share = weights / weights.sum()
+    share = weights / weights[finite].sum()
     for shown, colour, name in ((single & finite, _FITTED, "single hits"), (~single & finite, _OTHERS, "others")):
         heights, _ = np.histogram(found.pool.score[shown], edges, weights=share[shown])
         panel.stairs(heights, edges, color=colour, fill=True, alpha=0.45, label=f"simulated {name}")

@@ -44,7 +44,7 @@ def forecast(calibration: Calibration, threshold: float) -> list[dict[str, Any]]
                 found, _ = _rates(calibration, fit, value)[name]
                 return rate if found is None else found
 
-            estimate = calibration.estimate(of, 0.0, 1.0)
+            estimate = calibration.estimate(of, 0.0, 1.0, of_pool=True)
             # All fits share a pool: how few of its patterns decide is seen by none of them.
             low, high = rate_interval(round(rate * effective), max(round(effective), 1), COVERAGE)
             below = np.hypot(estimate.value - estimate.interval[0], rate - low)

@@ -51,7 +51,7 @@ def sampled_frames(source: FileSource, most: int, least: int, track: Track = no_
     return RealFrames(counts, masks, chosen, tuple(notes))
 
 
-def matched(simulation: SimulationConfig, source: FileSource, option: str = "--instrument") -> SimulationConfig:
+def matched(simulation: SimulationConfig, source: FileSource, option: str) -> SimulationConfig:
     """The simulation with the file's detector, where the file says it; unchanged where its pictures are of that shape.
 
     option: what the options of the instrument are called. Raises InputError where neither is so.

@@ -79,7 +79,7 @@ class CalibrateConfig:
     patterns: int = 4096
     """Simulated patterns of a round; the last has twice as many."""
     replicas: int = 8
-    """Fits to frames drawn again with replacement, for the intervals."""
+    """Simulated sets of known truth that are fitted too, for biases and intervals."""
     seed: int = 0
 
     def check(self) -> Self:
@@ -87,10 +87,10 @@ class CalibrateConfig:
         self.simulation.check()
         if self.frames < 200:
             raise InputError(f"frames is {self.frames}; a calibration needs at least 200")
-        if self.patterns < 1024:
-            raise InputError(f"patterns is {self.patterns}; a round needs at least 1024")
-        if self.replicas < 4:
-            raise InputError(f"replicas is {self.replicas}; intervals need at least 4")
+        if self.patterns < 512:
+            raise InputError(f"patterns is {self.patterns}; a round needs at least 512")
+        if self.replicas < 3:
+            raise InputError(f"replicas is {self.replicas}; intervals need at least 3")
         if not 0 <= self.seed < 2**31:
             raise InputError(f"seed is {self.seed}; it must lie in 0 to 2^31, 2^31 excluded")
         if self.simulation.population is not None:

@@ -53,7 +53,7 @@ def unfold(
     simulated: Float[np.ndarray, "patterns columns"],
     truth: Float[np.ndarray, "patterns latents"],
     kind: Int[np.ndarray, " patterns"],
-    iterations: int = 2,
+    iterations: int = 3,
     seed: int = 0,
 ) -> Float[np.ndarray, " patterns"]:
     """Weights of simulated frames, of mean 1, that are functions of their truth alone.

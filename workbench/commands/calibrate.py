@@ -40,10 +40,14 @@ UNEXPLAINED = 0.65
 def run_calibration(command: Calibrate) -> None:
     """Fit, write the directory, and print what was found."""
     config = command.calibrate.check()
-    classifier = Classifier.load(command.run_directory)
+    classifier: Classifier | None = Classifier.load(command.run_directory)
     source = FileSource(command.file, command.read)
     tell(source, "--read", command.strict, labels=False)
-    simulation = matched(config.simulation, source)
+    size = classifier.config.network.size
+    if min(source.shape) < size:
+        print(f"{source.frames.path}: no forecast, since the classifier takes {size} x {size} pixels", file=sys.stderr)
+        classifier = None
+    simulation = matched(config.simulation, source, "--simulation.instrument")
     real = sampled_frames(source, config.frames, LEAST, track)
     for line in real.notes:
         print(f"{source.frames.path}: {line}", file=sys.stderr)
@@ -69,10 +73,12 @@ def run_calibration(command: Calibrate) -> None:
     before = two_sample_test(features, found.assumed.features)
     after = two_sample_test(features, found.pool.features, weights)
     chance = floor(found.pool.features, len(features))
-    result = _result(found, simulation, (before, after, chance), classifier.threshold, real)
-    score = classifier.score(real.counts, real.bad_pixel)
-    kept = float((score >= classifier.threshold).mean())
-    result["kept_share"] = kept
+    result = _result(found, simulation, (before, after, chance), real)
+    score = None
+    if classifier is not None:
+        score = classifier.score(real.counts, real.bad_pixel)
+        result |= {"threshold": classifier.threshold, "forecast": forecast(found, classifier.threshold)}
+        result["kept_share"] = float((score >= classifier.threshold).mean())
     _write_population(command.out / "population.h5", found, simulator)
     fitted = fitted_simulation(found, simulation, command.out / "population.h5")
     write_whole(command.out / "config.json", config_for_commands(fitted))
@@ -123,7 +129,6 @@ def _result(
     found: Calibration,
     simulation: SimulationConfig,
     tests: tuple[TwoSample, TwoSample, TwoSample],
-    threshold: float,
     real: RealFrames,
 ) -> dict[str, Any]:
     """What calibration.json holds."""
@@ -160,8 +165,7 @@ def _result(
         "unexplained": after.auc >= UNEXPLAINED,
         "effective_patterns": found.effective,
         "patterns": len(found.pool.kind),
-        "threshold": threshold,
-        "forecast": forecast(found, threshold),
+        "forecast": [],
         "versions": versions(),
     }
 
@@ -169,14 +173,14 @@ def _result(
 def _sentences(result: dict[str, Any]) -> list[str]:
     auc, share = result["two_sample_auc"], result["single_share"]
     low, high = share["interval"]
-    frozen = next(row for row in result["forecast"] if row["is_frozen"])
+    frozen = next((row for row in result["forecast"] if row["is_frozen"]), None)
     lines = [
         f"Of {result['frames']:,} frames {format_rate(share['estimate'])} % are single hits "
         f"[{format_rate(low)}, {format_rate(high)}].",
         f"Simulated as assumed, frames are told from real ones with an AUC of {format_auc(auc['before'])}; calibrated, "
         f"of {format_auc(auc['after'])} (0.5: not at all).",
     ]
-    if all(frozen[name] is not None for name in _FORECAST):
+    if frozen is not None and all(frozen[name] is not None for name in _FORECAST):
         lost, others, kept = (format_rate(frozen[name]) for name in _FORECAST)
         lines.append(
             f"Forecast at the frozen threshold {frozen['threshold']:.2f}: {lost} % of the single hits lost, {others} % "
@@ -195,14 +199,13 @@ def _write_report(
     found: Calibration,
     result: dict[str, Any],
     features: Features,
-    score: Float[np.ndarray, " frames"],
+    score: Float[np.ndarray, " frames"] | None,
     weights: Float[np.ndarray, " patterns"],
 ) -> None:
     rings = np.flatnonzero([name.startswith("log photons in ring") for name in features.names])
     folder = command.out / "figures"
     folder.mkdir(exist_ok=True)
-    drawn = []
-    for name, heading, caption, figure in (
+    pictures = [
         (
             "parameters",
             "Fitted distributions",
@@ -215,14 +218,19 @@ def _write_report(
             "Medians, and the bands of nine frames in ten: real frames black, the calibrated simulation blue.",
             profiles_figure(features.values, rings, found, weights),
         ),
-        (
-            "scores",
-            "Scores of the classifier",
-            "Of the real frames, and of the calibrated simulation, single hits and others apart; the line is the "
-            "threshold.",
-            scores_figure(score, found, weights, result["threshold"]),
-        ),
-    ):
+    ]
+    if score is not None:
+        pictures.append(
+            (
+                "scores",
+                "Scores of the classifier",
+                "Of the real frames, and of the calibrated simulation, single hits and others apart; the line is the "
+                "threshold.",
+                scores_figure(score, found, weights, result["threshold"]),
+            )
+        )
+    drawn = []
+    for name, heading, caption, figure in pictures:
         figure.savefig(folder / f"{name}.png")
         drawn.append((heading, caption, folder / f"{name}.png"))
     config = json.loads(to_json(calibrate=command.calibrate))["calibrate"]

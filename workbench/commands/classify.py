@@ -22,7 +22,6 @@ from ..notices import tell, tell_sizes
 from ..options import Classify, Pack
 from ..progress import track
 
-
 _FORECAST = {
     "kept_share": "kept",
     "false_negative_rate": "of the single hits lost",

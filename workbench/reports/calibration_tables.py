@@ -44,7 +44,7 @@ def calibration_tables(result: dict[str, Any]) -> list[CalibrationTable]:
         ]
         for row in result["forecast"]
     ]
-    return [
+    tables = [
         CalibrationTable(
             "Parameters",
             f"Quantiles with intervals of {per_cent}; diameters and photons are those of single hits, "
@@ -53,13 +53,17 @@ def calibration_tables(result: dict[str, Any]) -> list[CalibrationTable]:
             fitted,
         ),
         CalibrationTable("Shares of frames", f"In per cent, with intervals of {per_cent}.", ("kind", "share"), shares),
-        CalibrationTable(
-            "Forecast",
-            "What the classifier would do at other thresholds, in per cent; before any frame is labelled.",
-            ("threshold", "single hits lost", "others kept", "frames kept", "purity", "photons of kept singles"),
-            forecast,
-        ),
     ]
+    if forecast:
+        tables.append(
+            CalibrationTable(
+                "Forecast",
+                "What the classifier would do at other thresholds, in per cent; before any frame is labelled.",
+                ("threshold", "single hits lost", "others kept", "frames kept", "purity", "photons of kept singles"),
+                forecast,
+            )
+        )
+    return tables
 
 
 def terminal_table(table: CalibrationTable) -> Table:
