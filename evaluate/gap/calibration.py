@@ -10,7 +10,7 @@ from scipy.stats import t as student
 from ...simulate.progress import Track, no_track
 from .latents import Estimator, latents, narrowed
 from .pool import CHUNK, KINDS, Pool, Simulator
-from .search import Parameter
+from .search import LOGARITHMIC, Parameter
 from .unfolding import effective_size, shares_of_kinds, unfold, weighted_quantiles
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -19,6 +19,8 @@ _ITERATIONS = 3
 _SMOOTH = 0.2
 """Width of the noise on drawn rows, in standard deviations of what is drawn."""
 _LEAST_SINGLES = 100.0
+
+_LOGARITHMIC = (*LOGARITHMIC, "background_photons")
 
 Say = Callable[[str], None]
 
@@ -34,8 +36,8 @@ class Fit(NamedTuple):
 class Calibration(NamedTuple):
     """assumed, pool: simulated as assumed, and in the last round; fit: to the frames; before: the fit of the round
     before; replicas: fits to simulated sets of as many frames, whose truth is the fit; rows: of the fitted population,
-    equally likely; numbers: fitted options of one number; effective: how many of the last round's patterns say as much.
-    """
+    equally likely; numbers: fitted options of one number; effective: how many of the last round's patterns say as much;
+    spread: by latent, what single frames are estimated to."""
 
     assumed: Pool
     pool: Pool
@@ -45,13 +47,20 @@ class Calibration(NamedTuple):
     rows: Float[np.ndarray, "rows parameters"]
     numbers: dict[str, float]
     effective: float
+    spread: dict[str, float]
 
     def estimate(
-        self, value: Callable[[Fit], float], low: float = -np.inf, high: float = np.inf, of_pool: bool = False
+        self,
+        value: Callable[[Fit], float],
+        low: float = -np.inf,
+        high: float = np.inf,
+        of_pool: bool = False,
+        name: str = "",
     ) -> "Estimate":
         """A number of the fit without its bias, and its interval: a parametric bootstrap (Efron & Tibshirani 1993, An
         Introduction to the Bootstrap, chapters 6 and 10). The bias is taken as uncertain too, and so is half of what
-        the last round changed, unless the number is one of the last pool's alone (`of_pool`)."""
+        the last round changed, unless the number is one of the last pool's alone (`of_pool`), and, of a quantile of
+        the latent `name`, a quarter of what single frames are estimated to: an error that all frames may share."""
         found = value(self.fit)
         error = np.array([value(replica) for replica in self.replicas]) - found
         bias, count = float(error.mean()), len(error)
@@ -59,7 +68,8 @@ class Calibration(NamedTuple):
         half = float(student.ppf(0.5 + COVERAGE / 2, count - 1)) * np.sqrt(
             error.var(ddof=1) * (1 + 1 / count) + bias**2 + (changed / 2) ** 2
         )
-        middle = min(max(found - bias, low), high)
+        shared = 0.25 * self.spread.get(name, 0.0) * (found if name in _LOGARITHMIC else 1.0)
+        middle, half = min(max(found - bias, low), high), float(np.hypot(half, shared))
         return Estimate(middle, (max(middle - half, low), min(middle + half, high)))
 
 
@@ -116,7 +126,7 @@ def calibrate(
         for i, p in enumerate(searched)
         if p.is_number
     }
-    return Calibration(assumed, pool, fit, before, again, rows, numbers, effective_size(fit.weights))
+    return Calibration(assumed, pool, fit, before, again, rows, numbers, effective_size(fit.weights), estimator.spread)
 
 
 def limited(

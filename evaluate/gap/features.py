@@ -6,9 +6,9 @@ Numbers are corrected for the Poisson noise of the photons counted, so that fain
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Num
-from scipy import sparse
+from jaxtyping import Array, Bool, Float, Int, Num
 
 from ...simulate.beamline.instrument import Instrument
 from ...train.patterson import patterson_map
@@ -35,7 +35,8 @@ _WIDE = 6
 _SECTORS = 24
 _BANDS = 16
 _FEW = 0.02  # photons a pixel, added before logarithms
-_BLOCK = 64
+_BRIGHTEST = 16
+_BLOCK = 128
 
 
 class Features(NamedTuple):
@@ -49,7 +50,8 @@ class Features(NamedTuple):
 class FeatureExtractor:
     """Features of the frames of one instrument, whose beam is in their middle.
 
-    Frames are cropped and binned to a square of `size` pixels, as a classifier sees them: see `to_size`.
+    Frames are cropped and binned to a square of `size` pixels, as a classifier sees them: see `to_size`. q_per_nm,
+    distances_nm: of the rings and of the Patterson map's bands, their middles.
     """
 
     def __init__(self, instrument: Instrument, shape: tuple[int, int]):
@@ -66,18 +68,24 @@ class FeatureExtractor:
         middle = (self.size - 1) / 2
         y, x = (np.indices((self.size, self.size)) - middle).reshape(2, -1)
         radius, angle = np.hypot(y, x) / (self.size / 2), np.arctan2(y, x)
-        self._y, self._x = y, x
         ring = np.minimum((radius * _RINGS).astype(int), _RINGS)  # the last: corners
         wide = np.minimum((radius * _WIDE).astype(int), _WIDE - 1)
         sector = ((angle / (2 * np.pi) + 0.5) * _SECTORS).astype(int) % _SECTORS
-        self._rings = _sums_over(ring, _RINGS + 1)
-        self._ring_of = ring
-        self._cells = _sums_over(wide * _SECTORS + sector, _WIDE * _SECTORS)
-        self._corner = ring == _RINGS
         row, column = np.indices((self.size, self.size // 2))
         distance = np.hypot(row - self.size // 2, column).ravel()
         band = np.minimum((distance / (self.size / 2) * _BANDS).astype(int), _BANDS)
-        self._bands = [band == number for number in range(1, _BANDS)]
+        self._maps = _Maps(
+            y.astype(np.float32),
+            x.astype(np.float32),
+            ring,
+            _one_hot(ring, _RINGS + 1),
+            _one_hot(wide * _SECTORS + sector, _WIDE * _SECTORS),
+            ring == _RINGS,
+            _one_hot(band, _BANDS)[:, 1:],
+        )
+        step = 1e-9 * plain.wavenumber * plain.pixel_size_m / plain.distance_m
+        self.q_per_nm = (np.arange(_RINGS) + 0.5) / _RINGS * self.size / 2 * step
+        self.distances_nm = (np.arange(1, _BANDS) + 0.5) / _BANDS * np.pi / step
 
     def __call__(self, counts: Num[np.ndarray, "frames y x"], bad_pixel: Bool[np.ndarray, "*masks y x"]) -> Features:
         """Features of frames of photons; bad_pixel: one mask, or one a frame."""
@@ -91,79 +99,112 @@ class FeatureExtractor:
         values = np.concatenate([np.concatenate([v for _, _, v in part], 1) for part in parts])
         return Features(values.astype(np.float32), names, groups)
 
-    def _of_block(self, counts, bad) -> list[tuple[str, str, np.ndarray]]:
-        small, hidden = map(np.asarray, to_size(counts, bad, self.size))
-        frames = len(small)
-        good = np.broadcast_to(~hidden, small.shape).reshape(frames, -1).astype(np.float32)
-        flat = small.reshape(frames, -1) * good
-        patterson = np.asarray(_patterson(small, hidden)).reshape(frames, -1)
+    def _of_block(
+        self, counts: Num[np.ndarray, "frames y x"], bad: Bool[np.ndarray, "*masks y x"]
+    ) -> list[tuple[str, str, np.ndarray]]:
+        """Group, name and columns of each sort of feature."""
+        small, hidden = to_size(counts, bad, self.size)
+        found = {name: np.asarray(values) for name, values in _numbers(small, hidden, self._maps).items()}
+        diameter = self._sizes.diameter_nm(np.asarray(small), np.asarray(hidden))
+        found["log diameter of a sphere"] = np.log(np.nan_to_num(diameter, nan=1.0))[:, None]
+        return [(group, name, found[name]) for name, group in _GROUP_OF.items()]
 
-        pixels = np.maximum(good @ self._rings, 1e-9)
-        sums, squares = flat @ self._rings, flat**2 @ self._rings
-        mean = sums / pixels
-        seen = pixels >= 2
-        excess = np.where(seen, squares / pixels - mean**2 - mean, 0.0)
-        log_mean = np.where(seen, np.log(mean + _FEW), 0.0)
-        bend = np.diff(log_mean[:, :_RINGS], 2, axis=1)
-        total = flat.sum(1, keepdims=True)
-        visible = good.mean(1, keepdims=True)
 
-        # What each cell holds beyond the mean over its rings, and beyond Poisson noise.
-        around = np.take(mean.astype(np.float32), self._ring_of, axis=1) * good
-        rest = flat - around
-        expected = around @ self._cells
-        found = flat @ self._cells
-        ratio = (found - expected) / np.maximum(expected, 1.0)
-        noise = 1 / np.maximum(expected, 1.0)
-        ratio, noise = (a.reshape(frames, _WIDE, _SECTORS) for a in (ratio, noise))
-        power = np.abs(np.fft.rfft(ratio, axis=2))[..., 1:9] ** 2 / _SECTORS
-        power = power - noise.mean(2, keepdims=True)
-        low, high = power[..., 1:4].sum(2), power[..., 4:].sum(2)
+_GROUP_OF = {
+    "log photons": "brightness",
+    "log brightest pixels": "brightness",
+    "log diameter of a sphere": "size",
+    "bend of the radial profile": "size",
+    "excess variance in ring": "ring contrast",
+    "log photons in ring": "background",
+    "photons in corners": "corners and read-out",
+    "dark corner pixels": "corners and read-out",
+    "likeness of neighbours": "corners and read-out",
+    "bright lines": "corners and read-out",
+    "centre of mass": "centre and mask",
+    "asymmetry": "centre and mask",
+    "one-sided rings": "centre and mask",
+    "hidden pixels": "centre and mask",
+    "broad lobes of wide ring": "large-scale fluctuation",
+    "narrow lobes of wide ring": "large-scale fluctuation",
+    "Patterson mean at distance": "number of particles",
+    "Patterson peak at distance": "number of particles",
+}
 
-        corner = good * self._corner
-        in_corner = np.maximum(corner.sum(1, keepdims=True), 1)
-        corner_mean = (flat * corner).sum(1, keepdims=True) / in_corner
-        dark = ((flat < 0.5) * corner).sum(1, keepdims=True) / in_corner
-        square = (frames, self.size, self.size)
-        in_noise = (rest / np.sqrt(around + _FEW)).reshape(square)
-        rows, columns = in_noise[:, 1:] * in_noise[:, :-1], in_noise[..., 1:] * in_noise[..., :-1]
-        neighbours = [np.clip(both.mean((1, 2)), -10, 1000) for both in (rows, columns)]
-        lines = [
-            np.log1p((rest.reshape(square).sum(axis) ** 2 / np.maximum(around.reshape(square).sum(axis), 1.0)).mean(1))
-            for axis in (1, 2)
-        ]
-        centre = np.stack([(flat * place).sum(1) / np.maximum(total[:, 0], 1) for place in (self._y, self._x)], 1)
-        turned, both = flat[:, ::-1], good * good[:, ::-1]
-        friedel = (((flat - turned) ** 2 - flat - turned) * both).sum(1) / np.maximum(
-            ((flat + turned) ** 2 * both).sum(1), 1
-        )
-        bands = np.stack([patterson[:, band].mean(1) for band in self._bands], 1)
-        peaks = np.stack([patterson[:, band].max(1) for band in self._bands], 1)
-        diameter = self._sizes.diameter_nm(small, np.broadcast_to(hidden, small.shape))
-        return [
-            ("brightness", "log photons", np.log(total / np.maximum(visible, 1e-3) + 1)),
-            (
-                "brightness",
-                "log brightest pixels",
-                np.log(np.partition(flat, -16, axis=1)[:, -16:].mean(1, keepdims=True) + _FEW),
-            ),
-            ("size", "log diameter of a sphere", np.log(np.nan_to_num(diameter, nan=1.0))[:, None]),
-            ("size", "bend of the radial profile", bend),
-            ("ring contrast", "excess variance in ring", np.log1p(np.maximum(excess / (mean + _FEW), -0.9))),
-            ("background", "log photons in ring", log_mean - np.log(total / np.maximum(visible, 1e-3) + 1)),
-            ("corners and read-out", "photons in corners", np.log(corner_mean + 1e-3)),
-            ("corners and read-out", "dark corner pixels", dark - np.exp(-corner_mean)),
-            ("corners and read-out", "likeness of neighbours", np.stack(neighbours, 1)),
-            ("corners and read-out", "bright lines", np.stack(lines, 1)),
-            ("centre and mask", "centre of mass", np.abs(centre)),
-            ("centre and mask", "asymmetry", friedel[:, None]),
-            ("centre and mask", "one-sided rings", power[..., 0]),
-            ("centre and mask", "hidden pixels", 1 - visible),
-            ("large-scale fluctuation", "broad lobes of wide ring", low),
-            ("large-scale fluctuation", "narrow lobes of wide ring", high),
-            ("number of particles", "Patterson mean at distance", bands),
-            ("number of particles", "Patterson peak at distance", peaks - bands),
-        ]
+
+class _Maps(NamedTuple):
+    """Of the pixels of a picture: places, rings and the sums over them, cells of wide rings; bands: of distances."""
+
+    y: Float[np.ndarray, " pixels"]
+    x: Float[np.ndarray, " pixels"]
+    ring: Int[np.ndarray, " pixels"]
+    in_ring: Float[np.ndarray, "pixels rings"]
+    in_cell: Float[np.ndarray, "pixels cells"]
+    in_corner: Bool[np.ndarray, " pixels"]
+    in_band: Float[np.ndarray, "distances bands"]
+
+
+@jax.jit
+def _numbers(
+    small: Float[Array, "frames size size"], hidden: Bool[Array, "*masks size size"], maps: _Maps
+) -> dict[str, Float[Array, "frames columns"]]:
+    frames, size = small.shape[:2]
+    good = jnp.broadcast_to(~hidden, small.shape).reshape(frames, -1).astype(jnp.float32)
+    flat = small.reshape(frames, -1) * good
+    pixels = jnp.maximum(good @ maps.in_ring, 1e-9)
+    mean, square = (flat @ maps.in_ring) / pixels, (flat**2 @ maps.in_ring) / pixels
+    seen = pixels >= 2
+    excess = jnp.where(seen, square - mean**2 - mean, 0.0)
+    log_mean = jnp.where(seen, jnp.log(mean + _FEW), 0.0)
+    total, visible = flat.sum(1, keepdims=True), good.mean(1, keepdims=True)
+    log_photons = jnp.log(total / jnp.maximum(visible, 1e-3) + 1)
+
+    # What each cell holds beyond the mean over its rings, and beyond Poisson noise.
+    around = mean[:, maps.ring] * good
+    rest = flat - around
+    expected = around @ maps.in_cell
+    ratio = (flat @ maps.in_cell - expected) / jnp.maximum(expected, 1.0)
+    ratio, noise = (a.reshape(frames, _WIDE, _SECTORS) for a in (ratio, 1 / jnp.maximum(expected, 1.0)))
+    power = jnp.abs(jnp.fft.rfft(ratio, axis=2))[..., 1:9] ** 2 / _SECTORS - noise.mean(2, keepdims=True)
+
+    corner = good * maps.in_corner
+    in_corner = jnp.maximum(corner.sum(1, keepdims=True), 1)
+    corner_mean = (flat * corner).sum(1, keepdims=True) / in_corner
+    dark = ((flat < 0.5) * corner).sum(1, keepdims=True) / in_corner
+    in_noise = (rest / jnp.sqrt(around + _FEW)).reshape(frames, size, size)
+    pairs = in_noise[:, 1:] * in_noise[:, :-1], in_noise[..., 1:] * in_noise[..., :-1]
+    picture = (frames, size, size)
+    lines = [
+        jnp.log1p((rest.reshape(picture).sum(axis) ** 2 / jnp.maximum(around.reshape(picture).sum(axis), 1.0)).mean(1))
+        for axis in (1, 2)
+    ]
+    centre = jnp.stack([(flat * place).sum(1) / jnp.maximum(total[:, 0], 1) for place in (maps.y, maps.x)], 1)
+    turned, both = flat[:, ::-1], good * good[:, ::-1]
+    unlike = (((flat - turned) ** 2 - flat - turned) * both).sum(1) / jnp.maximum(
+        ((flat + turned) ** 2 * both).sum(1), 1
+    )
+    patterson = patterson_map(small, hidden).reshape(frames, -1)
+    bands = patterson @ (maps.in_band / maps.in_band.sum(0))
+    peaks = jnp.stack([jnp.where(band, patterson, -jnp.inf).max(1) for band in (maps.in_band > 0).T], 1)
+    return {
+        "log photons": log_photons,
+        "log brightest pixels": jnp.log(jax.lax.top_k(flat, _BRIGHTEST)[0].mean(1, keepdims=True) + _FEW),
+        "bend of the radial profile": jnp.diff(log_mean[:, :_RINGS], 2, axis=1),
+        "excess variance in ring": jnp.log1p(jnp.maximum(excess / (mean + _FEW), -0.9)),
+        "log photons in ring": log_mean - log_photons,
+        "photons in corners": jnp.log(corner_mean + 1e-3),
+        "dark corner pixels": dark - jnp.exp(-corner_mean),
+        "likeness of neighbours": jnp.stack([jnp.clip(product.mean((1, 2)), -10, 1000) for product in pairs], 1),
+        "bright lines": jnp.stack(lines, 1),
+        "centre of mass": jnp.abs(centre),
+        "asymmetry": unlike[:, None],
+        "one-sided rings": power[..., 0],
+        "hidden pixels": 1 - visible,
+        "broad lobes of wide ring": power[..., 1:4].sum(2),
+        "narrow lobes of wide ring": power[..., 4:].sum(2),
+        "Patterson mean at distance": bands,
+        "Patterson peak at distance": peaks - bands,
+    }
 
 
 def _numbered(part):
@@ -172,11 +213,6 @@ def _numbered(part):
             yield group, name, number + 1, values.shape[1] > 1
 
 
-def _sums_over(cell: np.ndarray, cells: int) -> sparse.csr_array:
-    pixel = np.arange(cell.size)
-    return sparse.csr_array((np.ones(cell.size, np.float32), (pixel, cell)), (cell.size, cells))
-
-
-@jax.jit
-def _patterson(counts, bad):
-    return patterson_map(counts, bad)
+def _one_hot(number: Int[np.ndarray, " pixels"], count: int) -> Float[np.ndarray, "pixels {count}"]:
+    """Multiplied with, sums over the pixels of each number."""
+    return (number[:, None] == np.arange(count)).astype(np.float32)

@@ -137,7 +137,7 @@ def _result(
     fitted = {}
     for name in found.fit.quantiles:
         estimates = {
-            f"{q:g}": found.estimate(lambda fit, i=i, name=name: float(fit.quantiles[name][i]), 0.0)
+            f"{q:g}": found.estimate(lambda fit, i=i, name=name: float(fit.quantiles[name][i]), 0.0, name=name)
             for i, q in enumerate(QUANTILES)
         }
         fitted[name] = {
