@@ -15,7 +15,7 @@ from ..geometries.errors import InputError, InputWarning
 from ..simulate.cache import use_cache
 from ..simulate.config import SimulationConfig
 from ..simulate.platforms import check_platform
-from .options import Bench, Classify, Compare, Evaluate, Gallery, Inspect, Pack, Simulate, Study, Tabulate, Train
+from .options import Bench, Classify, Compare, Evaluate, Gallery, Gap, Inspect, Pack, Simulate, Study, Tabulate, Train
 
 
 def _study(command: Study) -> None:
@@ -52,6 +52,12 @@ def _classify(command: Classify) -> None:
     from .commands.classify import run_classification
 
     run_classification(command)
+
+
+def _gap(command: Gap) -> None:
+    from .commands.gap import run_gap
+
+    run_gap(command)
 
 
 def _pack(command: Pack) -> None:
@@ -92,6 +98,7 @@ COMMANDS: dict[str, tuple[type, Callable[[Any], None]]] = {
     "evaluate": (Evaluate, _evaluate),
     "compare": (Compare, _compare),
     "classify": (Classify, _classify),
+    "gap": (Gap, _gap),
     "pack": (Pack, _pack),
     "tabulate": (Tabulate, _tabulate),
     "inspect": (Inspect, _inspect),
@@ -240,11 +247,12 @@ def _parse(name: str, argv: list[str]):
         raise InputError(f"{' and '.join(taken)} are given; both say what the other options are: choose one")
     required = [f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING]
     given, inputs = {}, None
+    if kind is Gap and not taken and not {"--help", "-h"} & {*argv}:
+        taken["--like"] = _take("--like", argv)[0] or ""
     for option, value in taken.items():
         if required and (not argv or argv[0].startswith("-")):
-            raise InputError(
-                f"with {option}, give {required[0].upper()} first: onehit {name} {required[0].upper()} ..."
-            )
+            first_of_all = f"give {required[0].upper()} first: onehit {name} {required[0].upper()} ..."
+            raise InputError(f"with {option}, {first_of_all}" if value else first_of_all)
         hints = get_type_hints(kind)
         first: dict[str, Any] = {
             field: (argv[0],) if get_origin(hints[field]) is tuple else argv[0] for field in required
@@ -253,6 +261,11 @@ def _parse(name: str, argv: list[str]):
             from ..simulate.config_io import from_json
 
             given["default"] = from_json(value, name, kind, first)
+        elif option == "--like":
+            from ..train.config import trained_with
+
+            like = Path(value) if value else None
+            given["default"] = kind(**first, like=like, simulation=trained_with(like).simulation)
         elif option == "--from":
             from ..simulate.config_io import from_dict
             from ..simulate.formats.manifest import recorded

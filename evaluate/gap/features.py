@@ -49,7 +49,8 @@ class Features(NamedTuple):
 class FeatureExtractor:
     """Features of the frames of one instrument, whose beam is in their middle.
 
-    Frames are cropped and binned to a square of `size` pixels, as a classifier sees them: see `to_size`.
+    Frames are cropped and binned to a square of `size` pixels, as a classifier sees them: see `to_size`. q_per_nm,
+    distances_nm: of the rings and of the Patterson map's bands, their middles.
     """
 
     def __init__(self, instrument: Instrument, shape: tuple[int, int]):
@@ -78,6 +79,9 @@ class FeatureExtractor:
         distance = np.hypot(row - self.size // 2, column).ravel()
         band = np.minimum((distance / (self.size / 2) * _BANDS).astype(int), _BANDS)
         self._bands = [band == number for number in range(1, _BANDS)]
+        step = 1e-9 * plain.wavenumber * plain.pixel_size_m / plain.distance_m
+        self.q_per_nm = (np.arange(_RINGS) + 0.5) / _RINGS * self.size / 2 * step
+        self.distances_nm = (np.arange(1, _BANDS) + 0.5) / _BANDS * np.pi / step
 
     def __call__(self, counts: Num[np.ndarray, "frames y x"], bad_pixel: Bool[np.ndarray, "*masks y x"]) -> Features:
         """Features of frames of photons; bad_pixel: one mask, or one a frame."""
