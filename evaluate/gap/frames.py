@@ -67,8 +67,8 @@ def matched(config: InstrumentConfig, source: FileSource) -> tuple[InstrumentCon
         if shape != ours:
             raise InputError(
                 f"{name} has frames of {shape[0]} x {shape[1]} pixels, the instrument {ours[0]} x {ours[1]}, and the "
-                "file does not state energy, pixel size and distance: give --simulation.instrument.shape, .pixel-size-m and "
-                ".distance-m as they were, or --read.binning and --read.shape to fit the frames"
+                "file does not state energy, pixel size and distance: give --simulation.instrument.shape, "
+                ".pixel-size-m and .distance-m as they were, or --read.binning and --read.shape to fit the frames"
             )
         return (
             config,

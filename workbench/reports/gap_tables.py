@@ -14,8 +14,8 @@ def sentences(found: dict[str, Any]) -> list[str]:
     lines = [verdict(found), first_to_change(found)]
     low, high = found["outside_share_interval"]
     lines.append(
-        f"{format_rate(found['outside_share'])} % [{format_rate(low)}, {format_rate(high)}] of the real frames are like "
-        "no simulated one; of simulated frames 1 % are."
+        f"{format_rate(found['outside_share'])} % [{format_rate(low)}, {format_rate(high)}] of the real frames are "
+        "like no simulated one; of simulated frames 1 % are."
     )
     if found["frames"] < _FEW:
         lines.append(
@@ -70,8 +70,8 @@ def tables(found: dict[str, Any]) -> list[Table]:
             "columns": ["Group", "Score", "Real frames look as if there were", "To change"],
             "rows": rows,
             "note": "Each option of the simulation is learned, against all others, from frames in which all of them "
-            "differ; the score is 0 where real frames look as if it stood as in the simulation, 1 where every one of them "
-            "looks otherwise. Named is what chance explains in less than 5 % of cases, all options together.",
+            "differ; the score is 0 where real frames look as if it stood as in the simulation, 1 where every one of "
+            "them looks otherwise. Named is what chance explains in less than 5 % of cases, all options together.",
         },
         {
             "heading": "Knob by knob",
