@@ -17,12 +17,9 @@ from ..geometries.errors import InputError
 from ..simulate.config_io import from_dict, from_json, to_json, write_whole
 from ..simulate.reading.invalid_frames import frame_flags
 from .checkpoint import SCORING, Checkpoint, Checkpoints
-from .config import TrainConfig
+from .config import DEFAULT, TrainConfig
 from .preprocess import Standardisation, to_size
 from .step import first_state, log_odds, split_network
-
-DEFAULT = Path(__file__).with_name("default_classifier.npz")
-"""Made by `onehit train RUN --validation-count 6000` and `onehit pack RUN train/default_classifier.npz`."""
 
 _BATCH = 64
 _PADDED_TO = (1, 8, _BATCH)

@@ -1,14 +1,20 @@
 """How a classifier is trained: the only place that holds those defaults. Imports no JAX."""
 
+import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+from zipfile import BadZipFile
 
 from ..geometries.errors import InputError
 from ..simulate.beamline.quantities import DIAMETER
 from ..simulate.config import BackgroundConfig, BadConfig, ReadoutConfig, SimulationConfig
+from ..simulate.config_io import from_dict, from_json
 from ..simulate.reading.config import FileConfig
+
+DEFAULT = Path(__file__).with_name("default_classifier.npz")
+"""Made by `onehit train RUN --validation-count 6000` and `onehit pack RUN train/default_classifier.npz`."""
 
 View = Literal["log", "patterson", "poster"]
 
@@ -158,3 +164,21 @@ class TrainConfig:
         if not 0 <= self.seed < 2**31:
             raise InputError(f"seed is {self.seed}; it must lie in 0 to 2^31, 2^31 excluded")
         return self
+
+
+def trained_with(run: str | Path | None = None) -> TrainConfig:
+    """What a classifier was trained with, that of a run directory or of a file that `onehit pack` wrote; default, of
+    the one that comes with onehit. Raises InputError where there is none."""
+    import numpy as np
+
+    run = DEFAULT if run is None else Path(run)
+    if not run.is_file():
+        if not (run / "config.json").is_file():
+            raise InputError(f"{run} is no run directory of a classifier: train one with `onehit train {run}`")
+        return from_json(run / "config.json", "train", TrainConfig)
+    try:
+        with np.load(run) as file:
+            found = json.loads(str(file["config"]))["train"]
+    except (OSError, ValueError, TypeError, LookupError, EOFError, BadZipFile) as error:
+        raise InputError(f"{run} is no classifier that `onehit pack` wrote ({error})") from None
+    return from_dict(found, TrainConfig, str(run))

@@ -22,6 +22,7 @@ from .options import (
     Compare,
     Evaluate,
     Gallery,
+    Gap,
     Inspect,
     Pack,
     Simulate,
@@ -73,6 +74,12 @@ def _calibrate(command: Calibrate) -> None:
     run_calibration(command)
 
 
+def _gap(command: Gap) -> None:
+    from .commands.gap import run_gap
+
+    run_gap(command)
+
+
 def _pack(command: Pack) -> None:
     from .commands.classify import run_packing
 
@@ -111,6 +118,7 @@ COMMANDS: dict[str, tuple[type, Callable[[Any], None]]] = {
     "evaluate": (Evaluate, _evaluate),
     "compare": (Compare, _compare),
     "classify": (Classify, _classify),
+    "gap": (Gap, _gap),
     "calibrate": (Calibrate, _calibrate),
     "pack": (Pack, _pack),
     "tabulate": (Tabulate, _tabulate),
@@ -264,16 +272,22 @@ def _parse(name: str, argv: list[str]):
         raise InputError(f"{' and '.join(taken)} are given; both say what the other options are: choose one")
     required = [f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING]
     given, inputs = {}, None
+    if kind is Gap and not taken and not {"--help", "-h"} & {*argv}:
+        taken["--like"] = _take("--like", argv)[0] or ""
     for option, value in taken.items():
         if required and (not argv or argv[0].startswith("-")):
-            raise InputError(
-                f"with {option}, give {required[0].upper()} first: onehit {name} {required[0].upper()} ..."
-            )
+            first_of_all = f"give {required[0].upper()} first: onehit {name} {required[0].upper()} ..."
+            raise InputError(f"with {option}, {first_of_all}" if value else first_of_all)
         hints = get_type_hints(kind)
         first: dict[str, Any] = {
             field: (argv[0],) if get_origin(hints[field]) is tuple else argv[0] for field in required
         }
-        if option in ("--config", "--like"):
+        if kind is Gap and option == "--like":  # which is an option of its own too
+            from ..train.config import trained_with
+
+            like = Path(value) if value else None
+            given["default"] = kind(**first, like=like, simulation=trained_with(like).simulation)
+        elif option in ("--config", "--like"):
             from ..simulate.config_io import from_json
 
             file = Path(value) / "config.json" if option == "--like" else value

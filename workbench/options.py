@@ -159,6 +159,34 @@ class Calibrate:
 
 
 @dataclass(frozen=True)
+class Gap:
+    """Say how far a simulation is from frames without labels, in what, and what to change; writes a report.
+
+    The simulation is the one that a classifier was trained on (--like), changed by what is given here.
+    """
+
+    file: Positional[tuple[Path, ...]]
+    """Files of frames, globs, or lists of files (.lst, .txt): CXI and its dialects, EMC, HDF5, NPY,
+    MATLAB or TIFF; labels are not needed."""
+    out: Path = Path("runs/gap")
+    """Directory: gap.json, figures/, report.html."""
+    like: Path | None = None
+    """Run directory of a trained classifier, or a file that `onehit pack` wrote: its training simulation is compared,
+    and its scores are shown. Default: the one that comes with onehit."""
+    frames: int = 1000
+    """Most frames to compare; of a larger file, one at random from each of as many equal stretches."""
+    patterns: int = 2000
+    """Patterns simulated to compare with, and as many again to learn what each option does."""
+    split: Literal["run", "brightness", "half"] | None = None
+    """Compare parts as well: of each file (run), of the faintest, middle and brightest frames, or of each half of the
+    detector."""
+    strict: bool = False
+    """Refuse files about which anything is odd, rather than say it alone: for pipelines."""
+    simulation: SimulationConfig = field(default_factory=SimulationConfig)
+    read: FileConfig = field(default_factory=FileConfig)
+
+
+@dataclass(frozen=True)
 class Pack:
     """Write a trained classifier as one small file, for others to classify with."""
 

@@ -45,24 +45,24 @@ class Pool(NamedTuple):
 class Simulator:
     """Makes pools of one search, with tables and compiled programs that all of them share.
 
-    bad_pixel: masks of real frames, one or one a frame, of which every pattern takes one.
+    masks: of real frames, one or one a frame, of which every pattern takes one; bad_pixel: of the instrument.
     """
 
     def __init__(
         self,
         config: SimulationConfig,
         searched: tuple[Parameter, ...],
-        bad_pixel: Bool[np.ndarray, "*masks y x"],
+        masks: Bool[np.ndarray, "*masks y x"],
         classifier: Classifier | None = None,
     ):
         self.config, self.searched, self._classifier = config, searched, classifier
-        self._masks = bad_pixel if bad_pixel.ndim == 3 else bad_pixel[None]
+        self._masks = masks if masks.ndim == 3 else masks[None]
         highest = np.array([[p.high for p in searched]] * CHUNK)
         # All tables are those of the largest bodies and the widest jitter.
         with TemporaryDirectory(prefix="onehit-") as folder:
             self._base = simulated_source(self._with(highest, config, Path(folder) / "highest.h5"))
         pictures = as_pictures(self._base)
-        self.shape, self._own_bad = pictures.shape, pictures.bad_pixel
+        self.shape, self.bad_pixel = pictures.shape, pictures.bad_pixel
         self.extractor = FeatureExtractor(self._base.instrument, self.shape)
         self._kind_of = np.array([_kind(name) for name in self._base.kinds])
 
@@ -105,7 +105,7 @@ class Simulator:
                 bad = (
                     self._masks[0] if len(self._masks) == 1 else self._masks[rng.integers(len(self._masks), size=CHUNK)]
                 )
-                bad = bad | self._own_bad
+                bad = bad | self.bad_pixel
                 score = np.full(CHUNK, np.nan)
                 if chunk < scored // CHUNK and self._classifier is not None:
                     score = self._classifier.score(counts, bad)

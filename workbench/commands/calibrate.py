@@ -14,8 +14,8 @@ from ...evaluate.gap.calibration import COVERAGE, QUANTILES, Calibration, calibr
 from ...evaluate.gap.calibration_figures import parameters_figure, profiles_figure, scores_figure
 from ...evaluate.gap.features import Features
 from ...evaluate.gap.forecast import forecast, of_shares
+from ...evaluate.gap.frames import LEAST, Sample, gain_matched, matched, sampled
 from ...evaluate.gap.pool import KINDS, Simulator, with_shares
-from ...evaluate.gap.real_frames import RealFrames, matched, sampled_frames
 from ...evaluate.gap.search import parameters
 from ...evaluate.gap.two_sample import TwoSample, floor, two_sample_test
 from ...evaluate.metrics import format_auc, format_rate
@@ -30,7 +30,6 @@ from ..progress import track
 from ..reports.calibration_tables import calibration_tables, terminal_table
 from ..reports.page import write_page
 
-LEAST = 200
 _FORECAST = ("false_negative_rate", "false_positive_rate", "kept_share")
 
 UNEXPLAINED = 0.65
@@ -47,18 +46,20 @@ def run_calibration(command: Calibrate) -> None:
     if min(source.shape) < size:
         print(f"{source.frames.path}: no forecast, since the classifier takes {size} x {size} pixels", file=sys.stderr)
         classifier = None
-    simulation = matched(config.simulation, source, "--simulation.instrument")
-    real = sampled_frames(source, config.frames, LEAST, track)
-    for line in real.notes:
+    instrument, is_matched, is_not = matched(config.simulation.instrument, source)
+    simulation = replace(config.simulation, instrument=instrument)
+    sample = sampled(source, config.frames, track)
+    for found, more in zip((is_matched, is_not), gain_matched(source, sample.whole), strict=True):
+        found.extend(more)
+    if len(sample.index) < LEAST:
+        said = "; ".join(sample.notes)
+        raise InputError(f"{source.frames.path}: {said}, and a calibration needs at least {LEAST}: give more frames")
+    for line in (*sample.notes, *is_matched, *(f"not matched: {line}" for line in is_not), *sample.odd):
         print(f"{source.frames.path}: {line}", file=sys.stderr)
-    if not source.knows_gain and np.asarray(real.counts).dtype.kind == "f":
-        print(
-            f"{source.frames.path}: its values are taken for photons; if they are not, give --read.adu-per-photon",
-            file=sys.stderr,
-        )
     command.out.mkdir(parents=True, exist_ok=True)
-    simulator = Simulator(simulation, parameters(simulation), real.bad_pixel, classifier)
-    seen = simulator.extractor(real.counts, real.bad_pixel)
+    masks = frame_masks(source, sample.index)
+    simulator = Simulator(simulation, parameters(simulation), masks, classifier)
+    seen, score = _looked_at(source, sample, simulator, classifier)
     features = seen.values
     found = calibrate(
         features,
@@ -73,10 +74,8 @@ def run_calibration(command: Calibrate) -> None:
     before = two_sample_test(features, found.assumed.features)
     after = two_sample_test(features, found.pool.features, weights)
     chance = floor(found.pool.features, len(features))
-    result = _result(found, simulation, (before, after, chance), real)
-    score = None
-    if classifier is not None:
-        score = classifier.score(real.counts, real.bad_pixel)
+    result = _result(found, simulation, (before, after, chance))
+    if classifier is not None and score is not None:
         result |= {"threshold": classifier.threshold, "forecast": forecast(found, classifier.threshold)}
         result["kept_share"] = float((score >= classifier.threshold).mean())
     _write_population(command.out / "population.h5", found, simulator)
@@ -90,6 +89,21 @@ def run_calibration(command: Calibrate) -> None:
     for line in sentences:
         print(line)
     print(f"{command.out}/report.html; simulate with --config {command.out}/config.json")
+
+
+def _looked_at(
+    source: FileSource, sample: Sample, simulator: Simulator, classifier: Classifier | None
+) -> tuple[Features, Float[np.ndarray, " frames"] | None]:
+    """Features of real frames under the masks of both, and the classifier's scores."""
+    parts, scores, size = [], [], frames_at_once(source)
+    for first in range(0, len(sample.index), size):
+        some = sample.index[first : first + size]
+        counts, bad = np.asarray(source.patterns(some).counts), frame_masks(source, some) | simulator.bad_pixel
+        parts.append(simulator.extractor(np.where(bad, 0, counts), bad))
+        if classifier is not None:
+            scores.append(classifier.score(counts, bad))
+    features = parts[0]._replace(values=np.concatenate([part.values for part in parts]))
+    return features, np.concatenate(scores) if scores else None
 
 
 def fitted_simulation(found: Calibration, simulation: SimulationConfig, population: Path) -> SimulationConfig:
@@ -129,7 +143,6 @@ def _result(
     found: Calibration,
     simulation: SimulationConfig,
     tests: tuple[TwoSample, TwoSample, TwoSample],
-    real: RealFrames,
 ) -> dict[str, Any]:
     """What calibration.json holds."""
     before, after, chance = tests
@@ -150,7 +163,7 @@ def _result(
         estimate = found.estimate(lambda fit, i=i: float(fit.shares[i]), 0.0, 1.0)
         shares[name] = {"estimate": estimate.value, "interval": list(estimate.interval)}
     return {
-        "frames": len(real.indices),
+        "frames": len(before.one),
         "coverage": COVERAGE,
         "parameters": fitted,
         "numbers": found.numbers,

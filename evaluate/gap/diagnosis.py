@@ -1,0 +1,279 @@
+"""In what do real frames differ from a simulation: which of its knobs would have to be turned.
+
+Any one effect shows in many features. So frames are simulated in which every knob differs at once and independently;
+each knob is learned from the features of these, against all the others; and what real frames say of it is compared with
+what the assumed simulation's frames say.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy.stats import norm, rankdata
+
+from ...simulate.config import SimulationConfig
+from ...simulate.empty_shots import simulated_source
+from ...simulate.populations import populations, with_populations
+from ...simulate.program import Truth
+from ...simulate.progress import Track, no_track
+from ...simulate.scattering.ranges import bounds
+from ...simulate.source import SimulatedSource
+
+
+class Knob(NamedTuple):
+    """What may differ: name; group: of `features.GROUPS`; options: what to change, as typed; column: the option that is
+    drawn for each frame, "number:" before one that all frames of some have alike, "kind:" before a kind's share."""
+
+    name: str
+    group: str
+    options: tuple[str, ...]
+    column: str
+
+
+KNOBS = (
+    Knob("photons", "brightness", ("--photons",), "photons"),
+    Knob("diameter", "size", ("--diameter-nm",), "diameter_nm"),
+    Knob("stretch", "ring contrast", ("--stretch", "--geometry"), "number:stretch"),
+    Knob("flat background", "background", ("--background.uniform",), "background.uniform"),
+    Knob("halo", "background", ("--background.halo", "--background.halo-length"), "background.halo"),
+    Knob("streak", "background", ("--background.streak",), "background.streak"),
+    Knob(
+        "read-out noise",
+        "corners and read-out",
+        ("--readout.read-noise-photons", "--readout.read-noise-factor"),
+        "readout.read_noise_factor",
+    ),
+    Knob("charge sharing", "corners and read-out", ("--readout.charge-sharing",), "readout.charge_sharing"),
+    Knob("gain", "corners and read-out", ("--readout.gain-error", "--read.adu-per-photon"), "readout.gain_error"),
+    Knob("pointing", "centre and mask", ("--beam.pointing-jitter-px", "--read.centre"), "number:pointing_jitter_px"),
+    Knob("shadows", "centre and mask", ("--readout.shadows", "--read.mask"), "readout.shadows"),
+    Knob("fluctuations", "large-scale fluctuation", ("--fluctuation-strength",), "fluctuation_strength"),
+    Knob("envelope", "large-scale fluctuation", ("--envelope-strength",), "envelope_strength"),
+    Knob("multi-hits", "number of particles", ("--good-fraction", "--bad.multi-hit"), "kind:multi_hit"),
+    Knob("empty shots", "number of particles", ("--good-fraction", "--bad.empty"), "kind:empty"),
+    Knob("other kinds of hit", "number of particles", ("--good-fraction", "--bad.stray-light"), "kind:other"),
+)
+"""In the order in which reports list what differs equally."""
+
+PARTICLE = ("photons", "diameter", "stretch", "fluctuations", "envelope")
+"""Knobs that only frames with a particle show."""
+
+CHUNK = 64
+"""Patterns that have the options of one number alike."""
+
+_SHARES = {"multi_hit": 0.3, "empty": 0.1, "other": 0.15}
+_STRAY = "stray_light"
+_FARTHEST = 8.0
+_TELLS = 0.03
+_FLAGGED = 0.05
+
+
+class Between(NamedTuple):
+    """Lowest and highest value of a knob in the pool; is_log: spread evenly in the logarithm."""
+
+    low: float
+    high: float
+    is_log: bool
+
+
+class Pool(NamedTuple):
+    """Simulated frames in which every knob differs: features, and the settings of `KNOBS`, a row each."""
+
+    features: Float[np.ndarray, "patterns features"]
+    settings: Float[np.ndarray, "patterns knobs"]
+    has_particle: Bool[np.ndarray, " patterns"]
+
+
+class Finding(NamedTuple):
+    """What real frames say of one knob.
+
+    auc: chance that a real frame looks as if the knob stood higher than in a simulated one; z: the same in standard
+    deviations of equal frames; p: how often one of the knobs is as far off where nothing differs.
+    """
+
+    knob: Knob
+    auc: float
+    z: float
+    p: float
+
+    @property
+    def flagged(self) -> bool:
+        """Whether chance is no explanation, at 5 % for all knobs together."""
+        return self.p < _FLAGGED
+
+    @property
+    def score(self) -> float:
+        """0 where the knob stands as in the simulation, 1 where every real frame says otherwise."""
+        return abs(2 * self.auc - 1)
+
+
+def knob_ranges(config: SimulationConfig) -> dict[str, Between]:
+    """Between what each knob differs in the pool of a configuration, by its column."""
+    marginal = config.marginals()
+    ends = {name: bounds(law) for name, law in populations(marginal).items() if law is not None}
+    ny, nx = config.instrument.instrument().shape
+    photons = "beam.pulse_photons" if config.beam.pulse_photons is not None else "photons"
+    low, high = ends["photons"]
+    per_pixel = max(math.sqrt(low * high) / (ny * nx), 0.1)
+    fewest, most = ends[photons]
+    smallest, largest = ends["diameter_nm"]
+    found = {
+        photons: Between(fewest / 3, most * 3, True),
+        # A wide range tells already what size does, and a larger body would ask for larger tables.
+        "diameter_nm": Between(smallest / 1.25, largest * (1.25 if largest < 2 * smallest else 1), True),
+        "readout.gain_error": Between(
+            min(ends["readout.gain_error"][0], 0.5), max(ends["readout.gain_error"][1], 2), True
+        ),
+        "number:stretch": Between(0, config.stretch if config.stretch >= 0.1 else 0.15, False),
+        "number:pointing_jitter_px": Between(0, max(config.beam.pointing_jitter_px, 2), False),
+    }
+    for name, natural in (("uniform", 0.5), ("halo", 10), ("streak", 10)):
+        highest = max(2 * ends[f"background.{name}"][1], natural * per_pixel)
+        found[f"background.{name}"] = Between(highest / 300, highest, True)
+    noise = config.readout.read_noise_photons * ends["readout.read_noise_factor"][1]
+    found["readout.read_noise_factor"] = Between(0, max(1.5 * noise, 1.0), False)
+    for name, natural, most in (
+        ("fluctuation_strength", 0.6, math.inf),
+        ("envelope_strength", 0.6, math.inf),
+        ("readout.charge_sharing", 0.4, 0.5),
+        ("readout.shadows", 0.05, 0.2),
+    ):
+        found[name] = Between(0, min(max(1.5 * ends[name][1], natural), most), False)
+    return found
+
+
+def simulate_pool(
+    config: SimulationConfig,
+    count: int,
+    features_of: Callable[
+        [SimulatedSource, Int[np.ndarray, " patterns"]], tuple[Float[np.ndarray, "patterns features"], Truth]
+    ],
+    seed: int = 0,
+    track: Track = no_track,
+) -> Pool:
+    """A pool around a configuration; features_of: features and truth of a source's patterns, masks and all."""
+    ranges = knob_ranges(config)
+    columns = [name for name in ranges if ":" not in name]
+    numbers = [name for name in ranges if ":" in name]
+    rng = np.random.default_rng([seed, 20])
+    with TemporaryDirectory(prefix="onehit-") as folder:
+        path = Path(folder) / "pool.h5"
+        rows = {name: _drawn(ranges[name], rng.random(count)) for name in columns}
+        with h5py.File(path, "w") as file:
+            for name, values in rows.items():
+                file[name] = values
+        base = simulated_source(_pool_config(config, ranges, str(path), {n: ranges[n].high for n in numbers}), seed)
+        parts = []
+        for first in track(range(0, count, CHUNK), "simulating what may differ", CHUNK):
+            fixed = {name: float(_drawn(ranges[name], rng.random())) for name in numbers}
+            source = base.with_config(_pool_config(config, ranges, str(path), fixed))
+            indices = np.arange(first, min(first + CHUNK, count))
+            features, truth = features_of(source, indices)
+            row = np.asarray(truth.drawn["population_row"])
+            kind = np.array([_kind(name) for name in base.kinds])[np.asarray(truth.kind)]
+            settings = []
+            for knob in KNOBS:
+                sort, _, name = knob.column.rpartition(":")
+                if sort == "kind":
+                    settings.append((kind == name).astype(float))
+                elif sort == "number":
+                    settings.append(np.full(len(row), fixed[knob.column]))
+                else:
+                    name = _column(knob, config)
+                    values = rows[name][row]
+                    settings.append(np.log(values) if ranges[name].is_log else values)
+            parts.append(Pool(features, np.stack(settings, 1), np.isin(kind, ["single_hit", "multi_hit"])))
+    return Pool(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+class Diagnosis:
+    """Learns what each knob does, by ridge regression on the features of a pool.
+
+    knows: which of `KNOBS` these features tell anything of.
+    """
+
+    def __init__(self, pool: Pool):
+        from sklearn.linear_model import Ridge, RidgeCV
+        from sklearn.model_selection import cross_val_predict
+        from sklearn.preprocessing import StandardScaler
+
+        self._scaler = StandardScaler().fit(pool.features)
+        x, alphas = self._scaled(pool.features), np.logspace(0, 4, 9)
+        self._models, knows = [], []
+        for number, knob in enumerate(KNOBS):
+            used = pool.has_particle if knob.name in PARTICLE else np.ones(len(x), bool)
+            y = pool.settings[used, number]
+            model = RidgeCV(alphas).fit(x[used], y)
+            self._models.append(model)
+            held_out = cross_val_predict(Ridge(model.alpha_), x[used], y, cv=3)
+            knows.append(np.corrcoef(held_out, y)[0, 1] ** 2 > _TELLS)
+        self.knows = np.array(knows)
+
+    def settings(self, features: Float[np.ndarray, "frames features"]) -> Float[np.ndarray, "frames knobs"]:
+        """How the knobs look to stand in each frame, in the order of `KNOBS`: levels and sizes in the logarithm."""
+        x = self._scaled(features)
+        return np.stack([model.predict(x) for model in self._models], 1)
+
+    def _scaled(self, features: Float[np.ndarray, "frames features"]) -> Float[np.ndarray, "frames features"]:
+        return np.clip(self._scaler.transform(features), -_FARTHEST, _FARTHEST)
+
+    def __call__(
+        self, real: Float[np.ndarray, "real features"], assumed: Float[np.ndarray, "simulated features"]
+    ) -> list[Finding]:
+        """What each knob that the features tell of looks like in real frames, what differs most surely first.
+
+        The rank test of Mann & Whitney (1947, Ann. Math. Stat. 18, 50), its chance times the number of knobs.
+        """
+        there, here = self.settings(real), self.settings(assumed)
+        n, m = len(real), len(assumed)
+        found = []
+        for number in np.flatnonzero(self.knows):
+            ranks = rankdata(np.concatenate([there[:, number], here[:, number]]))
+            auc = float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))
+            z = float((auc - 0.5) / math.sqrt((n + m + 1) / (12 * n * m)))
+            found.append(Finding(KNOBS[number], auc, z, float(min(1, 2 * norm.sf(abs(z)) * self.knows.sum()))))
+        return sorted(found, key=lambda finding: -abs(finding.z))
+
+
+def _column(knob: Knob, config: SimulationConfig) -> str:
+    """Where the brightness follows from the pulse, that is drawn."""
+    is_absolute = knob.column == "photons" and config.beam.pulse_photons is not None
+    return "beam.pulse_photons" if is_absolute else knob.column
+
+
+def _drawn(between: Between, uniform):
+    low, high, is_log = between
+    return low * (high / low) ** uniform if is_log else low + (high - low) * uniform
+
+
+def _kind(name: str) -> str:
+    return name if name in ("single_hit", "multi_hit", "empty") else "other"
+
+
+def _pool_config(
+    config: SimulationConfig, ranges: dict[str, Between], population: str, numbers: dict[str, float]
+) -> SimulationConfig:
+    others = {name: share for name, share in config.bad.shares().items() if share > 0 and _kind(name) == "other"}
+    others = others or {_STRAY: 1.0}
+    total = sum(others.values())
+    shares = {name: 0.0 for name in config.bad.shares()}
+    shares |= {name: _SHARES[name] for name in ("multi_hit", "empty")}
+    shares |= {name: _SHARES["other"] * share / total for name, share in others.items()}
+    highest = {name: (ranges[name].low, ranges[name].high) for name in ranges if ":" not in name}
+    wide = with_populations(config.marginals(), highest)
+    return replace(
+        wide,
+        population=population,
+        good_fraction=1 - sum(_SHARES.values()),
+        stretch=numbers["number:stretch"],
+        bad=replace(wide.bad, **shares),
+        beam=replace(wide.beam, pointing_jitter_px=numbers["number:pointing_jitter_px"]),
+        readout=replace(wide.readout, read_noise_photons=1.0),
+        noise=True,
+    )

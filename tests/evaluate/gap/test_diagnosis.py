@@ -1,0 +1,117 @@
+"""The knob that was turned is named: in made-up features that mix all knobs, and in simulated frames."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from onehit.evaluate.gap.diagnosis import KNOBS, Diagnosis, Pool, knob_ranges, simulate_pool
+from onehit.evaluate.gap.features import GROUPS, FeatureExtractor
+from onehit.simulate import SimulatedSource, SimulationConfig
+from onehit.simulate.beamline.instrument import InstrumentConfig
+from onehit.simulate.populations import populations, with_populations
+
+FEATURES = 60
+MIXED = np.random.default_rng(1).normal(size=(len(KNOBS), FEATURES))
+
+
+def _frames(settings, seed):
+    noise = np.random.default_rng(seed).normal(size=(len(settings), FEATURES))
+    return np.asarray(settings) @ MIXED + 2 * noise
+
+
+def _diagnosis(seed=2):
+    settings = np.random.default_rng(seed).uniform(0, 1, (1500, len(KNOBS)))
+    return Diagnosis(Pool(_frames(settings, 3), settings, np.ones(1500, bool)))
+
+
+def test_knobs_belong_to_groups_that_features_have():
+    assert {knob.group for knob in KNOBS} == set(GROUPS)
+    assert all(option.startswith("--") for knob in KNOBS for option in knob.options)
+
+
+def test_the_knob_that_was_turned_is_named_although_every_feature_shows_it():
+    diagnosis, rng = _diagnosis(), np.random.default_rng(4)
+    assert diagnosis.knows.all()
+    assumed = np.full((400, len(KNOBS)), 0.5)
+    for number, knob in enumerate(KNOBS):
+        real = assumed[:200] + 0.0
+        real[:, number] += rng.choice([-0.3, 0.3])
+        found = diagnosis(_frames(real, 10 + number), _frames(assumed, 5))
+        assert found[0].knob == knob
+        assert found[0].flagged
+        assert (found[0].auc > 0.5) == (real[0, number] > 0.5)
+
+
+def test_where_nothing_differs_chance_is_named_in_one_of_twenty_cases():
+    diagnosis = _diagnosis()
+    assumed = np.random.default_rng(6).uniform(0.2, 0.8, (300, len(KNOBS)))
+    alarms = sum(
+        diagnosis(_frames(assumed[:100], 100 + seed), _frames(assumed, 500 + seed))[0].flagged for seed in range(60)
+    )
+    assert alarms <= 7  # 3 are expected; more than 7 come in 1 of 100 cases
+
+
+def test_a_knob_that_features_do_not_show_is_not_named():
+    settings = np.random.default_rng(7).uniform(0, 1, (800, len(KNOBS)))
+    mixed = MIXED.copy()
+    mixed[3] = 0
+    features = settings @ mixed + np.random.default_rng(8).normal(size=(800, FEATURES))
+    diagnosis = Diagnosis(Pool(features, settings, np.ones(800, bool)))
+    assert not diagnosis.knows[3]
+    assert KNOBS[3] not in [finding.knob for finding in diagnosis(features[:50], features)]
+
+
+def test_the_pool_reaches_beyond_what_is_assumed():
+    config = with_populations(SimulationConfig(), {"background.halo": (0.0, 7.0), "photons": "normal:mean=5e3,sd=50"})
+    ranges = knob_ranges(config)
+    assert ranges["background.halo"].high >= 14
+    assert ranges["photons"].low < 2000 and ranges["photons"].high > 12_000
+    assert ranges["diameter_nm"].high == pytest.approx(77 * 1.25)
+    wide = with_populations(config, {"diameter_nm": (40.0, 100.0)})
+    assert knob_ranges(wide)["diameter_nm"].high == 100  # larger bodies would need larger tables
+    absolute = replace(config, beam=replace(config.beam, pulse_photons=(1e11, 1e12)))
+    assert "beam.pulse_photons" in knob_ranges(absolute)
+    drawn = {name for name in ranges if ":" not in name}
+    assert drawn <= {*populations(config)}
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    """A small pool, the assumed simulation's frames, and what makes more of these."""
+    config = SimulationConfig(InstrumentConfig(binning=4))
+    config = with_populations(config, {"background.uniform": (0.0, 0.0), "photons": (1e4, 1e5)})
+    wide = with_populations(config, {"background.uniform": (0.0, 9.0), "diameter_nm": (63.0, 90.0)})
+    base = SimulatedSource(wide, 1)
+    extractor = FeatureExtractor(base.instrument, base.shape)
+
+    def features_of(source, indices):
+        patterns = source.patterns(indices)
+        return extractor(np.asarray(patterns.counts), source.bad_pixel).values, patterns.truth
+
+    def frames(seed, count, **changed):
+        source = base.with_config(with_populations(config, changed)).reseeded(seed)
+        return features_of(source, np.arange(count))[0]
+
+    return simulate_pool(config, 512, features_of), frames(2, 300), frames
+
+
+def test_pools_hold_every_knob_independently(simulated):
+    pool, _, _ = simulated
+    assert pool.settings.shape == (512, len(KNOBS))
+    assert (pool.settings.std(0) > 0).all()
+    drawn = [i for i, knob in enumerate(KNOBS) if ":" not in knob.column]
+    assert np.abs(np.corrcoef(pool.settings[:, drawn].T) - np.eye(len(drawn))).max() < 0.25
+    assert pool.has_particle.mean() == pytest.approx(0.75, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("changed", "group"),
+    [({"background.uniform": (6.0, 9.0)}, "background"), ({"diameter_nm": (80.0, 90.0)}, "size"), ({}, None)],
+)
+def test_what_was_planted_in_simulated_frames_is_named_first(simulated, changed, group):
+    pool, assumed, frames = simulated
+    found = Diagnosis(pool)(frames(3, 128, **changed), assumed)
+    assert found[0].flagged == (group is not None)
+    if group is not None:
+        assert found[0].knob.group == group
+        assert found[0].auc > 0.5
