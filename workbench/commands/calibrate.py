@@ -19,11 +19,13 @@ from ...evaluate.gap.pool import KINDS, Simulator, with_shares
 from ...evaluate.gap.search import parameters
 from ...evaluate.gap.two_sample import TwoSample, floor, two_sample_test
 from ...evaluate.metrics import format_auc, format_rate
+from ...geometries.errors import InputError
 from ...simulate.config import BadConfig, SimulationConfig
 from ...simulate.config_io import to_json, versions, whole_file, write_whole
 from ...simulate.populations import with_populations
 from ...simulate.reading.file_source import FileSource
 from ...train.classifier import Classifier
+from ...train.loop import frame_masks, frames_at_once
 from ..notices import tell
 from ..options import Calibrate
 from ..progress import track
@@ -31,6 +33,8 @@ from ..reports.calibration_tables import calibration_tables, terminal_table
 from ..reports.page import write_page
 
 _FORECAST = ("false_negative_rate", "false_positive_rate", "kept_share")
+
+_MASK_BYTES = 2**28
 
 UNEXPLAINED = 0.65
 """Of the two-sample AUC after a calibration: from there on, something is missing in the simulation."""
@@ -57,7 +61,8 @@ def run_calibration(command: Calibrate) -> None:
     for line in (*sample.notes, *is_matched, *(f"not matched: {line}" for line in is_not), *sample.odd):
         print(f"{source.frames.path}: {line}", file=sys.stderr)
     command.out.mkdir(parents=True, exist_ok=True)
-    masks = frame_masks(source, sample.index)
+    most = max(1, _MASK_BYTES // source.bad_pixel.size)
+    masks = frame_masks(source, sample.index[np.unique(np.linspace(0, len(sample.index) - 1, most).astype(int))])
     simulator = Simulator(simulation, parameters(simulation), masks, classifier)
     seen, score = _looked_at(source, sample, simulator, classifier)
     features = seen.values

@@ -85,11 +85,9 @@ def test_what_cannot_be_calibrated_is_refused_with_the_remedy(folder, tmp_path, 
     assert "260 empty" in refused(capsys, tmp_path / "empty.npy", *out, "--read.axes", "nyx", *simulation(DETECTOR))
     frame = np.random.default_rng(0).poisson(1.0, (1, 32, 32))
     np.save(tmp_path / "same.npy", np.repeat(frame, 260, 0))
-    assert "one frame over and over" in refused(
-        capsys, tmp_path / "same.npy", *out, "--read.axes", "nyx", *simulation(DETECTOR)
-    )
+    assert "259 copies" in refused(capsys, tmp_path / "same.npy", *out, "--read.axes", "nyx", *simulation(DETECTOR))
     np.save(tmp_path / "other.npy", np.random.default_rng(0).poisson(1.0, (260, 48, 48)))
-    assert "--simulation.instrument.shape 48 48" in refused(
+    assert "--simulation.instrument.shape" in refused(
         capsys, tmp_path / "other.npy", *out, "--read.axes", "nyx", *simulation(DETECTOR)
     )
     assert "--diameter-nm LOW HIGH" in refused(capsys, real, *out, "--simulation.diameter-nm", "70", "70")
