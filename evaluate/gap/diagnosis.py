@@ -1,8 +1,8 @@
 """In what do real frames differ from a simulation: which of its knobs would have to be turned.
 
-Any one effect shows in many features. So frames are simulated in which every knob differs at once and independently;
-each knob is learned from the features of these, against all the others; and what real frames say of it is compared with
-what the assumed simulation's frames say.
+Any one effect shows in many features. So frames are simulated around the assumed simulation in which every knob is
+turned now and then, independently; each knob is learned from the features of these, against all the others; and what
+real frames say of it is compared with what the assumed simulation's frames say.
 """
 
 import math
@@ -19,9 +19,11 @@ from scipy.stats import norm, rankdata
 
 from ...simulate.config import SimulationConfig
 from ...simulate.empty_shots import simulated_source
-from ...simulate.populations import populations, with_populations
+from ...simulate.populations import joint_columns, populations, with_populations
 from ...simulate.program import Truth
 from ...simulate.progress import Track, no_track
+from ...simulate.scattering.columns import column, weights
+from ...simulate.scattering.laws import quantiles
 from ...simulate.scattering.ranges import bounds
 from ...simulate.source import SimulatedSource
 
@@ -64,8 +66,11 @@ KNOBS = (
 PARTICLE = ("photons", "diameter", "stretch", "fluctuations", "envelope")
 """Knobs that only frames with a particle show."""
 
-CHUNK = 64
+CHUNK = 32
 """Patterns that have the options of one number alike."""
+
+_TURNED, _TURNED_NUMBERS = 0.15, 0.4
+_LOGARITHMIC = ("photons", "beam.pulse_photons", "readout.gain_error")
 
 _SHARES = {"multi_hit": 0.3, "empty": 0.1, "other": 0.15}
 _STRAY = "stray_light"
@@ -75,11 +80,22 @@ _FLAGGED = 0.05
 
 
 class Between(NamedTuple):
-    """Lowest and highest value of a knob in the pool; is_log: spread evenly in the logarithm."""
+    """Lowest and highest value of a knob that is turned; is_log: spread evenly in the logarithm; floor: below what a
+    level makes no difference."""
 
     low: float
     high: float
     is_log: bool
+    floor: float = 0.0
+
+    def drawn(self, uniform):
+        """Values of deviates."""
+        low, high, is_log, _ = self
+        return low * (high / low) ** uniform if is_log else low + (high - low) * uniform
+
+    def setting(self, values):
+        """What is learned of values."""
+        return np.log(values + self.floor) if self.is_log else values
 
 
 class Pool(NamedTuple):
@@ -135,7 +151,7 @@ def knob_ranges(config: SimulationConfig) -> dict[str, Between]:
     }
     for name, natural in (("uniform", 0.5), ("halo", 10), ("streak", 10)):
         highest = max(2 * ends[f"background.{name}"][1], natural * per_pixel)
-        found[f"background.{name}"] = Between(highest / 300, highest, True)
+        found[f"background.{name}"] = Between(highest / 300, highest, True, highest / 300)
     noise = config.readout.read_noise_photons * ends["readout.read_noise_factor"][1]
     found["readout.read_noise_factor"] = Between(0, max(1.5 * noise, 1.0), False)
     for name, natural, most in (
@@ -161,17 +177,24 @@ def simulate_pool(
     ranges = knob_ranges(config)
     columns = [name for name in ranges if ":" not in name]
     numbers = [name for name in ranges if ":" in name]
+    usual = {"number:stretch": config.stretch, "number:pointing_jitter_px": config.beam.pointing_jitter_px}
     rng = np.random.default_rng([seed, 20])
     with TemporaryDirectory(prefix="onehit-") as folder:
         path = Path(folder) / "pool.h5"
-        rows = {name: _drawn(ranges[name], rng.random(count)) for name in columns}
+        rows = _assumed(config, columns, count, rng)
+        for name in columns:
+            turned = rng.random(count) < _TURNED
+            rows[name] = np.where(turned, ranges[name].drawn(rng.random(count)), rows[name])
         with h5py.File(path, "w") as file:
             for name, values in rows.items():
                 file[name] = values
         base = simulated_source(_pool_config(config, ranges, str(path), {n: ranges[n].high for n in numbers}), seed)
         parts = []
         for first in track(range(0, count, CHUNK), "simulating what may differ", CHUNK):
-            fixed = {name: float(_drawn(ranges[name], rng.random())) for name in numbers}
+            fixed = {
+                name: float(ranges[name].drawn(rng.random()) if rng.random() < _TURNED_NUMBERS else usual[name])
+                for name in numbers
+            }
             source = base.with_config(_pool_config(config, ranges, str(path), fixed))
             indices = np.arange(first, min(first + CHUNK, count))
             features, truth = features_of(source, indices)
@@ -186,8 +209,7 @@ def simulate_pool(
                     settings.append(np.full(len(row), fixed[knob.column]))
                 else:
                     name = _column(knob, config)
-                    values = rows[name][row]
-                    settings.append(np.log(values) if ranges[name].is_log else values)
+                    settings.append(ranges[name].setting(rows[name][row]))
             parts.append(Pool(features, np.stack(settings, 1), np.isin(kind, ["single_hit", "multi_hit"])))
     return Pool(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
@@ -247,9 +269,26 @@ def _column(knob: Knob, config: SimulationConfig) -> str:
     return "beam.pulse_photons" if is_absolute else knob.column
 
 
-def _drawn(between: Between, uniform):
-    low, high, is_log = between
-    return low * (high / low) ** uniform if is_log else low + (high - low) * uniform
+def _assumed(
+    config: SimulationConfig, columns: list[str], count: int, rng: np.random.Generator
+) -> dict[str, Float[np.ndarray, " rows"]]:
+    """Values of the knobs as they stand in the configuration."""
+    together = joint_columns(config.population, config)
+    row = (
+        rng.choice(len(weights(str(config.population))), count, p=weights(str(config.population))) if together else None
+    )
+    laws, found = populations(config), {}
+    for name in columns:
+        uniform, law = rng.random(count), laws[name]
+        if name in together:
+            found[name] = column(str(config.population), name)[row]
+        elif isinstance(law, str):
+            found[name] = np.interp(uniform, *quantiles(law))
+        else:
+            low, high = law
+            found[name] = Between(low, high, name in _LOGARITHMIC).drawn(uniform)
+    found["readout.read_noise_factor"] = found["readout.read_noise_factor"] * config.readout.read_noise_photons
+    return found
 
 
 def _kind(name: str) -> str:
