@@ -104,13 +104,13 @@ def calibrate(
         rows = simulator.drawn(searched, patterns, 10 * seed + number)
         pool = simulator(rows, 10 * seed + number, track, f"round {number}")
     fit = before = None
-    for number, count in ((3, patterns), (4, 2 * patterns)):
+    for number, count in ((3, patterns), (4, patterns), (5, 2 * patterns)):
         estimator = Estimator(pool, searched, seed)
         if fit is None:
             rows = simulator.drawn(searched, count, 10 * seed + number)
         else:
-            rows = drawn_again(pool, fit.weights, searched, count, seed)
-        pool = simulator(rows, 10 * seed + number, track, f"round {number}", scored=patterns if number == 4 else 0)
+            rows = drawn_again(pool, fit.weights, searched, count, seed + number)
+        pool = simulator(rows, 10 * seed + number, track, f"round {number}", scored=patterns if number == 5 else 0)
         before, fit = fit, fit_pool(features, pool, estimator, searched, seed)
         say(f"round {number}: {effective_size(fit.weights):.0f} of {len(pool.kind)} patterns in effect")
     assert fit is not None and before is not None

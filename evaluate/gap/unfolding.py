@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from .two_sample import codes
+
 _FOLDS = 3
 _SURELY = 0.002
 """No probability is nearer to 0 or 1: a weight is at most 500."""
@@ -25,7 +27,7 @@ def density_ratio(
     Out of fold, so that no row is judged by a classifier that has seen it (Sugiyama, Suzuki & Kanamori 2012, Density
     Ratio Estimation in Machine Learning, chapter 4).
     """
-    x = np.concatenate([wanted, found])
+    x = codes(np.concatenate([wanted, found]))
     is_wanted = np.arange(len(x)) < len(wanted)
     weights = np.concatenate([wanted_weights / wanted_weights.sum(), found_weights / found_weights.sum()]) * len(found)
     probability = np.zeros(len(x))
