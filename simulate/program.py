@@ -110,7 +110,8 @@ class Setup(NamedTuple):
     its materials and by "material", the sample's; quaternions: (Q, 4), the configuration's; planes: the detector's
     pixels as they are, then split where bodies are so large that their rings are finer than pixels hold; kind_limits:
     (kinds,), cumulative shares; own: of the sample's geometries, None where none has a size of its own; row_limits:
-    (rows,), those of the joint samples, if there are any; see `SimulatedSource`.
+    (rows,), those of the joint samples, if there are any; species_limits: of the sample's geometries, None where all
+    are as frequent; see `SimulatedSource`.
     """
 
     sample: SampleConfig
@@ -131,6 +132,7 @@ class Setup(NamedTuple):
     photons_per_unit: float
     own: OwnSizes | None = None
     row_limits: Float[jax.Array, " rows"] | None = None
+    species_limits: Float[jax.Array, " geometries"] | None = None
 
     @property
     def plane(self) -> DetectorPlane:
@@ -306,7 +308,9 @@ def sample_scene(
     draw = Deviates(normal, uniform, unit_quaternion(normal[:, 3:7]))
     sample, beam = setup.sample, setup.beam
     material = setup.contrast["material"]
-    bodies, diameter_nm = bodies_of_sample(sample, variant.geometries, given, material, draw, setup.own)
+    bodies, diameter_nm = bodies_of_sample(
+        sample, variant.geometries, given, material, draw, setup.own, setup.species_limits
+    )
     farthest = setup.focus_m
     if sample.separation_resolved:  # a fringe of two particles is a wavelength over their distance wide
         farthest = jnp.minimum(farthest, math.pi / (setup.wavenumber * setup.pixel_angle))

@@ -23,6 +23,7 @@ from ..geometries.errors import InputError, InputWarning
 from ..geometries.form_factor import Polyhedron, from_mesh, stack
 from ..geometries.mesh import Mesh
 from ..geometries.shapes import geometry as load_geometry
+from ..geometries.species import described, split_shares
 from .beamline.instrument import Instrument
 from .beamline.materials import contrast_of_electrons, material
 from .beamline.pixels import assemble
@@ -102,7 +103,7 @@ class SimulatedSource:
         self.seed = seed
         self.instrument = config.instrument.instrument()
         self.shape = self.instrument.shape
-        self.name = " + ".join(config.geometry)
+        self.name = described(config.geometry)
         seen_by = config.readout.detector_seed
         self.bad_pixel = bad_pixels(self.instrument, seen_by, config.readout.dead_pixels)
         self.notes = () if shots is None else shots.notes
@@ -128,7 +129,8 @@ class SimulatedSource:
         numbers = tuple(number for number, share in enumerate(shares) if share > 0)
         kinds = tuple(every_kind[number] for number in numbers)
 
-        self.geometries, brought = config.geometry, []
+        self.geometries, species_shares = split_shares(config.geometry)
+        brought = []
         for kind in kinds:
             brought.append(range(len(self.geometries), len(self.geometries) + len(kind.meshes)))
             self.geometries += kind.meshes
@@ -204,6 +206,7 @@ class SimulatedSource:
             _photons_per_unit(self.instrument, config.beam.profile),
             self._own_sizes(models) if densities else None,
             None if config.population is None else jnp.asarray(row_limits(config.population)),
+            None if species_shares is None else jnp.asarray(np.cumsum(species_shares), jnp.float32),
         )
         meshes_of = tuple(brought)
         self._planes = where

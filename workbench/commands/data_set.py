@@ -11,6 +11,7 @@ from dataclasses import replace
 import jax
 
 from ...geometries.errors import InputError
+from ...geometries.species import described
 from ...simulate.formats.manifest import read_manifest
 from ...simulate.sets.plan import Plan, encoded, plan_set, simulated
 from ...simulate.sets.shards import Engine, begin, write_set, write_shards
@@ -116,8 +117,8 @@ def _contents(plan: Plan) -> str:
     rows, columns = plan.provenance.bad_pixel.shape
     shards = f" in {plan.shards} shards" if plan.shards > 1 else ""
     amplitudes = {"table": "amplitudes from a table", "exact": "exact amplitudes"}[plan.amplitude]
-    geometries = " + ".join(plan.simulation.geometry)
-    return f"{plan.count:,} patterns of {rows} x {columns} pixels of {geometries}{shards}, {amplitudes}"
+    particles = described(plan.simulation.geometry)
+    return f"{plan.count:,} patterns of {rows} x {columns} pixels of {particles}{shards}, {amplitudes}"
 
 
 def _size(plan: Plan) -> int:
