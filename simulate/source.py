@@ -91,8 +91,8 @@ class SimulatedSource:
 
     amplitude: how form factors are computed, "table" or "exact"; geometries: names that `Scene.geometry` counts, those
     that kinds of hit brought after the sample's; kinds: names that `Truth.kind` counts; notes: how empty shots were
-    read. Raises InputError for an impossible configuration, an unknown geometry or material, a mesh that is not closed,
-    or a seed below 0 or from 2^32 on.
+    read, and how many particles arrive. Raises InputError for an impossible configuration, an unknown geometry or
+    material, a mesh that is not closed, or a seed below 0 or from 2^32 on.
 
     shots: what `background.frames` names, where it names something: `simulated_source` reads it.
     """
@@ -107,6 +107,9 @@ class SimulatedSource:
         seen_by = config.readout.detector_seed
         self.bad_pixel = bad_pixels(self.instrument, seen_by, config.readout.dead_pixels)
         self.notes = () if shots is None else shots.notes
+        if config.arrivals.concentration_per_ml is not None:
+            density = float(config.arrivals.mean_density(config.focus()))
+            self.notes += (f"{density:.3g} particles are in the focus's volume on average (arrivals.density)",)
         if config.background.frames is not None and shots is None:
             raise InputError(
                 f"background.frames {config.background.frames} was not read: make the source with "
@@ -121,13 +124,7 @@ class SimulatedSource:
                 )
         self._key = _key(seed)
 
-        every_kind = config.kinds()
-        self.kinds = tuple(kind.name for kind in every_kind)
-        bad_shares = list(config.bad.shares().values())
-        bad = 1 - config.good_fraction if config.good_fraction < 1 else 0.0
-        shares = [config.good_fraction, *(bad * share / sum(bad_shares) if bad else 0.0 for share in bad_shares)]
-        numbers = tuple(number for number, share in enumerate(shares) if share > 0)
-        kinds = tuple(every_kind[number] for number in numbers)
+        self.kinds, kinds, numbers, shares = _kinds(config)
 
         self.geometries, species_shares = split_shares(config.geometry)
         brought = []
@@ -149,7 +146,9 @@ class SimulatedSource:
         splits = self._pixel_splits(2 * circumradius * diameter_nm, 2 * circumradius, kinds, brought)
         distinct = sorted({1, *splits})
         radius = float((np.where(own_nm > 0, 1e-9 * own_nm, largest) * circumradius).max())
-        planes = tuple(detector_plane(self.instrument, radius * reach, split) for split in distinct)
+        arrives = config.arrivals.is_on()
+        along_m = config.arrivals.stream_m if arrives else 0.0
+        planes = tuple(detector_plane(self.instrument, radius * reach, split, along_m) for split in distinct)
         # Both signs of the pointing jitter, in units of the pixel's angle.
         tilt = PULSE_LIMIT * config.beam.pointing_jitter_px * self._pixel_angle
         farthest = float(jnp.linalg.norm(planes[0].scattering, axis=-1).max())
@@ -176,11 +175,12 @@ class SimulatedSource:
         effects = tuple(effect for _, effect in config.effects() if effect.is_on())
         for part in (*kinds, *effects):
             register(type(part))
-        slots = max(kind.most_bodies(config.particles) for kind in kinds)
+        particles = (2, config.arrivals.most(config.focus())) if arrives else config.particles
+        slots = max(kind.most_bodies(particles) for kind in kinds)
         # An empty shot has no waves, so any plane does.
         where = [distinct.index(split) for split in splits]
         plane_of = tuple(where[kind.in_droplet] for kind in kinds)
-        programs, program_of = programs_of(kinds, slots, config.particles, plane_of)
+        programs, program_of = programs_of(kinds, slots, particles, plane_of)
         sample = SampleConfig(**{field.name: getattr(config, field.name) for field in fields(SampleConfig)})
         detector = detector_of(self.instrument, seen_by, self.bad_pixel, planes[0].scattering)
         if shots is not None:
@@ -199,7 +199,7 @@ class SimulatedSource:
             ),
             jnp.asarray(circumradius, jnp.float32),
             detector,
-            jnp.asarray(np.cumsum([shares[number] for number in numbers]), jnp.float32),
+            jnp.asarray(np.cumsum(shares), jnp.float32),
             wavenumber,
             self.instrument.focus_m,
             self._pixel_angle,
@@ -301,6 +301,23 @@ class SimulatedSource:
         unit = partial(unit_amplitude, self._setup.amplitudes)
         framed = particle_amplitudes(scene, self._setup.plane, Pulse(self._setup.wavenumber), unit)
         return framed[..., 1:-1, 1:-1].reshape(-1, *self.shape)
+
+
+def _kinds(
+    config: SimulationConfig,
+) -> tuple[tuple[str, ...], tuple[Kind, ...], tuple[int, ...], tuple[float, ...]]:
+    """Names of all kinds; those that occur, their numbers in `Truth.kind`, and their shares of the patterns. Where
+    particles arrive at random, their one kind occurs, and the numbers are those of what it turns out to be."""
+    every_kind = config.kinds()
+    names = tuple(kind.name for kind in every_kind)
+    if config.arrivals.is_on():
+        names += tuple(name for name in config.arrivals.turns_out if name not in names)
+        return names, (config.arrivals,), tuple(map(names.index, config.arrivals.turns_out)), (1.0,)
+    bad_shares = list(config.bad.shares().values())
+    bad = 1 - config.good_fraction if config.good_fraction < 1 else 0.0
+    shares = [config.good_fraction, *(bad * share / sum(bad_shares) if bad else 0.0 for share in bad_shares)]
+    numbers = tuple(number for number, share in enumerate(shares) if share > 0)
+    return names, tuple(every_kind[n] for n in numbers), numbers, tuple(shares[n] for n in numbers)
 
 
 class _Pictures:

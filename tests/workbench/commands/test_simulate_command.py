@@ -230,7 +230,8 @@ def test_progress_is_a_plain_line_with_rate_and_megabytes(here, capsys):
     assert re.search(r"^writing: 3/3, [\d,]+ patterns/s, \d+\.\d MB$", captured.err, re.MULTILINE)
     assert (
         captured.out
-        == "a.h5: 20 patterns of 32 x 32 pixels of icosahedron in 3 shards, amplitudes from a table, 0.1 MB\n"
+        == "a.h5: 20 patterns of 32 x 32 pixels of icosahedron in 3 shards, amplitudes from a table, 0.1 MB; "
+        "single hit 10, multi hit 10\n"
     )
 
 
