@@ -57,6 +57,8 @@ def _read_pdb(gemmi: Any, path: str, content: str) -> Any:
     atoms = [number for number, line in enumerate(lines) if line.startswith(("ATOM  ", "HETATM"))]
     if not atoms:
         raise InputError(f"{path} has no ATOM or HETATM line: give a PDB file, or name an mmCIF file .cif")
+    if (strange := next((number for number in atoms if not lines[number].isascii()), None)) is not None:
+        raise InputError(f"{path}, line {strange + 1}: {lines[strange][:30]!r} is no plain text: mend that line")
     for what, first, end in (("x", 30, 38), ("y", 38, 46), ("z", 46, 54), ("occupancy", 54, 60)):
         texts = [lines[number][first:end] for number in atoms]
         wrong = _first_wrong(texts, what == "occupancy")
@@ -71,7 +73,8 @@ def _read_pdb(gemmi: Any, path: str, content: str) -> Any:
     parts = 1 + sum(lines[a][20:22] != lines[b][20:22] for a, b in pairwise(atoms))
     if parts > _MOST_PARTS:
         raise InputError(f"{path} has {parts:,} runs of chains; give at most {_MOST_PARTS:,}")
-    return _parsed(path, lambda: gemmi.read_pdb_string(content))
+    plain = re.sub(r"[^\x00-\x7f]", "?", content)  # gemmi sees UTF-8, and its columns are bytes
+    return _parsed(path, lambda: gemmi.read_pdb_string(plain))
 
 
 def _first_wrong(texts: list[str], occupancy: bool) -> int | None:

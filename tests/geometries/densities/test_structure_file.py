@@ -143,6 +143,7 @@ BAD = {
     "missing row": (MOVED.replace(ROWS[3], ""), "", "line 4: BIOMT3 1 stands where BIOMT2 1 belongs"),
     "rows of two operators": (MOVED.replace("BIOMT2   1", "BIOMT2   2"), "", "line 4: BIOMT2 2 stands where BIOMT2 1"),
     "missing last row": (MOVED.replace(ROWS[4], ""), "", "line 4: the operator 1 ends here"),
+    "no plain text": (GOOD.replace(" CA  GLY", " C\u00e9  GLY", 1), "", "line 2: .* is no plain text: mend that line"),
     "exponent": (GOOD.replace(SECOND[30:38], "  1.45e2", 1), "", r"line 2: x is '1\.45e2'"),
     "underscore": (GOOD.replace(SECOND[30:38], "   1_450", 1), "", r"line 2: x is '1_450'"),
     "nan": (GOOD.replace(SECOND[30:38], "     nan", 1), "", r"line 2: x is 'nan'; give a number, in angstroms"),
