@@ -25,6 +25,7 @@ from .scattering.effects.measured import MeasuredBackground
 from .scattering.effects.point_spread import PointSpread
 from .scattering.effects.pulse import Bandwidth, Coherence, PhotonEnergyJitter, PointingJitter
 from .scattering.hits.aggregate import Aggregate
+from .scattering.hits.arrivals import Arrivals
 from .scattering.hits.artefact import Artefact
 from .scattering.hits.debris import Debris
 from .scattering.hits.droplet import Droplet
@@ -38,6 +39,7 @@ from .scattering.hits.wet_particle import WetParticle
 from .scattering.ranges import Range, check_between, check_finite, check_positive
 from .scattering.sample import OrientationConfig as OrientationConfig
 from .scattering.sample import SampleConfig
+from .scattering.scene import Focus
 from .scattering.seam import Effect, Kind, part_types, parts
 
 
@@ -180,6 +182,7 @@ class SimulationConfig(
     good_fraction: float = 0.5
     """Share of single hits; what the others are, `bad` tells."""
     bad: BadConfig = field(default_factory=BadConfig)
+    arrivals: Arrivals = field(default_factory=Arrivals)
     beam: BeamConfig = field(default_factory=BeamConfig)
     background: BackgroundConfig = field(default_factory=BackgroundConfig)
     readout: ReadoutConfig = field(default_factory=ReadoutConfig)
@@ -206,7 +209,9 @@ class SimulationConfig(
                 "noise is off, but whole recorded frames carry their own: say --background.frames-as mean, or leave "
                 "noise on"
             )
-        if self.good_fraction < 1 and sum(self.bad.shares().values()) <= 0:
+        if self.arrivals.is_on():
+            self._check_arrivals()
+        elif self.good_fraction < 1 and sum(self.bad.shares().values()) <= 0:
             raise InputError(
                 f"the shares of bad patterns are {self.bad.shares()}; give 0 or more each, and one above 0"
             )
@@ -220,6 +225,26 @@ class SimulationConfig(
         for name in (self.material, *(getattr(self.bad, n) for kind in parts(self.bad, Kind) for n in kind.materials)):
             material(name, instrument.photon_energy_ev)
         return self
+
+    def _check_arrivals(self) -> None:
+        """Raises InputError for arrivals that cannot be simulated."""
+        if self.beam.pulse_photons is None:
+            raise InputError(
+                "with arrivals, brightness follows from places in the focus, and from the pulse's photons: give "
+                "--beam.pulse-photons, fewest and most in a pulse, or a law"
+            )
+        given = [name for name, share in self.bad.shares().items() if share > 0 and name not in Arrivals.turns_out]
+        if given:
+            raise InputError(
+                f"bad.{given[0]} is given, but with arrivals pulses hit particles of the sample alone: leave one of "
+                "the two out"
+            )
+        self.arrivals.check_in(self.focus())
+
+    def focus(self) -> Focus:
+        """The light about the focus."""
+        instrument = self.instrument.instrument()
+        return Focus(self.beam.profile, instrument.focus_m, instrument.wavenumber)
 
     def marginals(self) -> Self:
         """The same with each column of `population` as a law of its own, whatever goes together: to see how one of the

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Iterator
+from warnings import warn
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ..geometries.errors import InputError
+from ..geometries.errors import InputError, InputWarning
 from .beamline.instrument import Instrument
 from .beamline.pixels import assemble, picture_shape
 from .config import SimulationConfig
@@ -24,12 +25,15 @@ _BRIGHT, _STEADY = 10.0, 0.25
 
 
 def simulated_source(config: SimulationConfig, seed: int = 0) -> SimulatedSource:
-    """The source of a configuration, with the empty shots that it names.
+    """The source of a configuration, with the empty shots that it names; warns (InputWarning) of how these were read.
 
     Raises InputError as `SimulatedSource` does, and for empty shots that cannot be read, are no photons, or do not fit
     the instrument.
     """
-    return SimulatedSource(config, seed, empty_shots(config))
+    source = SimulatedSource(config, seed, empty_shots(config))
+    for note in source.notes:
+        warn(note, InputWarning, stacklevel=2)
+    return source
 
 
 def empty_shots(config: SimulationConfig) -> EmptyShots | None:

@@ -28,7 +28,7 @@ from .scattering.orientation import given_rotation, unit_quaternion
 from .scattering.ranges import OfRow, Population, log_between
 from .scattering.readout import readout
 from .scattering.sample import OrientationConfig, OwnSizes, SampleConfig, bodies_of_sample
-from .scattering.scene import Scene, beam_profile
+from .scattering.scene import Focus, Scene, beam_profile
 from .scattering.seam import (
     Background,
     Detector,
@@ -110,7 +110,8 @@ class Setup(NamedTuple):
     its materials and by "material", the sample's; quaternions: (Q, 4), the configuration's; planes: the detector's
     pixels as they are, then split where bodies are so large that their rings are finer than pixels hold; kind_limits:
     (kinds,), cumulative shares; own: of the sample's geometries, None where none has a size of its own; row_limits:
-    (rows,), those of the joint samples, if there are any; see `SimulatedSource`.
+    (rows,), those of the joint samples, if there are any; species_limits: of the sample's geometries, None where all
+    are as frequent; see `SimulatedSource`.
     """
 
     sample: SampleConfig
@@ -131,6 +132,7 @@ class Setup(NamedTuple):
     photons_per_unit: float
     own: OwnSizes | None = None
     row_limits: Float[jax.Array, " rows"] | None = None
+    species_limits: Float[jax.Array, " geometries"] | None = None
 
     @property
     def plane(self) -> DetectorPlane:
@@ -151,9 +153,9 @@ class Variant(NamedTuple):
     """What the compiled program depends on, besides the shapes of arrays.
 
     rooms: types of the setup's kinds and effects, which JAX 0.10.1 does not tell apart where their fields look alike;
-    slots: of a scene; kinds: numbers of those that occur; geometries: how many are the sample's; meshes: which
-    geometries each kind brought; programs, and which of them is that of each kind and number of bodies; noise: whether
-    photons are counted.
+    slots: of a scene; kinds: numbers of those that occur, or turn out; geometries: how many are the sample's; meshes:
+    which geometries each kind brought; programs, and which of them is that of each kind and number of bodies; noise:
+    whether photons are counted.
     """
 
     rooms: tuple[type, ...]
@@ -230,7 +232,8 @@ def compiled(
         given = given_rotation(i, setup.quaternions) if len(setup.quaternions) else None
         own, _ = of_pattern(setup, keys)
         scene = sample_scene(own, variant, keys, given, kind)
-        return program_of[kind, scene.present.sum()], (numbers[kind], keys, scene, draw_pulse(own, keys))
+        number = own.kinds[0].outcome(scene) if own.kinds[0].turns_out else kind
+        return program_of[kind, scene.present.sum()], (numbers[number], keys, scene, draw_pulse(own, keys))
 
     @jax.jit  # to be traced once
     def measure(number, drawn):
@@ -306,12 +309,15 @@ def sample_scene(
     draw = Deviates(normal, uniform, unit_quaternion(normal[:, 3:7]))
     sample, beam = setup.sample, setup.beam
     material = setup.contrast["material"]
-    bodies, diameter_nm = bodies_of_sample(sample, variant.geometries, given, material, draw, setup.own)
+    bodies, diameter_nm = bodies_of_sample(
+        sample, variant.geometries, given, material, draw, setup.own, setup.species_limits
+    )
     farthest = setup.focus_m
     if sample.separation_resolved:  # a fringe of two particles is a wavelength over their distance wide
         farthest = jnp.minimum(farthest, math.pi / (setup.wavenumber * setup.pixel_angle))
     # On the absolute scale, the place in the beam says it all.
     spread = sample.brightness_spread if beam.pulse_photons is None else None
+    focus = Focus(beam.profile, setup.focus_m, setup.wavenumber)
     scenes = [
         one.scene(
             bodies,
@@ -325,11 +331,14 @@ def sample_scene(
                 farthest,
                 sample.particles,
                 spread,
+                focus,
             ),
         )
         for one, meshes in zip(setup.kinds, variant.meshes, strict=True)
     ]
     scene = scenes[0] if len(scenes) == 1 else jax.tree.map(lambda *made: jax.lax.select_n(kind, *made), *scenes)
+    if setup.kinds[0].says_fluence:
+        return scene
     offset = beam.offset * setup.focus_m / 2 * jnp.sqrt(uniform[0, 10])
     angle = 2 * jnp.pi * uniform[0, 7]
     in_focus = scene.position_m[:, :2] + offset * jnp.stack([jnp.cos(angle), jnp.sin(angle)])

@@ -23,6 +23,7 @@ from ..geometries.errors import InputError, InputWarning
 from ..geometries.form_factor import Polyhedron, from_mesh, stack
 from ..geometries.mesh import Mesh
 from ..geometries.shapes import geometry as load_geometry
+from ..geometries.species import described, split_shares
 from .beamline.instrument import Instrument
 from .beamline.materials import contrast_of_electrons, material
 from .beamline.pixels import assemble
@@ -90,8 +91,8 @@ class SimulatedSource:
 
     amplitude: how form factors are computed, "table" or "exact"; geometries: names that `Scene.geometry` counts, those
     that kinds of hit brought after the sample's; kinds: names that `Truth.kind` counts; notes: how empty shots were
-    read. Raises InputError for an impossible configuration, an unknown geometry or material, a mesh that is not closed,
-    or a seed below 0 or from 2^32 on.
+    read, and how many particles arrive. Raises InputError for an impossible configuration, an unknown geometry or
+    material, a mesh that is not closed, or a seed below 0 or from 2^32 on.
 
     shots: what `background.frames` names, where it names something: `simulated_source` reads it.
     """
@@ -102,10 +103,13 @@ class SimulatedSource:
         self.seed = seed
         self.instrument = config.instrument.instrument()
         self.shape = self.instrument.shape
-        self.name = " + ".join(config.geometry)
+        self.name = described(config.geometry)
         seen_by = config.readout.detector_seed
         self.bad_pixel = bad_pixels(self.instrument, seen_by, config.readout.dead_pixels)
         self.notes = () if shots is None else shots.notes
+        if config.arrivals.concentration_per_ml is not None:
+            density = float(config.arrivals.mean_density(config.focus()))
+            self.notes += (f"{density:.3g} particles are in the focus's volume on average (arrivals.density)",)
         if config.background.frames is not None and shots is None:
             raise InputError(
                 f"background.frames {config.background.frames} was not read: make the source with "
@@ -120,13 +124,10 @@ class SimulatedSource:
                 )
         self._key = _key(seed)
 
-        every_kind = config.kinds()
-        self.kinds = tuple(kind.name for kind in every_kind)
-        shares = _shares(config)
-        numbers = tuple(number for number, share in enumerate(shares) if share > 0)
-        kinds = tuple(every_kind[number] for number in numbers)
+        self.kinds, kinds, numbers, shares = _kinds(config)
 
-        self.geometries, brought = config.geometry, []
+        self.geometries, species_shares = split_shares(config.geometry)
+        brought = []
         for kind in kinds:
             brought.append(range(len(self.geometries), len(self.geometries) + len(kind.meshes)))
             self.geometries += kind.meshes
@@ -144,7 +145,9 @@ class SimulatedSource:
         splits = self._pixel_splits(2 * circumradius * diameter_nm, 2 * circumradius, kinds, brought)
         distinct = sorted({1, *splits})
         radius = float((np.where(own_nm > 0, 1e-9 * own_nm, largest) * circumradius).max())
-        planes = tuple(detector_plane(self.instrument, radius * reach, split) for split in distinct)
+        arrives = config.arrivals.is_on()
+        along_m = config.arrivals.stream_m if arrives else 0.0
+        planes = tuple(detector_plane(self.instrument, radius * reach, split, along_m) for split in distinct)
         # Both signs of the pointing jitter, in units of the pixel's angle.
         tilt = PULSE_LIMIT * config.beam.pointing_jitter_px * self._pixel_angle
         farthest = float(jnp.linalg.norm(planes[0].scattering, axis=-1).max())
@@ -171,11 +174,12 @@ class SimulatedSource:
         effects = tuple(effect for _, effect in config.effects() if effect.is_on())
         for part in (*kinds, *effects):
             register(type(part))
-        slots = max(kind.most_bodies(config.particles) for kind in kinds)
+        particles = (2, config.arrivals.most(config.focus())) if arrives else config.particles
+        slots = max(kind.most_bodies(particles) for kind in kinds)
         # An empty shot has no waves, so any plane does.
         where = [distinct.index(split) for split in splits]
         plane_of = tuple(where[kind.in_droplet] for kind in kinds)
-        programs, program_of = programs_of(kinds, slots, config.particles, plane_of)
+        programs, program_of = programs_of(kinds, slots, particles, plane_of)
         detector = detector_of(self.instrument, seen_by, self.bad_pixel, planes[0].scattering)
         if shots is not None:
             detector = detector._replace(shots=Shots(jnp.asarray(shots.charge), jnp.asarray(shots.number, jnp.int32)))
@@ -193,13 +197,14 @@ class SimulatedSource:
             ),
             jnp.asarray(circumradius, jnp.float32),
             detector,
-            _limits(shares, numbers),
+            _limits(shares),
             wavenumber,
             self.instrument.focus_m,
             self._pixel_angle,
             _photons_per_unit(self.instrument, config.beam.profile),
             self._own_sizes(models) if densities else None,
             None if config.population is None else jnp.asarray(row_limits(config.population)),
+            None if species_shares is None else jnp.asarray(np.cumsum(species_shares), jnp.float32),
         )
         meshes_of = tuple(brought)
         self._planes = where
@@ -271,6 +276,8 @@ class SimulatedSource:
         switch, a kind of hit or an effect that does not occur here, a larger body or a larger jitter.
         """
         config = config.check()
+        if config.arrivals.is_on() or self.config.arrivals.is_on():
+            raise InputError("other numbers are not enough where particles arrive at random: make a source of its own")
         other, old = copy(self), self.config
         numbers, rooms = self._variant.kinds, self._variant.rooms
         new = tabulated(config, config.population)
@@ -297,7 +304,7 @@ class SimulatedSource:
             kinds=kinds,
             effects=effects,
             quaternions=jnp.asarray(new.orientation.quaternions, jnp.float32).reshape(-1, 4),
-            kind_limits=_limits(shares, numbers),
+            kind_limits=_limits([shares[number] for number in numbers]),
             row_limits=None if config.population is None else jnp.asarray(row_limits(config.population)),
         )
         if not missing and not changed and jax.tree.structure(setup) != jax.tree.structure(self._setup):
@@ -342,6 +349,21 @@ class SimulatedSource:
         return framed[..., 1:-1, 1:-1].reshape(-1, *self.shape)
 
 
+def _kinds(
+    config: SimulationConfig,
+) -> tuple[tuple[str, ...], tuple[Kind, ...], tuple[int, ...], tuple[float, ...]]:
+    """Names of all kinds; those that occur, their numbers in `Truth.kind`, and their shares of the patterns. Where
+    particles arrive at random, their one kind occurs, and the numbers are those of what it turns out to be."""
+    every_kind = config.kinds()
+    names = tuple(kind.name for kind in every_kind)
+    if config.arrivals.is_on():
+        names += tuple(name for name in config.arrivals.turns_out if name not in names)
+        return names, (config.arrivals,), tuple(map(names.index, config.arrivals.turns_out)), (1.0,)
+    shares = _shares(config)
+    numbers = tuple(number for number, share in enumerate(shares) if share > 0)
+    return names, tuple(every_kind[n] for n in numbers), numbers, tuple(shares[n] for n in numbers)
+
+
 class _Pictures:
     """A source whose frames of several panels are put together to pictures."""
 
@@ -368,8 +390,8 @@ def _shares(config: SimulationConfig) -> list[float]:
     return [config.good_fraction, *(bad * share / sum(bad_shares) if bad else 0.0 for share in bad_shares)]
 
 
-def _limits(shares: list[float], numbers: tuple[int, ...]) -> Float[Array, " kinds"]:
-    return jnp.asarray(np.cumsum([shares[number] for number in numbers]), jnp.float32)
+def _limits(shares: Sequence[float]) -> Float[Array, " kinds"]:
+    return jnp.asarray(np.cumsum(shares), jnp.float32)
 
 
 def _largest_body_m(config: SimulationConfig, kinds: tuple[Kind, ...]) -> float:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import particle_mutations
 from onehit.geometries.errors import InputError
 from onehit.simulate.guard import hdf5_process
 from onehit.simulate.reading.recognise import open_frames
@@ -136,6 +137,7 @@ WRITERS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "virtual": ("a.cxi", write_virtual),
     "nexus": ("a_master.h5", write_nexus),
     "set": ("a.h5", write_shard),
+    **particle_mutations.WRITERS,
 }
 
 
@@ -162,7 +164,9 @@ def mutate(content: bytes, seed: int) -> bytes:
     return bytes(damaged)
 
 
-def read_everything(path: Path) -> list[np.ndarray]:
+def read_everything(format: str, path: Path) -> list[np.ndarray]:
+    if format in particle_mutations.READERS:
+        return particle_mutations.READERS[format](path)
     frames = open_frames(path, trusted=path.name == "a_master.h5")
     everything = np.arange(frames.count)
     found = []
@@ -176,7 +180,7 @@ def read_everything(path: Path) -> list[np.ndarray]:
 def outcome(format: str, path: Path, expected: np.ndarray) -> str:
     """ "refused" (with one line), "right" (read as written) or "wrong" (read otherwise)."""
     try:
-        found = np.concatenate(read_everything(path.parent if format == "set" else path))
+        found = np.concatenate(read_everything(format, path.parent if format == "set" else path))
     except InputError as error:
         return "refused" if "\n" not in str(error) else "not one line"
     same = found.size == expected.size and np.array_equal(found.reshape(expected.shape), expected)
@@ -190,7 +194,7 @@ def outcomes(format: str, seeds: range, folder: Path) -> Iterator[tuple[int, str
     path = folder / name
     write(path)
     content = path.read_bytes()
-    expected = np.concatenate(read_everything(folder if format == "set" else path))
+    expected = np.concatenate(read_everything(format, folder if format == "set" else path))
     for seed in seeds:
         path.write_bytes(mutate(content, seed))
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -163,9 +163,7 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     _prepare_streams()
     plain = warnings.formatwarning
-    warnings.formatwarning = lambda message, kind, *where, **more: (
-        f"onehit: {message}\n" if issubclass(kind, InputWarning) else plain(message, kind, *where, **more)
-    )
+    warnings.formatwarning = _said_once(plain)
     try:
         check_platform()
         code = _run(argv)
@@ -193,6 +191,22 @@ def main(argv: list[str] | None = None) -> int:
     finally:
         warnings.formatwarning = plain
         _drop_unwritten()
+
+
+def _said_once(plain: Callable[..., str]) -> Callable[..., str]:
+    """What formats a warning about input as a line of ours, once: each of many sources may warn of the same file."""
+    said: set[str] = set()
+
+    def formatted(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> str:
+        if not issubclass(category, InputWarning):
+            return plain(message, category, *where, **more)
+        line = f"onehit: {message}\n"
+        if line in said:
+            return ""
+        said.add(line)
+        return line
+
+    return formatted
 
 
 def _refused(reason: str) -> int:
@@ -308,6 +322,8 @@ def _parse(name: str, argv: list[str]):
     description = "\n\n".join([cleandoc(str(kind.__doc__)), *_HELP[name].values()])
     command = tyro.cli(kind, prog=f"onehit {name}", description=description, args=argv, **given)
     _check_sizes(command, argv)
+    if name != "simulate":
+        _check_shares(command, name)
     if inputs is not None:
         from ..simulate.sets.plan import check_inputs
 
@@ -328,6 +344,19 @@ def _check_sizes(command: Any, argv: list[str]) -> None:
                 f"{option} is given, but {', '.join(geometry)} has a size of its own, that of its atoms or voxels: "
                 "leave the option out"
             )
+
+
+def _check_shares(config: Any, name: str) -> None:
+    """Raises InputError for particles that arrive at random where a command counts on the shares of hits."""
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if isinstance(value, SimulationConfig) and value.arrivals.is_on():
+            raise InputError(
+                f"arrivals are for onehit simulate, and onehit {name} sets the shares of hits: simulate a file with "
+                "them, to score it with --experiment or to train on it with --data"
+            )
+        if is_dataclass(value):
+            _check_shares(value, name)
 
 
 def _sizes(config: Any, is_command: bool) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -206,7 +206,7 @@ class Tabulate:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Draw every kind of hit and every effect, off and on, and all shapes, as PNG files in a folder."""
+    """Draw every kind of hit, every effect, off and on, sorts of particles, and all shapes, as PNG files."""
 
     out: Positional[Path]
     """Folder to draw into."""

@@ -20,6 +20,7 @@ from ..errors import InputError
 from .contents import contents
 from .options import plain_suffix
 
+CIF_SUFFIXES = (".cif", ".mmcif")
 FARTHEST = 1e5
 """From the origin, Å."""
 MOST_OPERATORS = 100_000
@@ -28,6 +29,7 @@ _MOST_WORDS = 2**26
 """In an mmCIF file; gemmi takes 32 bytes for each."""
 _MOST_PARTS = 20_000
 """Runs of atoms of one chain: gemmi compares each with each."""
+_OPERATOR_COLUMNS = ((19, 23), (23, 33), (33, 43), (43, 53), (58, 68))
 _RANGES = ("in angstroms, at most 100,000 from the origin", "0 to 1")
 
 
@@ -36,7 +38,7 @@ def checked_structure(gemmi: Any, path: str) -> tuple[Any, str]:
     than memory should hold."""
     file = Path(path).expanduser()
     content = contents(file, _MOST_BYTES, "give a smaller structure, or a part of it").decode("latin-1")
-    read = _read_cif if plain_suffix(file) in (".cif", ".mmcif") else _read_pdb
+    read = _read_cif if plain_suffix(file) in CIF_SUFFIXES else _read_pdb
     return read(gemmi, path, content), content
 
 
@@ -55,6 +57,8 @@ def _read_pdb(gemmi: Any, path: str, content: str) -> Any:
     atoms = [number for number, line in enumerate(lines) if line.startswith(("ATOM  ", "HETATM"))]
     if not atoms:
         raise InputError(f"{path} has no ATOM or HETATM line: give a PDB file, or name an mmCIF file .cif")
+    if (strange := next((number for number in atoms if not lines[number].isascii()), None)) is not None:
+        raise InputError(f"{path}, line {strange + 1}: {lines[strange][:30]!r} is no plain text: mend that line")
     for what, first, end in (("x", 30, 38), ("y", 38, 46), ("z", 46, 54), ("occupancy", 54, 60)):
         texts = [lines[number][first:end] for number in atoms]
         wrong = _first_wrong(texts, what == "occupancy")
@@ -69,7 +73,8 @@ def _read_pdb(gemmi: Any, path: str, content: str) -> Any:
     parts = 1 + sum(lines[a][20:22] != lines[b][20:22] for a, b in pairwise(atoms))
     if parts > _MOST_PARTS:
         raise InputError(f"{path} has {parts:,} runs of chains; give at most {_MOST_PARTS:,}")
-    return _parsed(path, lambda: gemmi.read_pdb_string(content))
+    plain = re.sub(r"[^\x00-\x7f]", "?", content)  # gemmi sees UTF-8, and its columns are bytes
+    return _parsed(path, lambda: gemmi.read_pdb_string(plain))
 
 
 def _first_wrong(texts: list[str], occupancy: bool) -> int | None:
@@ -77,13 +82,16 @@ def _first_wrong(texts: list[str], occupancy: bool) -> int | None:
     least, most = (0.0, 1.0) if occupancy else (-FARTHEST, FARTHEST)
 
     def fits(text: str) -> bool:
-        try:
-            return least <= float(text or "1" if occupancy else text) <= most
-        except ValueError:
-            return False
+        text = text or "1" if occupancy else text
+        return _is_decimal(text) and least <= float(text) <= most
 
     valid = {text: fits(text.strip()) for text in set(texts)}
     return next((number for number, text in enumerate(texts) if not valid[text]), None)
+
+
+def _is_decimal(text: str) -> bool:
+    """Whether it is a number as gemmi reads them: without an exponent."""
+    return re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)", text) is not None
 
 
 def _read_cif(gemmi: Any, path: str, content: str) -> Any:
@@ -121,6 +129,33 @@ def _parsed(path: str, parse: Any) -> Any:
     except (RuntimeError, ValueError, IndexError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{path} cannot be read ({reason}): download it again") from None
+
+
+def check_operators(path: str, content: str) -> None:
+    """Raises InputError for the first line of a PDB file's operators that gemmi takes for another: it reads columns,
+    the last 10 of a translation's 15, and puts together what three rows are there."""
+    lines = enumerate(content.splitlines(), 1)
+    rows = [(number, line) for number, line in lines if re.match("REMARK 350 +BIOMT", line)]
+    serial, instead = None, f"write {path}:assembly=none, or give mmCIF"
+    for count, (number, line) in enumerate(rows):
+        name, *words = line[10:].split() or [""]
+        columns = [line[first:end].strip() for first, end in _OPERATOR_COLUMNS]
+        if words != columns or not all(map(_is_decimal, words)):
+            raise InputError(
+                f"{path}, line {number}: {line[10:].strip()!r} is no row of an operator, a number and four decimals of "
+                f"at most 10 characters in the format's columns; {instead}"
+            )
+        row = count % 3
+        serial = words[0] if row == 0 else serial
+        if (name, words[0]) != (f"BIOMT{row + 1}", serial):
+            raise InputError(
+                f"{path}, line {number}: {name} {words[0]} stands where BIOMT{row + 1} {serial or words[0]} belongs; "
+                f"{instead}"
+            )
+    if len(rows) % 3:
+        raise InputError(
+            f"{path}, line {rows[-1][0]}: the operator {serial} ends here, and needs three rows; {instead}"
+        )
 
 
 def check_numbers(

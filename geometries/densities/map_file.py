@@ -71,7 +71,7 @@ def _array(path: str, file: Path) -> tuple[Num[np.ndarray, "x y z"], None]:
             raise ValueError(f"it holds {dtype}")
         content.seek(0)
         values = np.load(content, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+    except Exception as error:  # NumPy has Python parse the header, which raises nearly all kinds
         raise _unreadable(path, error) from None
     return values.transpose(2, 1, 0), None
 

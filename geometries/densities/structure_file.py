@@ -8,6 +8,7 @@ Displacement (B) factors are left out: a pulse meets atoms in one place each.
 # pyright: reportUnknownArgumentType=false, reportMissingImports=false
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from warnings import warn
 
@@ -16,10 +17,18 @@ from jaxtyping import Bool, Float
 
 from ..errors import InputError, InputWarning
 from .atoms import Atoms
-from .checked_structure import FARTHEST, MOST_OPERATORS, check_numbers, checked_structure, gemmi_module
-from .options import one_of, parse_options
+from .checked_structure import (
+    CIF_SUFFIXES,
+    FARTHEST,
+    MOST_OPERATORS,
+    check_numbers,
+    check_operators,
+    checked_structure,
+    gemmi_module,
+)
+from .options import one_of, parse_options, plain_suffix
 
-STRUCTURE_SUFFIXES = (".pdb", ".ent", ".cif", ".mmcif")
+STRUCTURE_SUFFIXES = (".pdb", ".ent", *CIF_SUFFIXES)
 _OPTIONS = {
     "assembly": str,
     "model": str,
@@ -85,6 +94,8 @@ def read_structure(path: str, options: str = "") -> Structure:
         gemmi, one, position, element, occupancy, residue, given.get("hydrogens"), notes
     )
     kept = ~left_out[row]
+    if given.get("assembly") != "none" and plain_suffix(Path(path)) not in CIF_SUFFIXES:
+        check_operators(path, content)
     name, operators = _assembly(structure, path, given.get("assembly"), chains[row], subchains[row])
     total = sum(int((which & kept).sum()) * len(matrices) for which, matrices in operators)
     if not 0 < total <= _MOST_ATOMS:

@@ -61,5 +61,7 @@ PIXEL_SIZE = Quantity("m", 1e-6, 5e-3)
 FOCUS = Quantity("m", 1e-8, 1e-2)
 SHADOW = Quantity("m", 1e-6, 1, may_be_none=True)
 """Of a beamstop, a gap or a stalk."""
+STREAM = Quantity("m", 1e-7, 1e-3)
+"""Of particles, its width along the beam."""
 COHERENCE = Quantity("m", 1e-9, 1e-1, may_be_none=True)
 DIAMETER = Quantity("nm", 1, 1e4)

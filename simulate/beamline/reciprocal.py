@@ -49,9 +49,12 @@ class DetectorPlane(NamedTuple):
         return self.framed_scattering[:, 1:-1, 1:-1].reshape(*self.solid_angle.shape, 3)
 
 
-def detector_plane(instrument: Instrument, radius_m: float, split: int = 1) -> DetectorPlane:
+def detector_plane(
+    instrument: Instrument, radius_m: float, split: int = 1, farthest_along_m: float = 0.0
+) -> DetectorPlane:
     """Pixels of an instrument, each split into split x split, and nodes enough for particles that reach `radius_m` from
-    their centre."""
+    their centre; farthest_along_m: two of them along the beam, where they may be farther apart than the focus is
+    wide."""
     row, column = (
         (a[:, None] + (np.arange(split) - (split - 1) / 2) / split).ravel() for a in pixel_offsets(instrument)
     )
@@ -79,8 +82,14 @@ def detector_plane(instrument: Instrument, radius_m: float, split: int = 1) -> D
     node_column, to_columns = _chebyshev(framed_column, _node_count(framed_column, phase_per_pixel(fast)))
     _, _, node_scattering = _scattering(panel_positions(instrument, node_row, node_column))
 
-    coarse_row, coarse_to_rows = _chebyshev(row, _COARSE_NODES)
-    coarse_column, coarse_to_columns = _chebyshev(column, _COARSE_NODES)
+    def coarse_nodes(points, step):
+        # From pixel to pixel, the phase between two particles one behind the other changes faster and faster.
+        turn = np.linalg.norm(step, axis=-1).max() / distance.min()
+        faster = instrument.wavenumber / 2 * farthest_along_m * turn**2 / split
+        return _chebyshev(points, max(_COARSE_NODES, _node_count(points, faster) if farthest_along_m else 0))
+
+    coarse_row, coarse_to_rows = coarse_nodes(row, slow)
+    coarse_column, coarse_to_columns = coarse_nodes(column, fast)
     coarse_distance, u, _ = _scattering(panel_positions(instrument, coarse_row, coarse_column))
 
     def change_of_direction(step):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Self
 
 from ...geometries.errors import InputError
+from ...geometries.species import split_shares
 from ..late import Array, Complex, Float, jnp
 from .ranges import Range, between, between_cut, check_between, check_bodies, check_diameter, check_positive
 from .scene import Scene, random_stretch
@@ -50,7 +51,8 @@ class SampleConfig:
 
     geometry: tuple[str, ...] = ("icosahedron",)
     """Geometries that particles are drawn from: names, `torus:radius_ratio=3`, mesh files (STL, OBJ, PLY), files of
-    atoms (PDB, mmCIF), `1ihm.pdb.gz:assembly=none`, or of densities (MRC, CCP4, NPY), `emd.map:threshold=0.02`."""
+    atoms (PDB, mmCIF), `1ihm.pdb.gz:assembly=none`, or of densities (MRC, CCP4, NPY), `emd.map:threshold=0.02`. Shares
+    of particles may stand behind them, `a.pdb:0.7 torus:radius_ratio=3:0.3`; without, all are as frequent."""
     diameter_nm: Range = (63.0, 77.0)
     """Smallest and largest particle, volume-equivalent sphere diameter in nm (uniform). The largest decides how large
     the table is and how finely amplitudes are computed: another one may be compiled anew, another number never is.
@@ -89,6 +91,7 @@ class SampleConfig:
         check_bodies("particles", self.particles)
         if not self.geometry:
             raise InputError("geometry is empty; name at least one")
+        split_shares(self.geometry)
         self.orientation.check()
         return self
 
@@ -110,18 +113,24 @@ def bodies_of_sample(
     contrast: Complex[Array, ""],
     draw: Deviates,
     own: OwnSizes | None = None,
+    species_limits: Float[Array, " geometries"] | None = None,
 ) -> tuple[Scene, Float[Array, " slots"]]:
     """A particle in every slot, all at the origin, only the first present, and their diameters in nm.
 
     geometries: how many of them are the sample's, the first ones; given: orientation, where the configuration says so;
-    own: None where all are of the sample's sizes and material.
+    own: None where all are of the sample's sizes and material; species_limits: cumulative shares, None where all are as
+    frequent.
     """
     slots = len(draw.normal)
     number = jnp.arange(slots)
     diameter_nm = _diameters(sample, draw.uniform[:, 1])
+    if species_limits is None:
+        geometry = jnp.int32(draw.uniform[:, 0] * geometries)
+    else:
+        geometry = jnp.searchsorted(species_limits[:-1], draw.uniform[:, 0], side="right").astype(jnp.int32)
     bodies = Scene(
         present=number < 1,
-        geometry=jnp.int32(draw.uniform[:, 0] * geometries),
+        geometry=geometry,
         diameter_m=diameter_nm * 1e-9,
         stretch=random_stretch(draw.normal[:, :3], sample.stretch),
         orientation=_orientation(sample.orientation, given, draw),

@@ -73,6 +73,38 @@ def beam_profile(
     return jnp.exp2(-(squared if profile == "gaussian" else squared**10))
 
 
+class Focus(NamedTuple):
+    """The light about the focus. width_m: full width at half maximum; wavenumber: 1/m."""
+
+    profile: str
+    width_m: Number
+    wavenumber: Number
+
+    def fluence(self, place_m: Float[Array, "*any 3"]) -> Float[Array, "*any"]:
+        """Relative to the centre's. A Gaussian beam widens along z by the square root of 1 + (z / Rayleigh length)^2,
+        and its centre darkens by the square (Siegman 1986, Lasers, section 17.1); a flat top does not change."""
+        widening = jnp.asarray(self._widening(place_m[..., 2]))
+        across = place_m[..., :2] / jnp.sqrt(widening[..., None])
+        return beam_profile(self.profile, across, self.width_m) / widening
+
+    def area(self, fluence: Number, along_m: Number) -> Number:
+        """Of the disc that holds all places with at least that fluence as far as `along_m` from the focus, in discs of
+        the focus's width."""
+        halvings = -jnp.log2(fluence)
+        if self.profile != "gaussian":
+            return halvings**0.1
+        # At a widening s these are the places within s (halvings - log2 s), which is largest at s = 1 / (e fluence).
+        widest = jnp.clip(1 / (math.e * fluence), 1.0, self._widening(along_m))
+        return widest * (halvings - jnp.log2(widest))
+
+    def _widening(self, along_m: Number | Float[Array, "*any"]) -> Number | Float[Array, "*any"]:
+        """Of the area."""
+        if self.profile != "gaussian":
+            return jnp.ones_like(along_m)
+        rayleigh_m = self.wavenumber * self.width_m**2 / (4 * math.log(2))
+        return 1 + (along_m / rayleigh_m) ** 2
+
+
 def random_stretch(normal: Float[Array, "bodies 3"], strength: Number) -> Float[Array, "bodies 3"]:
     """Factors along the bodies' axes, product 1; strength: standard deviation of the log of each before the volume is
     kept. Shrunk where an axis exceeds LARGEST_STRETCH: tables are no larger than that needs."""

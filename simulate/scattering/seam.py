@@ -15,7 +15,7 @@ from typing import ClassVar, Literal, NamedTuple, Protocol, Self, TypeVar, runti
 
 from ..late import Array, Complex, Float, Int, Num, Number
 from .ranges import Population
-from .scene import Scene
+from .scene import Focus, Scene
 
 Example = dict[str, object]
 """Values of options that show an effect in `onehit gallery`."""
@@ -169,7 +169,7 @@ class Setting(NamedTuple):
     refractive index minus 1 of the sample's `material` and of the kind's own materials, by the options' names;
     diameter_nm: of the sample's particles, one for each slot; separation, particles, brightness_spread: the
     configuration's, brightness_spread None on the absolute scale; farthest_m: two particles of a multi-hit across the
-    beam.
+    beam; focus: the light that it makes them in.
     """
 
     diameter_nm: Float[Array, " slots"]
@@ -180,6 +180,7 @@ class Setting(NamedTuple):
     farthest_m: Number
     particles: tuple[Number, Number]
     brightness_spread: Number | None
+    focus: Focus
 
 
 class Slots(NamedTuple):
@@ -202,6 +203,10 @@ class Kind(Part):
     """Its options that name a material."""
     in_droplet: ClassVar[bool] = False
     """Whether droplets make its scenes, which may be so large that pixels must be split finer."""
+    says_fluence: ClassVar[bool] = False
+    """Whether its scenes are where they are in the focus: then their `fluence` is what bodies meet."""
+    turns_out: ClassVar[tuple[str, ...]] = ()
+    """Kinds that its scenes turn out to be, where that is not its own: then it occurs alone, and fills in `outcome`."""
     has_light: ClassVar[bool] = False
     """Whether its patterns are light that no body scattered: then it fills in `light`."""
 
@@ -230,6 +235,10 @@ class Kind(Part):
     def scene(self, bodies: Scene, draw: Deviates, setting: Setting) -> Scene:
         """A scene of this kind, made from `bodies`: a particle of the sample in every slot, all at the origin, only the
         first present. `fluence` holds the log of the factor on what follows from the place in the beam: 0."""
+        raise NotImplementedError
+
+    def outcome(self, scene: Scene) -> Int[Array, ""]:
+        """Which of the kinds in `turns_out` a scene is."""
         raise NotImplementedError
 
     def light(self, keys: Keys, detector: Detector) -> Float[Array, "y x"]:

@@ -1,6 +1,7 @@
 """What a set of simulated patterns is to be, and what each of its files then holds; writes nothing."""
 
 import json
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -11,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from ...geometries.errors import InputError
+from ...geometries.errors import InputError, InputWarning
 from ...geometries.shapes import geometry_files, moved_geometry
 from ..config import SimulationConfig
 from ..config_io import from_dict, versions
@@ -59,8 +60,6 @@ class Plan:
     """sha256 of the files that patterns depend on, by the names that `simulation` has for them."""
     amplitude: str
     """How form factors are computed: "table" or "exact"."""
-    notes: tuple[str, ...]
-    """How files were read, one line each."""
 
     @property
     def shards(self) -> int:
@@ -127,8 +126,7 @@ def plan_set(
         shard = min(max(_SHARD_PIXELS // int(np.prod(source.shape)), 1), _MOST_PATTERNS_A_SHARD)
     provenance = Provenance(text, source.instrument, source.bad_pixel, source.geometries, source.kinds)
     format = format or possible[0]
-    origin = provenance, inputs, source.amplitude, source.notes
-    return Plan(out.absolute(), format, simulation, seed, count, shard, *origin)
+    return Plan(out.absolute(), format, simulation, seed, count, shard, provenance, inputs, source.amplitude)
 
 
 def packed(plan: Plan) -> str:
@@ -161,7 +159,9 @@ def unpacked(text: str) -> Plan:
     content = json.loads(text)
     asked = json.loads(content["config"])["simulate"]
     asked["simulation"] = from_dict(content["simulation"], SimulationConfig, "the plan")
-    plan = plan_set(Path(content["out"]), **asked)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InputWarning)  # who packed the plan has said it
+        plan = plan_set(Path(content["out"]), **asked)
     named = {"config": content["config"], "geometries": tuple(content["geometries"])}
     return replace(plan, provenance=plan.provenance._replace(**named), inputs=content["inputs"])
 

@@ -33,6 +33,8 @@ from ..config_io import write_whole
 from ..formats.dragonfly import detector_bytes
 from ..formats.hdf5 import encode_virtual
 from ..formats.manifest import MANIFEST, Entry, UnknownOrigin, fault, folder_of, read_manifest, recorded
+from ..guard.hdf5_values import values
+from ..guard.safe_hdf5 import find, open_hdf5, reading
 from ..interrupt import interruptible
 from ..source import Patterns
 from .plan import DETECTOR, Plan, encoded, simulated
@@ -125,6 +127,18 @@ def write_set(
     except OSError as error:
         reason = "the disk is full" if error.errno in (ENOSPC, EDQUOT) else error.strerror or error
         raise InputError(f"{plan.out}: {reason}; {_kept(plan)}") from None
+
+
+def mixture(plan: Plan) -> dict[str, int]:
+    """Patterns of each kind in a complete set, by name, those that occur; read from its files."""
+    count = np.zeros(len(plan.provenance.kinds), int)
+    for number in range(plan.shards):
+        path = next(iter(plan.files(number)))
+        with reading(path), open_hdf5(path) as file:
+            truth = find(file, "truth/kind") or find(file, "entry_1/truth/kind")
+            assert truth is not None  # we wrote it
+            count += np.bincount(values(truth), minlength=len(count))
+    return {name: int(n) for name, n in zip(plan.provenance.kinds, count, strict=True) if n}
 
 
 def _write(plan: Plan, number: int, patterns: Patterns) -> list[Entry]:

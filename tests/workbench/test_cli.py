@@ -7,7 +7,8 @@ import sys
 import h5py
 import numpy as np
 import pytest
-from onehit.workbench.cli import COMMANDS, main
+from onehit.geometries.errors import InputWarning
+from onehit.workbench.cli import COMMANDS, _said_once, main
 
 BAD_INPUT = [
     (["simulate", "OUT.h5", "--geometry", "icosaeder"], ["icosahedron", "soccer-ball", "torus"]),
@@ -39,9 +40,23 @@ BAD_INPUT = [
     (["simulate", "OUT.h5", "--beam.pointing-jitter-px", "500"], ["pointing_jitter_px is 500", "0 to 98"]),
     (["simulate", "OUT.h5", "--beam.coherence-length-m", "nan"], ["coherence_length_m is nan"]),
     (["classify", "small.h5", "--minimum-photons", "nan"], ["minimum_photons is nan"]),
+    (["simulate", "OUT.h5", "--arrivals.density", "0.1"], ["--beam.pulse-photons"]),
+    (
+        ["study", "--out", "RUN", "--simulation.arrivals.density", "0.1", "--simulation.beam.pulse-photons", "1", "2"],
+        ["arrivals are for onehit simulate", "--experiment", "--data"],
+    ),
+    (["gallery", "OUT", "--arrivals.concentration-per-ml", "1e9"], ["arrivals are for onehit simulate"]),
+    (["simulate", "OUT.h5", "--geometry", "cube:0.7", "torus"], ["torus has no share"]),
     (["evaluate", "RUN"], ["no trained classifier"]),
     (["evaluat", "RUN"], ["evaluate"]),
 ]
+
+
+def test_what_is_odd_about_input_is_said_once_however_many_sources_warn_of_it():
+    formatted = _said_once(lambda message, *_: f"python: {message}")
+    lines = [formatted(InputWarning(text), InputWarning, "a.py", 1) for text in ("a", "b", "a")]
+    assert lines == ["onehit: a\n", "onehit: b\n", ""]
+    assert formatted("a", UserWarning, "a.py", 1) == formatted("a", UserWarning, "a.py", 1) == "python: a"
 
 
 @pytest.mark.parametrize("command, says", BAD_INPUT, ids=[" ".join(command) for command, _ in BAD_INPUT])

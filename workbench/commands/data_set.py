@@ -11,9 +11,10 @@ from dataclasses import replace
 import jax
 
 from ...geometries.errors import InputError
+from ...geometries.species import described
 from ...simulate.formats.manifest import read_manifest
 from ...simulate.sets.plan import Plan, encoded, plan_set, simulated
-from ...simulate.sets.shards import Engine, begin, write_set, write_shards
+from ...simulate.sets.shards import Engine, begin, mixture, write_set, write_shards
 from ..options import Simulate
 from ..progress import track_shards
 
@@ -25,8 +26,6 @@ def run_simulation(command: Simulate) -> None:
     plan = plan_set(
         command.out, command.simulation, command.seed, command.count, shard=command.shard, format=command.format
     )
-    for line in plan.notes:
-        _warn(line)
     if command.dry_run:
         print(f"{command.out}: {_estimate(plan)}")
         return
@@ -40,7 +39,8 @@ def run_simulation(command: Simulate) -> None:
     if numbers is not None:
         print(f"{plan.folder}: part {command.part} is done; when all are, the command with --resume completes the set")
         return
-    print(f"{command.out}: {_contents(plan)}, {_gigabytes(_size(plan))}")
+    came_out = ", ".join(f"{name} {count:,}" for name, count in mixture(plan).items()).replace("_", " ")
+    print(f"{command.out}: {_contents(plan)}, {_gigabytes(_size(plan))}; {came_out}")
 
 
 def _engine(command: Simulate) -> Engine:
@@ -116,8 +116,8 @@ def _contents(plan: Plan) -> str:
     rows, columns = plan.provenance.bad_pixel.shape
     shards = f" in {plan.shards} shards" if plan.shards > 1 else ""
     amplitudes = {"table": "amplitudes from a table", "exact": "exact amplitudes"}[plan.amplitude]
-    geometries = " + ".join(plan.simulation.geometry)
-    return f"{plan.count:,} patterns of {rows} x {columns} pixels of {geometries}{shards}, {amplitudes}"
+    particles = described(plan.simulation.geometry)
+    return f"{plan.count:,} patterns of {rows} x {columns} pixels of {particles}{shards}, {amplitudes}"
 
 
 def _size(plan: Plan) -> int:

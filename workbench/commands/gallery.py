@@ -1,6 +1,9 @@
-"""`onehit gallery`: a picture of every kind of hit and of every effect, off and on, and one of all shapes."""
+"""`onehit gallery`: pictures of every kind of hit, of every effect, off and on, of sorts of particles, and of all
+shapes."""
 
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from jaxtyping import Shaped
@@ -12,10 +15,14 @@ from ...simulate.beamline.pixels import assemble
 from ...simulate.config import OrientationConfig, SimulationConfig
 from ...simulate.empty_shots import simulated_source
 from ...simulate.scattering.seam import Example
+from ..made_up import particles
 from ..options import Gallery
 from ..progress import track
 
 _SHOWN = 6
+
+Pictures = dict[str, tuple[SimulationConfig | None, SimulationConfig]]
+"""Configurations without and with what a picture shows, by its name."""
 
 
 def run_gallery(command: Gallery) -> None:
@@ -23,7 +30,13 @@ def run_gallery(command: Gallery) -> None:
     command.out.mkdir(parents=True, exist_ok=True)
     shapes_figure({name: make() for name, make in GEOMETRIES.items()}).savefig(command.out / "shapes.png")
     simulation = command.simulation.marginals()  # each quantity can be replaced by itself
-    pictures = _kinds(simulation) | _effects(simulation)
+    with TemporaryDirectory() as folder:
+        pictures = _kinds(simulation) | _effects(simulation) | _particles(simulation, Path(folder))
+        _draw(pictures, command)
+    print(f"{command.out}: {len(pictures) + 1} pictures")
+
+
+def _draw(pictures: Pictures, command: Gallery) -> None:
     names = list(pictures)
     for i in track(range(len(names)), "drawing", 1):
         name = names[i]
@@ -43,7 +56,6 @@ def run_gallery(command: Gallery) -> None:
         figure = gallery_figure(shown, titles, bad)
         figure.suptitle(name, fontsize=11)
         figure.savefig(command.out / f"{name.replace(' ', '-')}.png")
-    print(f"{command.out}: {len(names) + 1} pictures")
 
 
 def _enlarged(frames: Shaped[np.ndarray, "frames y x"], rows: int) -> Shaped[np.ndarray, "frames height width"]:
@@ -59,6 +71,12 @@ def _kinds(base: SimulationConfig):
         bad = replace(base.bad, **{name: float(name == kind) for name in base.bad.shares()})
         pictures[kind.replace("_", " ")] = (None, replace(base, good_fraction=0.0, bad=bad))
     return pictures
+
+
+def _particles(base: SimulationConfig, folder: Path) -> Pictures:
+    """One picture of each sort of particle that is no solid of one material."""
+    single = replace(base, good_fraction=1.0, photons=(1e5, 1e5))
+    return {name: (None, replace(single, geometry=(geometry,))) for name, geometry in particles(folder).items()}
 
 
 def _effects(base: SimulationConfig):

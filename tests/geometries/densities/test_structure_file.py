@@ -130,7 +130,22 @@ def test_size_mass_and_facts(tmp_path):
 
 GOOD = glycines(3)
 SECOND = GOOD.splitlines()[1]
+MOVED = biomt([np.eye(3, 4) + [[0, 0, 0, 9999.5]]]) + GOOD
+ROWS = MOVED.splitlines(keepends=True)
+TOO_LONG = MOVED.replace("     9999.50000", "    10000.00000", 1)
 BAD = {
+    "far operator": (TOO_LONG, "", r"line 3: 'BIOMT1 .* 10000.00000' is no row of an operator.*:assembly=none"),
+    "very far operator": (MOVED.replace("     9999.50000", "   123456.50000", 1), "", "at most 10 characters"),
+    "operator to the left": (MOVED.replace("     9999.50000", "9999.50000", 1), "", "line 3: .*no row of an operator"),
+    "exponent in an operator": (MOVED.replace(" 9999.50000", "  9.995e+03", 1), "", "line 3: .*no row of an operator"),
+    "word in an operator": (MOVED.replace("  1.000000", "  1.0x0000", 1), "", "line 3: .*no row of an operator"),
+    "empty row": (MOVED.replace(ROWS[3], "REMARK 350   BIOMT2\n"), "", "line 4: .*no row of an operator"),
+    "missing row": (MOVED.replace(ROWS[3], ""), "", "line 4: BIOMT3 1 stands where BIOMT2 1 belongs"),
+    "rows of two operators": (MOVED.replace("BIOMT2   1", "BIOMT2   2"), "", "line 4: BIOMT2 2 stands where BIOMT2 1"),
+    "missing last row": (MOVED.replace(ROWS[4], ""), "", "line 4: the operator 1 ends here"),
+    "no plain text": (GOOD.replace(" CA  GLY", " C\u00e9  GLY", 1), "", "line 2: .* is no plain text: mend that line"),
+    "exponent": (GOOD.replace(SECOND[30:38], "  1.45e2", 1), "", r"line 2: x is '1\.45e2'"),
+    "underscore": (GOOD.replace(SECOND[30:38], "   1_450", 1), "", r"line 2: x is '1_450'"),
     "nan": (GOOD.replace(SECOND[30:38], "     nan", 1), "", r"line 2: x is 'nan'; give a number, in angstroms"),
     "letters": (GOOD.replace(SECOND[30:38], "   1.4x5", 1), "", r"line 2: x is '1\.4x5'"),
     "far": (GOOD.replace(SECOND[30:38], "9.999e25", 1), "", "line 2: x is '9.999e25'"),
@@ -156,6 +171,18 @@ def test_bad_pdb_files_are_refused_with_what_is_wrong(tmp_path, name):
     text, options, says = BAD[name]
     with pytest.raises(InputError, match=says):
         load_atoms(written(tmp_path, text), options)
+
+
+def test_operators_that_are_not_refused_are_read_as_they_are_written(tmp_path):
+    rng = np.random.default_rng(0)
+    longest = np.array([-999.99999, 9999.99999, 0.00001])
+    written_as = [np.c_[rng.uniform(-1, 1, (3, 3)).round(6), column] for column in (longest, -0.05 * longest)]
+    structure, _ = checked_structure.checked_structure(gemmi, written(tmp_path, biomt(written_as) + GOOD))
+    (generator,) = structure.assemblies[0].generators
+    read = [np.c_[np.array(o.transform.mat.tolist()), o.transform.vec.tolist()] for o in generator.operators]
+    assert np.allclose(read, written_as, rtol=0, atol=1e-6)
+    # Where they are not built, they may be anything.
+    assert load_atoms(written(tmp_path, TOO_LONG), "assembly=none,hydrogens=file").electrons == 3 * GLYCINE
 
 
 CIF = as_cif(GOOD)

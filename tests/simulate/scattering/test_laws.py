@@ -84,6 +84,18 @@ def test_a_million_values_have_the_laws_moments_and_distribution(text):
     assert np.float32(low) <= values.min() and values.max() <= np.float32(high)
 
 
+@pytest.mark.parametrize("modes", [1, 4, 30])
+def test_gamma_is_the_energy_of_a_pulse_of_that_many_modes(modes):
+    """The linear regime of a free-electron laser: modes of independent complex Gaussian amplitudes (Saldin,
+    Schneidmiller & Yurkov 1998, Opt. Commun. 148, 383, eq. 34)."""
+    amplitude = np.random.default_rng(0).normal(size=(20_000, modes, 2)) / np.sqrt(2)
+    energy = 1e12 * (amplitude**2).sum(2).mean(1)
+    values = draw(f"gamma:mean=1e12,shape={modes}")
+    assert stats.ks_2samp(energy, values[: len(energy)]).pvalue > 1e-3
+    assert values.mean() == pytest.approx(1e12, rel=0.02)
+    assert values.std() / values.mean() == pytest.approx(modes**-0.5, rel=0.02)
+
+
 def test_two_numbers_mean_what_they_meant():
     uniform = jnp.linspace(0, 0.999, 100)
     assert (between(uniform, (2.0, 5.0)) == 2.0 + (5.0 - 2.0) * uniform).all()

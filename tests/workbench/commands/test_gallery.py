@@ -5,7 +5,7 @@ from onehit.simulate import SimulationConfig
 from onehit.simulate.beamline.instrument import InstrumentConfig
 from onehit.simulate.config import BAD_KINDS, BackgroundConfig, BeamConfig, ReadoutConfig
 from onehit.workbench.commands import gallery
-from onehit.workbench.commands.gallery import _effects, _enlarged, _kinds
+from onehit.workbench.commands.gallery import _effects, _enlarged, _kinds, _particles
 from onehit.workbench.options import Gallery
 
 
@@ -42,6 +42,13 @@ def test_every_effect_is_shown_off_and_on():
         assert {f.name for f in fields(kind)} - shown <= beside
 
 
+def test_sorts_of_particles_have_a_picture_each(tmp_path):
+    pictures = _particles(SimulationConfig(), tmp_path)
+    assert list(pictures) == ["capsid of atoms", "barrel of a density map", "shell"]
+    for off, on in pictures.values():
+        assert off is None and on.check().good_fraction == 1
+
+
 def test_binned_frames_are_drawn_as_large_as_the_others():
     frames = np.arange(8).reshape(2, 2, 2)
     np.testing.assert_array_equal(_enlarged(frames, 4)[:, ::2, 1::2], frames)
@@ -57,8 +64,8 @@ def test_pictures_follow_the_given_configuration():
 
 
 def test_all_shapes_have_a_picture(tmp_path, monkeypatch, capsys):
-    for name in ("_kinds", "_effects"):
-        monkeypatch.setattr(gallery, name, lambda base: {})
+    for name in ("_kinds", "_effects", "_particles"):
+        monkeypatch.setattr(gallery, name, lambda *_: {})
     gallery.run_gallery(Gallery(tmp_path / "new"))
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["shapes.png"]
     assert "1 pictures" in capsys.readouterr().out

@@ -214,6 +214,26 @@ def test_an_unfinished_set_is_refused_in_one_line_that_names_resume(here, capsys
     assert "its count is 20, not 24" in refused(capsys, "a.h5", *SMALL, "--count", "24", "--shard", "8", "--resume")
 
 
+def test_the_mixture_that_came_out_is_said_and_its_brightness_follows_from_places(here, capsys):
+    options = "--count 400 --shard 256 --amplitude exact --diameter-nm 70 70 --geometry cube"
+    arrivals = "--arrivals.density 0.2 --arrivals.grazing 0.25 0.5 --beam.pulse-photons 1e12 1e12"
+    simulate("a.h5", *options.split(), *arrivals.split())
+    with h5py.File("a.h5") as file:
+        truth = {name: file[f"truth/{name}"][:] for name in ("kind", "particles", "photons", "fluence", "present")}
+        label, names = file["label"][:], file["truth/kind"].attrs["names"]
+    kind = np.array(names)[truth["kind"]]
+    hits = (truth["present"] & (truth["fluence"] >= 0.5)).sum(1)
+    assert ((kind == "single_hit") == (hits == 1)).all() and (label == (hits == 1)).all()
+    assert ((kind == "multi_hit") == (hits > 1)).all() and ((kind == "empty") == (truth["particles"] == 0)).all()
+    said = {name: (kind == name).sum() for name in ("single_hit", "multi_hit", "empty", "grazing")}
+    assert min(said.values()) > 0
+    line = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in said.items())
+    assert capsys.readouterr().out.endswith(f" MB; {line}\n")
+    alone = truth["particles"] == 1
+    photons = truth["photons"][alone] / truth["fluence"][alone, 0]
+    assert (truth["photons"][kind == "empty"] == 0).all() and photons.std() < 0.1 * photons.mean()
+
+
 def test_a_finished_file_is_not_written_over(here, capsys):
     simulate("a.h5", *SHORT)
     assert "a.h5 is there already" in refused(capsys, "a.h5", *SMALL, *SHORT)
@@ -230,7 +250,8 @@ def test_progress_is_a_plain_line_with_rate_and_megabytes(here, capsys):
     assert re.search(r"^writing: 3/3, [\d,]+ patterns/s, \d+\.\d MB$", captured.err, re.MULTILINE)
     assert (
         captured.out
-        == "a.h5: 20 patterns of 32 x 32 pixels of icosahedron in 3 shards, amplitudes from a table, 0.1 MB\n"
+        == "a.h5: 20 patterns of 32 x 32 pixels of icosahedron in 3 shards, amplitudes from a table, 0.1 MB; "
+        "single hit 10, multi hit 10\n"
     )
 
 
