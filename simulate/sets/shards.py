@@ -22,6 +22,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from errno import EDQUOT, ENOSPC
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,8 @@ from ..formats.hdf5 import encode_virtual
 from ..formats.manifest import MANIFEST, Entry, UnknownOrigin, fault, folder_of, read_manifest, recorded
 from ..interrupt import interruptible
 from ..source import Patterns
-from .plan import DETECTOR, Plan, encoded, simulated
+from .plan import DETECTOR, Plan, encoded, packed, simulated, unpacked
+from .work import Crew, Work
 
 Written = Generator[list[Entry], None, None]
 Engine = Callable[[Plan, Iterable[int]], Written]
@@ -61,6 +63,26 @@ def write_shards(plan: Plan, numbers: Iterable[int]) -> Written:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+def by(crew: Crew) -> Engine:
+    """The engine of a crew: each shard is a task."""
+
+    def engine(plan: Plan, numbers: Iterable[int]) -> Written:
+        remedy, kept = "give workers more memory, or shards fewer patterns", "what is done is kept, --resume goes on"
+        return crew(Work(f"{__name__}:write_packed", packed(plan), plan.folder, "shard", remedy, kept), numbers)
+
+    return engine
+
+
+def write_packed(text: str, number: int) -> list[Entry]:
+    """`write_shard` of the plan that `packed` made the text of."""
+    return write_shard(_unpacked(text), number)
+
+
+@lru_cache(maxsize=1)
+def _unpacked(text: str) -> Plan:
+    return unpacked(text)
 
 
 def missing(plan: Plan, numbers: Sequence[int] | None = None) -> list[int]:
