@@ -15,7 +15,7 @@ from ..geometries.errors import InputError, InputWarning
 from ..simulate.cache import use_cache
 from ..simulate.config import SimulationConfig
 from ..simulate.platforms import check_platform
-from .options import Bench, Classify, Compare, Evaluate, Gallery, Inspect, Pack, Simulate, Study, Tabulate, Train
+from .options import Bench, Classify, Compare, Evaluate, Gallery, Inspect, Pack, Simulate, Study, Sweep, Tabulate, Train
 
 
 def _study(command: Study) -> None:
@@ -40,6 +40,12 @@ def _evaluate(command: Evaluate) -> None:
     from .commands.study import print_results, run_evaluation
 
     print_results(run_evaluation(command.evaluate, command.run_directory, command.strict), command.run_directory)
+
+
+def _sweep(command: Sweep) -> None:
+    from .commands.sweep import run_sweep
+
+    run_sweep(command)
 
 
 def _compare(command: Compare) -> None:
@@ -90,6 +96,7 @@ COMMANDS: dict[str, tuple[type, Callable[[Any], None]]] = {
     "simulate": (Simulate, _simulate),
     "train": (Train, _train),
     "evaluate": (Evaluate, _evaluate),
+    "sweep": (Sweep, _sweep),
     "compare": (Compare, _compare),
     "classify": (Classify, _classify),
     "pack": (Pack, _pack),
@@ -112,10 +119,10 @@ _PROTOCOL = {
     "--preset": "--preset full trains four times as long.",
 }
 _HELP = {name: _CONFIG for name in COMMANDS}
-_HELP |= {"simulate": _CONFIG | _FROM} | {name: _CONFIG | _PROTOCOL for name in ("study", "train", "evaluate")}
+_HELP |= {"simulate": _CONFIG | _FROM} | {name: _CONFIG | _PROTOCOL for name in ("study", "sweep", "train", "evaluate")}
 """Options, by command, that give the defaults of all others."""
 
-_KEPT = ("study", "train", "compare")
+_KEPT = ("study", "sweep", "train", "compare")
 """Commands that keep what they have done when they are interrupted."""
 
 
