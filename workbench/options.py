@@ -106,7 +106,8 @@ class Sweep(SharedWork):
     """Values of the trainings' axes, as NAME=VALUE: each training is compared with the one that has these, and else its
     own, on the same patterns."""
     only: tuple[str, ...] = ()
-    """Work on these cells alone: values of axes, as NAME=VALUE, several of one axis or of many."""
+    """Work on these cells alone: values of axes, as NAME=VALUE, several of one axis or of many; file=NAME is one of the
+    files."""
     retry: bool = False
     """Do again what failed before."""
     dry_run: bool = False

@@ -1,13 +1,13 @@
 """`onehit sweep`: many trainings, each scored on many tests."""
 
 import sys
-from collections.abc import Callable
+from dataclasses import replace
 
 from filelock import FileLock, Timeout
 
 from ...geometries.errors import InputError
 from ...simulate.config_io import to_json, write_whole
-from ...simulate.sets.work import alone
+from ...simulate.sets.work import Crew, alone
 from ..crews import asked_crew
 from ..options import Sweep
 from ..sweep.plan import Plan, plan_sweep
@@ -41,8 +41,9 @@ def run_sweep(command: Sweep) -> None:
         raise InputError(f"another sweep is at work in {plan.folder}: wait for it, or choose another --out") from None
 
 
-def _sweep(plan: Plan, command: Sweep, crew: Callable | None) -> None:
-    write_whole(plan.folder / "config.json", to_json(sweep=command))
+def _sweep(plan: Plan, command: Sweep, crew: Crew | None) -> None:
+    asked = replace(command, only=(), retry=False)
+    write_whole(plan.folder / "config.json", to_json(sweep=asked))
     if command.retry:
         forget_failures(plan)
 
@@ -54,7 +55,7 @@ def _sweep(plan: Plan, command: Sweep, crew: Callable | None) -> None:
     finally:
         write_table()
     cells = cells_of(plan)
-    for line in write_report(plan, command, cells):
+    for line in write_report(plan, asked, cells):
         print(line)
     for reason in dict.fromkeys(cell.reason for cell in cells if cell.state == "failed"):
         print(f"onehit: failed: {reason}", file=sys.stderr)

@@ -56,8 +56,8 @@ class Test(NamedTuple):
 class Plan:
     """A sweep. Made by `plan_sweep`.
 
-    only: values that a cell must have to be worked on, by axis; baseline: those of the trainings that others are
-    compared with.
+    only: values that a cell must have to be worked on, by axis, or by `file`; baseline: those of the trainings that
+    others are compared with.
     """
 
     folder: Path
@@ -83,19 +83,27 @@ class Plan:
                 yield training, test
 
     def _chosen(self, one: Training | Test) -> bool:
-        axes = self.train_axes if isinstance(one, Training) else self.test_axes
-        return all(one.point.get(name) in values for name, values in self.only.items() if name in axes)
+        axes, point = self.train_axes, one.point
+        if isinstance(one, Test):
+            axes, point = [*self.test_axes, "file"], {**point, "file": one.file}
+        return all(point.get(name) in values for name, values in self.only.items() if name in axes)
 
     def run(self, training: Training) -> Path:
         """Its run directory."""
         return self.folder / "trainings" / training.key
 
-    def counterpart(self, training: Training) -> Training | None:
-        """The training with the baseline's values and else its own; None of the baseline, and where there is none."""
-        wanted = {**training.point, **self.baseline}
-        if not self.baseline or wanted == training.point:
-            return None
-        return next((other for other in self.trainings if other.point == wanted), None)
+    def counterparts(self) -> dict[str, Training]:
+        """By key, for each training the one that has the baseline's values and else its own; none for the baseline
+        itself, and where there is none."""
+        if not self.baseline:
+            return {}
+        by_point = {_items(training.point): training for training in self.trainings}
+        found = {training.key: by_point.get(_items({**training.point, **self.baseline})) for training in self.trainings}
+        return {key: other for key, other in found.items() if other is not None and other.key != key}
+
+
+def _items(point: Point) -> frozenset[tuple[str, str]]:
+    return frozenset(point.items())
 
 
 def plan_sweep(command: Sweep) -> Plan:
@@ -115,13 +123,14 @@ def plan_sweep(command: Sweep) -> Plan:
             f"{len(trainings):,} trainings and {len(plan.tests):,} tests are {count:,} cells; {MOST_CELLS:,} at most"
         )
     every = [one.point for one in (*plan.trainings, *plan.tests)]
+    every += [{"file": test.file} for test in plan.tests if test.file]
     baseline = named_values(command.baseline, [training.point for training in plan.trainings], "--baseline")
     for name, values in baseline.items():
         if len(values) > 1:
             raise InputError(f"--baseline names {len(values)} values of {name}: name one")
     first = {name: value for name, (value,) in baseline.items()}
     plan = replace(plan, only=named_values(command.only, every, "--only"), baseline=first)
-    if first and not any(map(plan.counterpart, plan.trainings)):
+    if first and not plan.counterparts():
         raise InputError(
             "--baseline: no training differs from another in these values alone: there is nothing to compare"
         )

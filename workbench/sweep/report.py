@@ -209,11 +209,11 @@ def _figures(plan: Plan, cells: Sequence[Cell], done: Sequence[Cell], names: Nam
         figure = line_figure(lines.axis, {name: lines.curves[name] for name in chosen})
         keep(f"along-{name}", f"Along {lines.axis}", caption, figure)
     for place, cell in enumerate(worst_cells(done, _SHOWN), 1):
-        scores = read_scores(plan, cell)
-        if not len(scores["worst"]):
+        worst, titles, bad_pixel = read_scores(plan, cell, ("worst", "worst_titles", "bad_pixel")).values()
+        if not len(worst):
             continue
         caption = f"{lost_in_words(cell)[0].upper()}{lost_in_words(cell)[1:]}. The single hits scored lowest and the "
         caption += f"others scored highest; the threshold is {cell.trained['threshold']:.1f}."
-        figure = gallery_figure(scores["worst"], [str(title) for title in scores["worst_titles"]], scores["bad_pixel"])
+        figure = gallery_figure(worst, [str(title) for title in titles], bad_pixel)
         keep(f"hardest-{place}", f"Hardest patterns: {in_words(cell, names)}", caption, figure)
     return drawn

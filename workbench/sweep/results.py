@@ -58,8 +58,7 @@ def cells_of(plan: Plan) -> list[Cell]:
 
 def table(plan: Plan, cells: Iterable[Cell]) -> str:
     """sweep.csv: for each cell one row, of real frames another one for those that are bright enough, or fit."""
-    intervals = {name: (f"{name}_low", f"{name}_high") for name in _MEASURES if name.endswith("_interval")}
-    measures = [column for name in _MEASURES for column in intervals.get(name, (name,))]
+    measures = [column for name in _MEASURES for column in _columns(name)]
     head = [*plan.train_axes, *plan.test_axes, "file", "frames", "state", "reason", *measures, "threshold"]
     head += ["train_seconds", "test_seconds", "versions", "run_directory"]
     text = StringIO()
@@ -75,13 +74,14 @@ def table(plan: Plan, cells: Iterable[Cell]) -> str:
             found = {"frames": frames}
             for name in _MEASURES:
                 value = summary.get(name)
-                found |= (
-                    dict(zip(intervals[name], value or (None, None), strict=True))
-                    if name in intervals
-                    else {name: value}
-                )
+                values = value if isinstance(value, list) else [value] * len(_columns(name))
+                found |= dict(zip(_columns(name), values, strict=True))
             writer.writerow({name: value for name, value in (row | found).items() if value is not None})
     return text.getvalue()
+
+
+def _columns(measure: str) -> list[str]:
+    return [f"{measure}_low", f"{measure}_high"] if measure.endswith("_interval") else [measure]
 
 
 class Names:
@@ -153,8 +153,9 @@ def differences(plan: Plan, cells: Sequence[Cell], names: Names) -> list[Differe
     """Over all seeds of which both have been scored; a rate is None where no pattern tells it."""
     done = {(cell.training.key, cell.test.key): cell for cell in cells if cell.state == "done"}
     found: dict[tuple[str, str, str], dict[str, list[tuple[Cell, Cell]]]] = {}
+    counterparts = plan.counterparts()
     for cell in done.values():
-        other = plan.counterpart(cell.training)
+        other = counterparts.get(cell.training.key)
         if other is not None and (other.key, cell.test.key) in done:
             values = ", ".join(other.point[name] or "none" for name in plan.baseline)
             what = f"{label(cell.training.point, [*plan.baseline])} against {values}"
@@ -179,17 +180,17 @@ def differences(plan: Plan, cells: Sequence[Cell], names: Names) -> list[Differe
 
 def _outcomes(plan: Plan, cell: Cell, other: Cell) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Which patterns of a test are good, and which ones each of two trainings keeps."""
-    arrays = [read_scores(plan, one) for one in (cell, other)]
+    arrays = [read_scores(plan, one, ("label", "score")) for one in (cell, other)]
     good = arrays[0]["label"] == 1
     kept = [array["score"] >= one.trained["threshold"] for array, one in zip(arrays, (cell, other), strict=True)]
     return good, kept[0], kept[1]
 
 
-def read_scores(plan: Plan, cell: Cell) -> dict[str, np.ndarray]:
-    """label, score, worst, worst_titles and bad_pixel of a cell that is done."""
+def read_scores(plan: Plan, cell: Cell, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Of label, score, worst, worst_titles and bad_pixel of a cell that is done, those that are named."""
     path = cell_record(plan.folder, cell.training.key, cell.test.key).with_suffix(".npz")
     with np.load(path, allow_pickle=False) as file:
-        return dict(file)
+        return {name: file[name] for name in names}
 
 
 def sentence(found: Difference) -> str:
