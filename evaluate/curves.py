@@ -15,12 +15,13 @@ from ..geometries.shapes import geometry as load_geometry
 from ..simulate.config import BAD_KINDS, BackgroundConfig, SimulationConfig
 from ..simulate.empty_shots import simulated_source
 from ..simulate.scattering.ranges import bounds, middle
-from ..simulate.source import Patterns, PatternSource, Truth, as_pictures
+from ..simulate.source import Truth, as_pictures
 from ..train.classifier import Classifier
 from ..train.loop import Track, no_track, score_source
 from .config import EvaluateConfig
 from .metrics import recall_at_precision, summarise
 from .no_particle import score_no_particle
+from .robustness import Masked
 from .unwanted import score_unwanted
 
 
@@ -147,25 +148,10 @@ def score_sweeps(classifier: Classifier, config: EvaluateConfig, track: Track = 
     return result
 
 
-class _Masked:
-    """A source with part of its detector hidden."""
-
-    def __init__(self, source: PatternSource, part: str):
-        self._source, self.shape, self.name = source, source.shape, source.name
-        rows, columns = np.indices(source.shape)
-        hidden = columns >= source.shape[1] // 2
-        if part == "quarter":
-            hidden &= rows >= source.shape[0] // 2
-        self.bad_pixel = source.bad_pixel | hidden
-
-    def patterns(self, indices) -> Patterns:
-        return self._source.patterns(indices)
-
-
 def _summary(classifier, test, count, seed, track, what, hidden=None) -> dict[str, Any]:
     source = as_pictures(simulated_source(test, seed))
     if hidden:
-        source = _Masked(source, hidden)
+        source = Masked(source, hidden)
     scores = score_source(classifier, source, np.arange(count), track, f"scoring {what} {source.name}")
     recall = recall_at_precision(scores.label, scores.score, 0.995)
     return summarise(scores.label, scores.score, classifier.threshold) | {"recall_at_precision_0.995": recall}

@@ -1,5 +1,6 @@
 """Scores across particle geometries and on real patterns, and the patterns that show them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -8,11 +9,11 @@ from jaxtyping import Bool, Float, Integer, Real
 
 from ..simulate.empty_shots import simulated_source
 from ..simulate.reading.file_source import FileSource
-from ..simulate.source import PatternSource, as_pictures
+from ..simulate.source import Indices, Patterns, PatternSource, as_pictures
 from ..train.calibration import calibration_error
 from ..train.classifier import Classifier
 from ..train.config import ExpectedConfig
-from ..train.loop import Track, no_track, score_source
+from ..train.loop import Track, no_track, score_together
 from ..train.selection import VERDICTS, select
 from .config import EvaluateConfig
 from .metrics import auc, summarise
@@ -42,12 +43,37 @@ def score_geometries(classifier: Classifier, config: EvaluateConfig, track: Trac
 
     Raises InputError for an unknown geometry.
     """
-    result = {}
-    for name in config.geometry:
-        source = as_pictures(simulated_source(replace(config.test, geometry=(name,)), config.test_seed))
-        scores = score_source(classifier, source, np.arange(config.count), track, f"scoring {source.name}")
-        result[name] = _scored(classifier, source, scores.label, scores.score, scores.photons)
-    return result
+    return {name: score_geometry([classifier], config, name, track)[0] for name in config.geometry}
+
+
+def score_geometry(
+    classifiers: Sequence[Classifier], config: EvaluateConfig, name: str, track: Track = no_track, hidden: str = ""
+) -> list[Scored]:
+    """The same of one geometry, for each of these classifiers: all are shown the same patterns, which are made once.
+
+    hidden: half or quarter, the part of the detector that none of them sees.
+    """
+    source = as_pictures(simulated_source(replace(config.test, geometry=(name,)), config.test_seed))
+    source = Masked(source, hidden) if hidden else source
+    found = score_together(classifiers, source, np.arange(config.count), track, f"scoring {source.name}")
+    scores = zip(classifiers, found, strict=True)
+    return [_scored(classifier, source, s.label, s.score, s.photons) for classifier, s in scores]
+
+
+class Masked:
+    """A source with part of its detector hidden: the half, or the quarter, on one side of the beam."""
+
+    def __init__(self, source: PatternSource, part: str):
+        self._source, self.shape, self.name = source, source.shape, source.name
+        rows, columns = np.indices(source.shape)
+        hidden = columns >= source.shape[1] // 2
+        if part == "quarter":
+            hidden &= rows >= source.shape[0] // 2
+        self.bad_pixel = source.bad_pixel | hidden
+
+    def patterns(self, indices: Indices) -> Patterns:
+        """Those of the source."""
+        return self._source.patterns(indices)
 
 
 def score_experiment(

@@ -3,6 +3,7 @@
 import json
 import math
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer
 
 from ..geometries.errors import InputError
+from ..simulate.beamline.pixels import picture_shape
+from ..simulate.config import SimulationConfig
 from ..simulate.config_io import from_json, to_json, write_whole
 from ..simulate.empty_shots import simulated_source
 from ..simulate.interrupt import interruptible
@@ -85,13 +88,13 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
     KeyboardInterrupt. Raises InputError where the directory holds a run with another configuration, and for frames
     smaller than the network.
     """
-    config.check()
-    training, validation, validation_indices, data_frames = _sources(config, track)
-    check_shape(training.name, training.shape, config.network)
+    check_training(config)
+    training, validation, validation_indices, data_frames = training_sources(config, track)
     _claim(run, config)
     checkpoints = Checkpoints(run)
     structure, _, _ = split_network(config.network)
-    static = replace(config, data=None)  # another file compiles nothing anew
+    # Another seed, other patterns or another file compile nothing anew.
+    static = replace(config, data=None, seed=0, simulation=SimulationConfig())
 
     def frames(indices: Integer[np.ndarray, " batch"]):
         patterns = training.patterns(indices)
@@ -132,7 +135,7 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
             counts, bad, label = (following or maker.submit(batch, step)).result()
             following = maker.submit(batch, step + 1) if step + 1 < config.steps else None
             state, loss, accuracy = train_step(
-                state, counts, bad, label, standardisation, config=static, structure=structure
+                state, counts, bad, label, standardisation, config.seed, config=static, structure=structure
             )
             if (step + 1) % 10 == 0 or step + 1 == config.steps:
                 history.append({"step": step + 1, "loss": float(loss), "accuracy": float(accuracy)})
@@ -163,6 +166,16 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
     return Trained(classifier, label, score, record)
 
 
+def check_training(config: TrainConfig) -> None:
+    """Raise InputError for what no training can be of, as far as it shows without a file of frames being read."""
+    config.check()
+    if config.data is None:
+        check_shape("the simulated patterns", picture_shape(config.simulation.instrument.instrument()), config.network)
+        # Any run of patterns holds the stated share of every kind to within two.
+        n_bad = int(config.validation_count * (1 - config.simulation.good_fraction)) - 2
+        check_bad_patterns(n_bad, config.false_positive_rate, config.confidence)
+
+
 class Scores(NamedTuple):
     """What a classifier says of some patterns. photons: on good pixels; truth: of simulated patterns, else None."""
 
@@ -180,8 +193,19 @@ def score_source(
     what: str = "scoring",
 ) -> Scores:
     """Scores of a source's patterns of these indices."""
+    return score_together([classifier], source, indices, track, what)[0]
+
+
+def score_together(
+    classifiers: Sequence[Classifier],
+    source: PatternSource,
+    indices: Integer[np.ndarray, " patterns"],
+    track: Track = no_track,
+    what: str = "scoring",
+) -> list[Scores]:
+    """Scores that each classifier gives the same patterns, which are made once."""
     block = frames_at_once(source)
-    blocks: list[Scores] = []
+    blocks: list[list[Scores]] = []
     for i in track(range(-(-len(indices) // block)), what, block):
         chosen = indices[i * block : (i + 1) * block]
         # Full blocks only: one shape, one compilation.
@@ -189,8 +213,8 @@ def score_source(
         patterns = jax.tree.map(lambda a, kept=kept: np.asarray(a)[kept], source.patterns(np.resize(chosen, block)))
         bad_pixel = frame_masks(source, chosen)
         photons = frame_photons(patterns.counts, bad_pixel)
-        score = classifier.score(patterns.counts, bad_pixel)
-        blocks.append(Scores(patterns.label, score, photons, patterns.truth))
+        scores = [classifier.score(patterns.counts, bad_pixel) for classifier in classifiers]
+        blocks.append([Scores(patterns.label, score, photons, patterns.truth) for score in scores])
     return jax.tree.map(lambda *parts: np.concatenate(parts), *blocks)
 
 
@@ -205,19 +229,18 @@ def _groups(config: TrainConfig, scored: Scores) -> list[str]:
     return [f"{kinds[k]} of {shapes[g]}" if kinds[k] == "multi_hit" else kinds[k] for k, g in drawn]
 
 
-def _sources(
+def training_sources(
     config: TrainConfig, track: Track
 ) -> tuple[PatternSource, PatternSource, Integer[np.ndarray, " patterns"], dict[str, int] | None]:
     """What to train on, what to validate on, which of its patterns, and how many frames of a file there are, and how
-    many of them are left out since they cannot be judged."""
+    many of them are left out since they cannot be judged. Raises InputError for a file that nothing can be learned
+    from."""
     if config.data is None:
         training = simulated_source(config.simulation, config.seed)
         validation = training.reseeded(config.seed + VALIDATION_SEED)
-        # Any run of patterns holds the stated share of every kind to within two.
-        n_bad = int(config.validation_count * (1 - config.simulation.good_fraction)) - 2
-        check_bad_patterns(n_bad, config.false_positive_rate, config.confidence)
         return as_pictures(training), as_pictures(validation), np.arange(config.validation_count), None
     source = FileSource(config.data, config.read_data, "--read-data")
+    check_shape(source.name, source.shape, config.network)
     label, flags = source.labels(), source.flags(track)
     judged = np.flatnonzero(flags.bits == 0)
     if len(judged) < 10:

@@ -56,13 +56,17 @@ def train_step(
     bad: Bool[Array | np.ndarray, "*masks size size"],
     label: Integer[Array | np.ndarray, " batch"],
     standardisation: tuple[Standardisation, ...],
+    seed: Integer[Array | np.ndarray, ""] | int,
     *,
     config: TrainConfig,
     structure,
 ) -> tuple[TrainState, Float[Array, ""], Float[Array, ""]]:
-    """One step on labelled counts: the next state, and the loss and accuracy before it."""
+    """One step on labelled counts: the next state, and the loss and accuracy before it.
+
+    Is compiled anew for another `config`, not for another seed.
+    """
     # Another stream than that of the patterns, whose keys are fold_in(key(seed), index).
-    key = jax.random.fold_in(jax.random.fold_in(jax.random.key(config.seed), 2**32 - 1), state.step)
+    key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), 2**32 - 1), state.step)
     flip_key, dropout_key = jax.random.split(key)
     counts, bad = random_flips(flip_key, counts, bad)
     views = network_views(counts, bad, standardisation, config.network.views)

@@ -27,6 +27,7 @@ from .options import (
     Pack,
     Simulate,
     Study,
+    Sweep,
     Tabulate,
     Train,
 )
@@ -54,6 +55,12 @@ def _evaluate(command: Evaluate) -> None:
     from .commands.study import print_results, run_evaluation
 
     print_results(run_evaluation(command.evaluate, command.run_directory, command.strict), command.run_directory)
+
+
+def _sweep(command: Sweep) -> None:
+    from .commands.sweep import run_sweep
+
+    run_sweep(command)
 
 
 def _compare(command: Compare) -> None:
@@ -116,6 +123,7 @@ COMMANDS: dict[str, tuple[type, Callable[[Any], None]]] = {
     "simulate": (Simulate, _simulate),
     "train": (Train, _train),
     "evaluate": (Evaluate, _evaluate),
+    "sweep": (Sweep, _sweep),
     "compare": (Compare, _compare),
     "classify": (Classify, _classify),
     "gap": (Gap, _gap),
@@ -144,10 +152,10 @@ _PROTOCOL = {
 }
 _HELP = {name: _CONFIG for name in COMMANDS}
 _HELP |= {"simulate": _CONFIG | _FROM | _LIKE, "gallery": _CONFIG | _LIKE}
-_HELP |= {name: _CONFIG | _PROTOCOL | _LIKE for name in ("study", "train", "evaluate")}
+_HELP |= {name: _CONFIG | _PROTOCOL | _LIKE for name in ("study", "sweep", "train", "evaluate")}
 """Options, by command, that give the defaults of all others."""
 
-_KEPT = ("study", "train", "compare")
+_KEPT = ("study", "sweep", "train", "compare")
 """Commands that keep what they have done when they are interrupted."""
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from tyro.conf import Positional, arg
+from tyro.conf import Positional, UseAppendAction, arg
 
 from ..evaluate.comparison.config import CompareConfig
 from ..evaluate.config import EvaluateConfig
@@ -30,8 +30,22 @@ class Study:
     evaluate: Annotated[EvaluateConfig, arg(name="")] = field(default_factory=EvaluateConfig)
 
 
+@dataclass(frozen=True, kw_only=True)
+class SharedWork:
+    """Who does the work of a command that other processes may share."""
+
+    workers: int = 0
+    """Processes on this machine that share the work (0: this one does it). Needs onehit[cluster]."""
+    scheduler: str | None = None
+    """Address of a running dask scheduler whose workers share the work, such as tcp://host:8786. Needs
+    onehit[cluster]."""
+    slurm: bool = False
+    """Have workers in SLURM jobs share the work; the options under --slurm say what jobs. Needs onehit[cluster]."""
+    jobs: Annotated[SlurmConfig, arg(name="slurm")] = field(default_factory=SlurmConfig)
+
+
 @dataclass(frozen=True)
-class Simulate:
+class Simulate(SharedWork):
     """Write labelled simulated patterns, with their whole truth, to a file or to a set of many."""
 
     out: Positional[Path]
@@ -55,15 +69,56 @@ class Simulate:
     set."""
     sbatch: int | None = None
     """Begin the set and print a script that has SLURM make it by so many array tasks."""
-    workers: int = 0
-    """Processes on this machine that share the work (0: this one does it). Needs onehit[cluster]."""
-    scheduler: str | None = None
-    """Address of a running dask scheduler whose workers share the work, such as tcp://host:8786. Needs
-    onehit[cluster]."""
-    slurm: bool = False
-    """Have workers in SLURM jobs share the work; the options under --slurm say what jobs. Needs onehit[cluster]."""
-    jobs: Annotated[SlurmConfig, arg(name="slurm")] = field(default_factory=SlurmConfig)
     simulation: Annotated[SimulationConfig, arg(name="")] = field(default_factory=SimulationConfig)
+
+
+_Axes = UseAppendAction[tuple[tuple[str, ...], ...]]
+
+
+@dataclass(frozen=True)
+class Sweep(SharedWork):
+    """Train many classifiers and score each on many tests: every option of a study can be an axis of either.
+
+    All other options say what is alike in all trainings and tests. Each training leaves a run directory.
+    """
+
+    out: Path = Path("runs/sweep")
+    """Directory: trainings/, cells/, sweep.csv, report.html. An interrupted sweep goes on; of a finished one, only what
+    is new is done."""
+    train_axis: Annotated[_Axes, arg(name="train.axis", metavar="NAME VALUE...")] = ()
+    """An option of the training and its values, each in quotes if it is of several words: --train.axis
+    simulation.fluctuation-strength "0 0" "0 0.5". Given again for further axes: all their combinations are trained."""
+    train_latin_hypercube: Annotated[int | None, arg(name="train.latin-hypercube")] = None
+    """Rather so many trainings, spread evenly over all axes but the seed. An axis of numbers may then be a law, such
+    as --train.axis learning-rate log-uniform:low=1e-4,high=1e-2."""
+    train_table: Annotated[Path | None, arg(name="train.table")] = None
+    """CSV file of trainings: its head names options, each line is a training, or one for each value of the axes."""
+    test_axis: Annotated[_Axes, arg(name="test.axis", metavar="NAME VALUE...")] = ()
+    """The same of the tests: geometry, test.photons, test.instrument.preset, masked and so on. Without an axis
+    geometry, each of --geometry is a test."""
+    test_latin_hypercube: Annotated[int | None, arg(name="test.latin-hypercube")] = None
+    """Rather so many tests, spread evenly over their axes."""
+    test_table: Annotated[Path | None, arg(name="test.table")] = None
+    """CSV file of tests, as of trainings."""
+    test_file: Annotated[UseAppendAction[tuple[str, ...]], arg(name="test.file", metavar="NAME=FILE")] = ()
+    """File of labelled real frames to score as well, read as --read-experiment says, and its name in tables. Given
+    again for further files."""
+    baseline: tuple[str, ...] = ()
+    """Values of the trainings' axes, as NAME=VALUE: each training is compared with the one that has these, and else its
+    own, on the same patterns."""
+    only: tuple[str, ...] = ()
+    """Work on these cells alone: values of axes, as NAME=VALUE, several of one axis or of many; file=NAME is one of the
+    files."""
+    retry: bool = False
+    """Do again what failed before."""
+    dry_run: bool = False
+    """Only say how many trainings, tests and patterns there are, and how long they would take."""
+    rate: float = 60.0
+    """For --dry-run: patterns a second that a process trains on, where no training was done here before to tell."""
+    strict: bool = False
+    """Refuse files about which anything is odd, rather than say it alone: for pipelines."""
+    train: Annotated[TrainConfig, arg(name="")] = field(default_factory=TrainConfig)
+    evaluate: Annotated[EvaluateConfig, arg(name="")] = field(default_factory=EvaluateConfig)
 
 
 @dataclass(frozen=True)

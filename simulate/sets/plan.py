@@ -185,16 +185,19 @@ def input_files(simulation: SimulationConfig) -> dict[str, str]:
     if simulation.instrument.geometry_file is not None:
         names.append(simulation.instrument.geometry_file)
     names += files(simulation, simulation.population)
-    background = simulation.background
-    if background.frames is not None:
-        read = background.read
-        masks = (Path(mask.partition(":")[0]) for mask in _masks(read))
-        beside = (read.geom, read.detector, *(mask for mask in masks if mask.is_file()))
-        names += [str(path) for path in (*files_of([Path(background.frames)]), *beside) if path is not None]
+    if simulation.background.frames is not None:
+        names += map(str, frame_files(Path(simulation.background.frames), simulation.background.read))
     try:
         return {name: _digest(Path(name).expanduser()) for name in names}
     except OSError as error:
         raise InputError(f"{error.filename} cannot be read ({error.strerror}): the patterns depend on it") from None
+
+
+def frame_files(frames: Path, read: FileConfig) -> list[Path]:
+    """The files of frames of that name, and those that say how they are read."""
+    masks = (Path(mask.partition(":")[0]) for mask in _masks(read))
+    beside = (read.geom, read.detector, *(mask for mask in masks if mask.is_file()))
+    return [*files_of([frames]), *(path for path in beside if path is not None)]
 
 
 def _digest(path: Path) -> str:

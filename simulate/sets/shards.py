@@ -22,6 +22,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from errno import EDQUOT, ENOSPC
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,8 @@ from ..guard.hdf5_values import values
 from ..guard.safe_hdf5 import find, open_hdf5, reading
 from ..interrupt import interruptible
 from ..source import Patterns
-from .plan import DETECTOR, Plan, encoded, simulated
+from .plan import DETECTOR, Plan, encoded, packed, simulated, unpacked
+from .work import Crew, Work
 
 Written = Generator[list[Entry], None, None]
 Engine = Callable[[Plan, Iterable[int]], Written]
@@ -63,6 +65,26 @@ def write_shards(plan: Plan, numbers: Iterable[int]) -> Written:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+def by(crew: Crew) -> Engine:
+    """The engine of a crew: each shard is a task."""
+
+    def engine(plan: Plan, numbers: Iterable[int]) -> Written:
+        remedy, kept = "give workers more memory, or shards fewer patterns", "what is done is kept, --resume goes on"
+        return crew(Work(f"{__name__}:write_packed", packed(plan), plan.folder, "shard", remedy, kept), numbers)
+
+    return engine
+
+
+def write_packed(text: str, number: int) -> list[Entry]:
+    """`write_shard` of the plan that `packed` made the text of."""
+    return write_shard(_unpacked(text), number)
+
+
+@lru_cache(maxsize=1)
+def _unpacked(text: str) -> Plan:
+    return unpacked(text)
 
 
 def missing(plan: Plan, numbers: Sequence[int] | None = None) -> list[int]:

@@ -1,4 +1,4 @@
-"""Shards made by worker processes in SLURM's queue. Needs the extra `cluster`, and sbatch, squeue, scancel."""
+"""Tasks done by worker processes in SLURM's queue. Needs the extra `cluster`, and sbatch, squeue, scancel."""
 
 import logging
 import os
@@ -9,14 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...geometries.errors import InputError
-from .cluster import NO_DASHBOARD, import_distributed, make_shards, worker_environment
-
-if TYPE_CHECKING:  # imports JAX
-    from .plan import Plan
-    from .shards import Engine, Written
+from .cluster import NO_DASHBOARD, do_tasks, import_distributed, worker_environment
+from .work import Crew, Done, Work
 
 _SECONDS_BETWEEN_QUERIES = 30  # SLURM's controller serves many
 
@@ -26,7 +23,7 @@ class SlurmConfig:
     """Jobs of worker processes. What is None here, dask-jobqueue's configuration of the site may say."""
 
     jobs: int = 4
-    """Jobs to keep in the queue: one that reaches its wall time is followed by another until the set is complete."""
+    """Jobs to keep in the queue: one that reaches its wall time is followed by another until the work is done."""
     workers: int = 8
     """Worker processes of a job; 1 where a job has one GPU."""
     cores: int = 8
@@ -47,8 +44,8 @@ class SlurmConfig:
     """Shell commands before the workers start, such as module load ..."""
 
 
-def on_slurm(config: SlurmConfig) -> "Engine":
-    """An engine of workers in SLURM jobs; their scheduler runs here. The jobs are cancelled when the work is done.
+def on_slurm(config: SlurmConfig) -> Crew:
+    """A crew of workers in SLURM jobs; their scheduler runs here. The jobs are cancelled when the work is done.
 
     The nodes must see the output folder, where the jobs leave their logs (slurm-JOB.log), and this Python environment.
     Raises InputError for impossible numbers, where dask is missing, where SLURM takes no job, and for a job that ends
@@ -59,7 +56,7 @@ def on_slurm(config: SlurmConfig) -> "Engine":
             raise InputError(f"slurm.{name} is {getattr(config, name)}; it must be 1 or more")
     distributed = import_distributed()
 
-    def engine(plan: "Plan", numbers: Iterable[int]) -> "Written":
+    def crew(work: Work, tasks: Iterable[Any]) -> Done:
         with (
             distributed.LocalCluster(
                 n_workers=0,
@@ -70,16 +67,16 @@ def on_slurm(config: SlurmConfig) -> "Engine":
                 silence_logs=logging.CRITICAL,
             ) as cluster,
             distributed.Client(cluster) as client,
-            TemporaryDirectory(prefix=".keys-", dir=plan.folder) as keys,
+            TemporaryDirectory(prefix=".keys-", dir=work.folder) as keys,
         ):
             script = job_script(config, cluster.scheduler_address, _written(cluster.security, Path(keys)))
-            jobs = _Jobs(script, config.jobs, plan.folder, cluster)
+            jobs = _Jobs(script, config.jobs, work.folder, cluster)
             try:
-                yield from make_shards(client, plan, numbers, jobs.look_after)
+                yield from do_tasks(client, work, tasks, jobs.look_after)
             finally:
                 jobs.cancel()
 
-    return engine
+    return crew
 
 
 def job_script(config: SlurmConfig, scheduler: str, security: Any) -> str:

@@ -11,6 +11,7 @@ from onehit.evaluate.metrics import (
     auc_interval,
     format_auc,
     format_rate,
+    paired_difference,
     rate_interval,
     recall_at_precision,
     summarise,
@@ -219,3 +220,43 @@ def test_recall_at_precision_against_every_threshold_tried():
 def test_recall_never_counts_invalid_frames_as_kept():
     assert recall_at_precision([1, 1], [1.0, -INF], 0.9) == 0.5
     assert recall_at_precision([0, 1], [1.0, 0.0], 0.9) == 0
+
+
+def test_the_difference_of_one_seed_is_agresti_and_mins():
+    # Table of outcomes: 30 patterns both, 10 the first alone, 4 the other alone, 56 none.
+    first = np.repeat([True, True, False, False], [30, 10, 4, 56])[None]
+    other = np.repeat([True, False, True, False], [30, 10, 4, 56])[None]
+    value, (low, high) = paired_difference(first, other)
+    assert value == pytest.approx(0.06)
+    n, b, c = 102, 10.5, 4.5
+    half = norm.ppf(0.975) * np.sqrt(b + c - (b - c) ** 2 / n) / n
+    assert (low, high) == pytest.approx(((b - c) / n - half, (b - c) / n + half))
+    assert paired_difference(other, first)[0] == pytest.approx(-0.06)
+
+
+def test_outcomes_that_never_differ_leave_a_doubt():
+    same = np.ones((3, 50), bool)
+    value, (low, high) = paired_difference(same, same)
+    assert value == 0 and -0.06 < low < 0 < high < 0.06 and low == pytest.approx(-high)
+
+
+@pytest.mark.parametrize("seeds, least", [(1, 0.93), (2, 0.93), (3, 0.93)])
+def test_intervals_of_differences_cover_the_difference(seeds, least):
+    """Of trainings whose rates scatter from seed to seed, on patterns of which some are harder for all."""
+    rng = np.random.default_rng(0)
+    covered = []
+    for _ in range(600):
+        hard = rng.normal(0, 1, 200)
+        scatter = rng.normal(0, 0.3 if seeds > 1 else 0, (2, seeds, 1))
+        lost = hard + scatter + rng.normal(0, 0.5, (2, seeds, 200)) > np.array([0.8, 1.3])[:, None, None]
+        _, (low, high) = paired_difference(*lost)
+        width = np.sqrt(1 + 0.5**2 + (0.3**2 if seeds > 1 else 0))
+        truth = norm.sf(0.8 / width) - norm.sf(1.3 / width)
+        covered.append(low <= truth <= high)
+    assert np.mean(covered) >= least
+
+
+@pytest.mark.parametrize("shape, other", [((1, 3), (1, 4)), ((0, 3), (0, 3)), ((2, 0), (2, 0))])
+def test_a_difference_of_other_patterns_is_refused(shape, other):
+    with pytest.raises(InputError, match="the same patterns are needed"):
+        paired_difference(np.ones(shape, bool), np.ones(other, bool))

@@ -101,9 +101,8 @@ def _our_training(config: TrainConfig, source: SimulatedSource, standardisation)
         nonlocal state
         counts, label = next(batches)
         counts = jnp.where(source.bad_pixel, 0, counts.astype(jnp.float32))
-        state, loss, _ = train_step(
-            state, counts, source.bad_pixel, label, (standardisation,), config=config, structure=structure
-        )
+        arrays = counts, source.bad_pixel, label, (standardisation,), config.seed
+        state, loss, _ = train_step(state, *arrays, config=config, structure=structure)
         return loss
 
     return step

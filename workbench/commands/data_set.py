@@ -14,7 +14,8 @@ from ...geometries.errors import InputError
 from ...geometries.species import described
 from ...simulate.formats.manifest import read_manifest
 from ...simulate.sets.plan import Plan, encoded, plan_set, simulated
-from ...simulate.sets.shards import Engine, begin, mixture, write_set, write_shards
+from ...simulate.sets.shards import begin, by, mixture, write_set, write_shards
+from ..crews import asked_crew
 from ..options import Simulate
 from ..progress import track_shards
 
@@ -35,31 +36,13 @@ def run_simulation(command: Simulate) -> None:
         print(_script(plan, command.sbatch))
         return
     numbers = None if command.part is None else _part(plan, command.part)
-    write_set(plan, _engine(command), numbers, command.resume, track_shards, _warn)
+    crew = asked_crew(command)
+    write_set(plan, write_shards if crew is None else by(crew), numbers, command.resume, track_shards, _warn)
     if numbers is not None:
         print(f"{plan.folder}: part {command.part} is done; when all are, the command with --resume completes the set")
         return
     came_out = ", ".join(f"{name} {count:,}" for name, count in mixture(plan).items()).replace("_", " ")
     print(f"{command.out}: {_contents(plan)}, {_gigabytes(_size(plan))}; {came_out}")
-
-
-def _engine(command: Simulate) -> Engine:
-    asked = [name for name in ("workers", "scheduler", "slurm") if getattr(command, name)]
-    if len(asked) > 1:
-        raise InputError(f"both --{asked[0]} and --{asked[1]} are given: choose one")
-    if command.workers:
-        from ...simulate.sets.cluster import local_workers
-
-        return local_workers(command.workers)
-    if command.scheduler:
-        from ...simulate.sets.cluster import on_scheduler
-
-        return on_scheduler(command.scheduler)
-    if command.slurm:
-        from ...simulate.sets.slurm import on_slurm
-
-        return on_slurm(command.jobs)
-    return write_shards
 
 
 def _part(plan: Plan, part: str) -> range:

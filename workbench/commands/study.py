@@ -20,6 +20,7 @@ from ...geometries.errors import InputError
 from ...geometries.shapes import geometry
 from ...simulate.beamline.pixels import picture_shape
 from ...simulate.config_io import to_json, versions, write_whole
+from ...simulate.progress import Track
 from ...simulate.reading.file_source import FileSource
 from ...simulate.reading.invalid_frames import describe_flags
 from ...train.calibration import calibration_error
@@ -38,6 +39,11 @@ def run_training(config: TrainConfig, run: Path, strict: bool = False) -> dict[s
     """Train in a run directory; writes and returns what metrics.json says of it. strict: see `tell`."""
     if config.data is not None:
         tell(FileSource(config.data, config.read_data, "--read-data"), "--read-data", strict)
+    return train_run(config, run, track)
+
+
+def train_run(config: TrainConfig, run: Path, track: Track) -> dict[str, Any]:
+    """`run_training` without a word about files."""
     trained = train(config, run, track)
     threshold = trained.classifier.threshold
     # Of a run that was finished before, everything that was found out since still holds.
@@ -93,29 +99,40 @@ def check_evaluation(config: EvaluateConfig, training: TrainConfig) -> FileSourc
     config.check()
     if config.protocol is not None:
         check_protocol(config.protocol, training)
-    if config.test_seed in (training.seed, training.seed + VALIDATION_SEED):
-        raise InputError(f"test_seed {config.test_seed} is that of the training or validation patterns: choose another")
     for name in config.geometry:
         geometry(name)
+    check_simulated(config, training)
+    return check_experiment(config, training) if config.experiment is not None else None
+
+
+def check_simulated(config: EvaluateConfig, training: TrainConfig) -> None:
+    """Raise InputError where the test's simulated patterns, of whatever geometry, do not fit a training."""
+    if config.test_seed in (training.seed, training.seed + VALIDATION_SEED):
+        raise InputError(f"test_seed {config.test_seed} is that of the training or validation patterns: choose another")
     measured, tested = training.simulation.instrument.instrument(), config.test.instrument.instrument()
     if config.unwanted and (measured.panels or tested.panels or measured.shape != tested.shape):
         raise InputError("--unwanted measures sizes: it needs one panel, the same in training and test; leave it out")
     if config.unwanted:
         scale = tested.photon_energy_ev, tested.pixel_size_m, tested.distance_m
         check_scale("the test's instrument", scale, measured)
-    source = None
-    shapes = {"the simulated patterns": picture_shape(config.test.instrument.instrument())}
-    if config.experiment is not None:
-        source = FileSource(config.experiment, config.read_experiment, "--read-experiment")
-        source.labels()
-        shapes[str(config.experiment)] = source.shape
-    for name, shape in shapes.items():
-        check_shape(name, shape, training.network)
-    if source is not None:
-        size_estimator(training, source, config.expected)
-        if source.flags(track).bits.all():
-            raise InputError(f"{config.experiment}: {describe_flags(source.flags().counted())}: see onehit inspect")
+    check_shape("the simulated patterns", picture_shape(tested), training.network)
+
+
+def check_experiment(config: EvaluateConfig, training: TrainConfig) -> FileSource:
+    """The real patterns; raises InputError where they cannot be scored, or do not fit a training."""
+    assert config.experiment is not None
+    source = FileSource(config.experiment, config.read_experiment, "--read-experiment")
+    source.labels()
+    fits_experiment(config, training, source)
+    if source.flags(track).bits.all():
+        raise InputError(f"{config.experiment}: {describe_flags(source.flags().counted())}: see onehit inspect")
     return source
+
+
+def fits_experiment(config: EvaluateConfig, training: TrainConfig, source: FileSource) -> None:
+    """Raise InputError where real patterns do not fit a training."""
+    check_shape(str(config.experiment), source.shape, training.network)
+    size_estimator(training, source, config.expected)
 
 
 def run_study(training: TrainConfig, evaluation: EvaluateConfig, run: Path, strict: bool = False) -> None:

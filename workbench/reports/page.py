@@ -8,6 +8,7 @@ from typing import Any
 
 from ...evaluate.metrics import format_auc, format_rate
 from ...geometries.errors import InputError
+from ...simulate.config_io import write_whole
 from .run_tables import run_tables, with_interval
 
 RATES = {
@@ -59,8 +60,8 @@ def write_page(
     summary: Iterable[str] = (),
     command: str = "",
 ) -> Path:
-    """Write report.html or comparison.html of this folder to `path` and return it. The file carries its pictures and
-    needs no network.
+    """Write report.html, comparison.html or sweep.html of this folder to `path` and return it. The file carries its
+    pictures and needs no network.
 
     `content`: what the template asks for besides. `config` is shown as JSON. `figures`: (heading, caption, PNG file).
     `summary`: sentences for the top. `command` repeats the run. Raises InputError for a picture that cannot be read.
@@ -87,7 +88,7 @@ def write_page(
     )
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(html, encoding="utf-8")
+    write_whole(path, html)
     return path
 
 

@@ -17,9 +17,14 @@ import pytest
 from distributed import Client, KilledWorker, LocalCluster, default_client
 from onehit.geometries import InputError
 from onehit.simulate.sets import shards
-from onehit.simulate.sets.cluster import NO_DASHBOARD, local_workers, make_shards, on_scheduler
-from onehit.simulate.sets.shards import missing, write_set
+from onehit.simulate.sets.cluster import NO_DASHBOARD, do_tasks, local_workers, on_scheduler
+from onehit.simulate.sets.shards import by, missing, write_set
+from onehit.simulate.sets.work import Work
 from small_sets import SHARD, compile_once, differences, small_plan
+
+
+def make_shards(client, plan, numbers, look_after=lambda: None):
+    return by(lambda work, tasks: do_tasks(client, work, tasks, look_after))(plan, numbers)
 
 
 def workers():
@@ -100,7 +105,7 @@ def test_workers_that_are_killed_cost_only_time(tmp_path, monkeypatch, count, ki
             yield entries
 
     compile_once(monkeypatch)
-    write_set(plan, local_workers(2), track=kill_some)
+    write_set(plan, by(local_workers(2)), track=kill_some)
 
     assert len(killed) == kills
     assert acknowledged == {SHARD * number: 1 for number in range(count)}
@@ -125,7 +130,7 @@ def test_ctrl_c_in_a_terminal_stops_no_worker_in_the_middle_of_a_shard(plan):
 
     gone = replace(plan, out=plan.out.parent / "gone" / "set.cxi")
     with pytest.raises(InputError, match="does not see"):
-        list(local_workers(1)(gone, interrupted([0])))
+        list(by(local_workers(1))(gone, interrupted([0])))
     assert len(before) == 1
 
 
@@ -140,7 +145,7 @@ def test_a_worker_that_is_gone_for_good_is_replaced(plan, monkeypatch):
 
     gone = replace(plan, out=plan.out.parent / "gone" / "set.cxi")
     with pytest.raises(InputError, match="does not see"):
-        list(local_workers(1)(gone, lose_worker([0])))
+        list(by(local_workers(1))(gone, lose_worker([0])))
 
 
 @pytest.mark.parametrize("numbers", [[], [3]])
@@ -181,6 +186,43 @@ def test_a_shard_that_kills_all_its_workers_is_given_up(here, plan, monkeypatch)
     fail_with(monkeypatch, KILLED)
     with pytest.raises(InputError, match=r"shard 5 was given up: .* at tcp://node:1: give workers more memory"):
         list(make_shards(here, plan, [5]))
+
+
+def test_other_tasks_go_on_where_one_that_is_given_up_is_recorded(here, tmp_path, monkeypatch):
+    tried = Counter()
+
+    def double(text, task):
+        tried[task] += 1
+        if task == 2:
+            raise KILLED
+        return text, 2 * task
+
+    monkeypatch.setattr(shards, "double", double, raising=False)
+    work = Work("onehit.simulate.sets.shards:double", "t", tmp_path, "task", "less", "kept", 3, lambda *told: told)
+    found = list(do_tasks(here, work, [1, 2, 3]))
+    reason = "one worker after the other died of it, the last at tcp://node:1: less"
+    assert set(found) == {("t", 2), ("t", 6), (2, reason)}
+    assert tried == {1: 1, 2: 3, 3: 1}
+
+
+def test_tasks_may_grow_while_what_others_gave_is_taken(here, tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "same", lambda text, task: task, raising=False)
+    ready = [1]
+
+    class Growing:
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            if not ready:
+                raise StopIteration
+            return ready.pop()
+
+    found = []
+    for task in do_tasks(here, Work("onehit.simulate.sets.shards:same", "", tmp_path, "task", "", ""), Growing()):
+        found.append(task)
+        ready.extend([2, 3] if task == 1 else [])
+    assert sorted(found) == [1, 2, 3]
 
 
 def test_a_mistake_in_a_shard_stops_the_run(here, plan, monkeypatch):
@@ -236,7 +278,7 @@ def test_few_shards_are_in_flight_whatever_the_number(here, plan, made):
 def test_a_running_scheduler_is_used_and_left_running(here, plan, made):
     address = here.cluster.scheduler_address
     for _ in range(2):
-        entries = [entry["file"] for made in on_scheduler(address)(plan, range(40)) for entry in made]
+        entries = [entry["file"] for made in by(on_scheduler(address))(plan, range(40)) for entry in made]
         assert Counter(entries) == {str(number): 1 for number in range(40)}
 
 
@@ -257,7 +299,7 @@ def test_a_lost_scheduler_is_named(plan, monkeypatch):
         dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
         pytest.raises(InputError, match=r"scheduler was lost .*--resume goes on"),
     ):
-        list(on_scheduler(cluster.scheduler_address)(plan, range(100)))
+        list(by(on_scheduler(cluster.scheduler_address))(plan, range(100)))
     stopper.join()
 
 
@@ -266,7 +308,7 @@ def test_a_scheduler_that_does_not_answer_is_named(plan):
         dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
         pytest.raises(InputError, match="no dask scheduler answers at tcp://localhost:1 "),
     ):
-        next(on_scheduler("tcp://localhost:1")(plan, [0]))
+        next(by(on_scheduler("tcp://localhost:1"))(plan, [0]))
 
 
 def test_ctrl_c_stops_even_where_there_is_no_worker(plan):

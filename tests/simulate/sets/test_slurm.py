@@ -11,7 +11,7 @@ import pytest
 from distributed import Security
 from onehit.geometries import InputError
 from onehit.simulate.sets import slurm
-from onehit.simulate.sets.shards import missing, write_set
+from onehit.simulate.sets.shards import by, missing, write_set
 from onehit.simulate.sets.slurm import SlurmConfig, job_script, on_slurm
 from small_sets import compile_once, differences, small_plan
 
@@ -84,7 +84,7 @@ def test_a_set_is_completed_though_its_job_reaches_the_wall_time(queue, tmp_path
             yield entries
 
     compile_once(monkeypatch)
-    write_set(plan, on_slurm(SlurmConfig(jobs=1, workers=2, cores=2)), track=end_the_first_job)
+    write_set(plan, by(on_slurm(SlurmConfig(jobs=1, workers=2, cores=2))), track=end_the_first_job)
 
     assert missing(plan) == []
     assert not differences(plan, expected)
@@ -97,20 +97,20 @@ def test_a_set_is_completed_though_its_job_reaches_the_wall_time(queue, tmp_path
 def test_a_job_that_ends_before_its_workers_answer_stops_the_run(queue, plan):
     broken = SlurmConfig(jobs=1, prologue=("echo no module python; exit 1",))
     with pytest.raises(InputError, match=r"job 101 ended before its workers answered: see .*slurm-101\.log"):
-        list(on_slurm(broken)(plan, [0]))
+        list(by(on_slurm(broken))(plan, [0]))
     assert (plan.folder / "slurm-101.log").read_text() == "no module python\n"
 
 
 def test_what_slurm_says_of_a_job_that_it_refuses_is_passed_on(queue, plan):
     (queue / "sbatch").write_text("#!/bin/sh\necho 'sbatch: error: invalid partition: upex' >&2; exit 1\n")
     with pytest.raises(InputError, match=r"^SLURM takes no job: sbatch: error: invalid partition: upex$"):
-        list(on_slurm(SlurmConfig())(plan, [0]))
+        list(by(on_slurm(SlurmConfig()))(plan, [0]))
 
 
 def test_a_machine_without_slurm_is_named(plan, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match="there is no sbatch here: run this where SLURM takes jobs"):
-        list(on_slurm(SlurmConfig())(plan, [0]))
+        list(by(on_slurm(SlurmConfig()))(plan, [0]))
 
 
 def test_jobs_wait_as_long_as_the_queue_does_not_answer(queue, monkeypatch):

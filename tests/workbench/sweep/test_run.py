@@ -1,0 +1,387 @@
+"""Sweeps whose trainings and scores are made up, so that a hundred take a second: who does what when, and what is left
+of it after every kind of trouble."""
+
+import csv
+import errno
+import json
+import random
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from filelock import FileLock
+from onehit.evaluate.metrics import summarise
+from onehit.evaluate.robustness import Scored
+from onehit.geometries import InputError
+from onehit.simulate import config_io
+from onehit.simulate.sets.work import alone
+from onehit.train import Classifier
+from onehit.workbench.cli import _parse
+from onehit.workbench.commands import study, sweep
+from onehit.workbench.sweep import run, tasks
+from onehit.workbench.sweep.plan import plan_sweep
+from onehit.workbench.sweep.results import Names, cells_of, differences, measure_lines, measure_map, sentence
+
+OPTIONS = ["--train.axis", "simulation.geometry", "icosahedron", "torus", "--train.axis", "seed", "0", "1"]
+OPTIONS += ["--test.axis", "geometry", "cube", "sphere", "torus", "--count", "40", "--confidence", "0"]
+
+
+@pytest.fixture(scope="module")
+def parsed():
+    return _parse("sweep", OPTIONS)
+
+
+@pytest.fixture
+def command(parsed, tmp_path):
+    return replace(parsed, out=tmp_path / "sweep")
+
+
+class Made:
+    """What was done how often; trouble: called before each, with a training's seed and geometry, or a test's geometry
+    and its trainings."""
+
+    def __init__(self):
+        self.trained, self.scored, self.together = Counter(), Counter(), []
+        self.trouble = lambda *what: None
+
+    def train(self, config, folder, track):
+        name = config.simulation.geometry[0], config.seed
+        self.trouble("train", name)
+        self.trained[name] += 1
+        folder.mkdir(exist_ok=True)
+        (folder / "made").write_text(f"{name[0]} {name[1]}")
+        return {"training": {"seconds": 1.5, "patterns_per_second": 40.0}, "threshold": 0.0}
+
+    def scores(self, config, classifiers, track):
+        names = [(folder / "made").read_text() for folder in classifiers]
+        self.trouble("score", config.geometry[0], names)
+        self.scored.update((name, config.geometry[0]) for name in names)
+        self.together.append(len(names))
+        found = []
+        for name in names:
+            # A training recognises what it was trained on; the seed changes little.
+            label = np.arange(config.count) % 2
+            own = name.split()[0] == config.geometry[0]
+            score = np.where(label == 1, 5.0, -5.0) if own else np.linspace(-2, 1, config.count)
+            score = score + 0.1 * int(name.split()[1])
+            nothing = np.zeros((0, 4, 4))
+            summary = summarise(label, score, 0.0) | {"photons_auc": 0.5, "calibration_error": 0.1}
+            scored = Scored(label, score, summary, nothing, nothing, nothing, [], np.zeros((4, 4), bool))
+            found.append((scored, {"all frames": summary}))
+        return found
+
+
+@pytest.fixture
+def made(monkeypatch):
+    made = Made()
+    monkeypatch.setattr(study, "train_run", made.train)
+    monkeypatch.setattr(tasks, "_scores", made.scores)
+    monkeypatch.setattr(config_io, "_sync", lambda descriptor: None)  # no power cut here
+    monkeypatch.setattr(Classifier, "load", staticmethod(lambda folder: folder))
+    monkeypatch.setattr(sweep, "write_report", lambda plan, command, cells: [])
+    return made
+
+
+def rows(command):
+    with (command.out / "sweep.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def lasting(command):
+    """The table without what differs from run to run."""
+    return [{name: value for name, value in row.items() if not name.endswith("_seconds")} for row in rows(command)]
+
+
+def test_every_training_is_done_once_and_all_are_shown_the_same_patterns(command, made):
+    sweep.run_sweep(command)
+    assert made.trained == {(shape, seed): 1 for shape in ("icosahedron", "torus") for seed in (0, 1)}
+    assert set(made.scored.values()) == {1} and len(made.scored) == 12
+    assert made.together == [4, 4, 4]
+    table = rows(command)
+    assert len(table) == 12 and {row["state"] for row in table} == {"done"}
+    first = table[0]
+    assert (first["simulation.geometry"], first["seed"], first["geometry"]) == ("icosahedron", "0", "cube")
+    assert (first["n_good"], first["n_bad"], first["threshold"], first["train_seconds"]) == ("20", "20", "0.0", "1.5")
+    own = next(row for row in table if row["geometry"] == row["simulation.geometry"] == "torus")
+    assert own["auc"] == "1.0" and own["false_negative_rate"] == "0.0" and own["auc_interval_high"] == "1.0"
+    assert Path(own["run_directory"], "made").read_text() == "torus 0" and "jax=" in own["versions"]
+
+
+def test_trainings_and_tests_that_differ_in_nothing_are_done_once(command, made):
+    axes = (*command.train_axis, ("simulation.fluctuation-strength", "0 0", "0.0 0.0"))
+    tests = (*command.test_axis, ("minimum-photons", "1e3", "1e4"))  # which no simulated test depends on
+    sweep.run_sweep(replace(command, train_axis=axes, test_axis=tests))
+    assert len(made.trained) == 4 and set(made.trained.values()) == {1}
+    assert len(rows(command)) == 12
+
+
+def test_many_trainings_share_a_tests_patterns_in_groups(command, made):
+    seeds = ("seed", *map(str, range(run.TRAININGS_AT_ONCE + 1)))
+    sweep.run_sweep(replace(command, train_axis=(seeds,)))
+    assert sorted(made.together) == [1, 1, 1, 16, 16, 16]
+
+
+def test_what_is_done_is_not_done_again_and_a_new_point_is_all_that_is(command, made):
+    sweep.run_sweep(command)
+    sweep.run_sweep(command)
+    assert set(made.trained.values()) | set(made.scored.values()) == {1}
+    before = rows(command)
+    made.trained.clear(), made.scored.clear()
+    sweep.run_sweep(replace(command, train_axis=(command.train_axis[0], ("seed", "0", "1", "2"))))
+    assert made.trained == {("icosahedron", 2): 1, ("torus", 2): 1} and made.scored.total() == 6
+    made.trained.clear(), made.scored.clear()
+    sweep.run_sweep(replace(command, test_axis=(("geometry", "cube", "sphere", "torus", "rod"),)))
+    assert not made.trained and {test for _, test in made.scored} == {"rod"}
+    assert [row for row in rows(command) if row["geometry"] != "rod"] == before
+
+
+def test_a_training_that_fails_is_recorded_and_the_others_go_on(command, made, capsys):
+    def trouble(what, name, *more):
+        if (what, name) == ("train", ("torus", 0)):
+            raise MemoryError("no room\nfor it")
+
+    made.trouble = trouble
+    sweep.run_sweep(command)
+    assert "failed: the training failed: MemoryError: no room" in capsys.readouterr().err
+    failed = [row for row in rows(command) if row["state"] == "failed"]
+    assert len(failed) == 3 and {row["reason"] for row in failed} == {"the training failed: MemoryError: no room"}
+    assert {(row["simulation.geometry"], row["seed"], row["auc"]) for row in failed} == {("torus", "0", "")}
+    assert sum(row["state"] == "done" for row in rows(command)) == 9
+    sweep.run_sweep(command)  # is not tried again
+    assert made.trained.total() == 3
+    made.trouble = lambda *what: None
+    sweep.run_sweep(replace(command, retry=True))
+    assert made.trained.total() == 4 and set(made.scored.values()) == {1} and len(made.scored) == 12
+    assert {row["state"] for row in rows(command)} == {"done"}
+
+
+def test_a_cell_that_fails_is_recorded_and_the_others_go_on(command, made):
+    def trouble(what, name, names=()):
+        if what == "score" and name == "cube" and "torus 1" in names:
+            raise InputError("this one cannot see cubes")
+
+    made.trouble = trouble
+    sweep.run_sweep(command)
+    failed = [row for row in rows(command) if row["state"] == "failed"]
+    assert [(row["simulation.geometry"], row["seed"], row["geometry"], row["reason"]) for row in failed] == [
+        ("torus", "1", "cube", "this one cannot see cubes")
+    ]
+    made.trouble = lambda *what: None
+    made.scored.clear()
+    sweep.run_sweep(replace(command, retry=True))
+    assert made.scored == {("torus 1", "cube"): 1} and {row["state"] for row in rows(command)} == {"done"}
+
+
+def test_a_full_disk_is_no_fault_of_a_cell(command, made):
+    def trouble(what, *more):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    made.trouble = trouble
+    with pytest.raises(OSError, match="No space left"):
+        sweep.run_sweep(command)
+    assert {row["state"] for row in rows(command)} == {"missing"}
+
+
+def test_a_sweep_that_is_stopped_anywhere_ends_as_an_undisturbed_one(command, made, monkeypatch):
+    undisturbed = replace(command, out=command.out.with_name("undisturbed"))
+    sweep.run_sweep(undisturbed)
+    expected = [{**row, "run_directory": ""} for row in lasting(undisturbed)]
+    rng = random.Random(0)
+    whole = tasks.write_whole
+    for number in range(6):
+        made.trained.clear(), made.scored.clear()
+        stopped = replace(command, out=command.out / str(number))
+        stops, left = Counter(), iter([*sorted(rng.sample(range(40), 3)), 10**9])
+        due = [next(left)]
+
+        def stop(stops=stops, left=left, due=due):
+            stops["calls"] += 1
+            if stops["calls"] > due[0]:
+                due[0] = next(left)
+                stops["stops"] += 1
+                raise KeyboardInterrupt
+
+        def write_whole(path, content, stop=stop):
+            stop()
+            whole(path, content)
+            stop()
+
+        monkeypatch.setattr(tasks, "write_whole", write_whole)
+        stopped.out.parent.mkdir(exist_ok=True)
+        for _ in range(4):
+            try:
+                sweep.run_sweep(stopped)
+                break
+            except KeyboardInterrupt:
+                pass
+        assert stops["stops"] and [{**row, "run_directory": ""} for row in lasting(stopped)] == expected
+        assert made.scored.total() <= 12 * (stops["stops"] + 1)
+
+
+def test_only_the_cells_that_are_named_are_worked_on(command, made):
+    sweep.run_sweep(replace(command, only=("seed=1", "geometry=cube", "geometry=torus")))
+    assert set(made.trained) == {("icosahedron", 1), ("torus", 1)}
+    assert {test for _, test in made.scored} == {"cube", "torus"} and made.scored.total() == 4
+    states = Counter(row["state"] for row in rows(command))
+    assert states == {"done": 4, "missing": 8}
+
+
+def test_a_dry_run_says_how_much_there_is_and_writes_nothing(command, made, capsys):
+    sweep.run_sweep(replace(command, dry_run=True, rate=100.0, workers=2))
+    said = capsys.readouterr().out
+    # 4 trainings of 1200 steps of 32 patterns, 2000 to validate; 12 cells of 40 patterns.
+    assert "4 trainings, 3 tests, 12 cells; to do: 4 trainings of 153,600 patterns in all, validated on 8,000" in said
+    assert "12 cells, 120 patterns made for them and 480 scored. About 13 minutes in 2 processes, at 100 " in said
+    assert not command.out.exists() and not made.trained
+    sweep.run_sweep(replace(command, only=("seed=0",)))
+    capsys.readouterr()
+    sweep.run_sweep(replace(command, dry_run=True))
+    said = capsys.readouterr().out
+    assert (
+        "to do: 2 trainings of 76,800 patterns" in said and "at 40 patterns trained a second (as here before)" in said
+    )
+
+
+def test_a_file_that_has_changed_makes_another_training(command, made, tmp_path):
+    law = tmp_path / "sizes.csv"
+    law.write_text("low,high,weight\n60,70,1\n70,80,2\n")
+    sized = (("simulation.diameter-nm", f"histogram:{law}"),)
+    sweep.run_sweep(replace(command, train_axis=sized))
+    law.write_text("low,high,weight\n60,70,2\n70,80,1\n")
+    sweep.run_sweep(replace(command, train_axis=sized))
+    assert made.trained == {("icosahedron", 0): 2}
+
+
+def test_differences_are_paired_over_patterns_and_seeds(command, made):
+    command = replace(command, baseline=("simulation.geometry=icosahedron",))
+    sweep.run_sweep(command)
+    plan = plan_sweep(command)
+    cells, names = cells_of(plan), Names(plan)
+    found = {difference.test: difference for difference in differences(plan, cells, names)}
+    assert set(found) == {"cube", "sphere", "torus"}
+    assert {(d.what, d.training, d.seeds, d.patterns) for d in found.values()} == {
+        ("torus against icosahedron", "", 2, 40)
+    }
+    assert found["cube"].lost is not None and found["cube"].lost[0] == 0
+    lost, kept = found["torus"].lost, found["torus"].kept
+    assert lost is not None and kept is not None
+    # On tori the training on tori errs nowhere, the other one where its score of -2 to 1 (+ 0.1) is on the wrong side.
+    score = np.linspace(-2, 1, 40)
+    label = np.arange(40) % 2
+    wrong = [np.mean([(score[label == 1] + 0.1 * seed < 0).mean() for seed in (0, 1)])]
+    wrong += [np.mean([(score[label == 0] + 0.1 * seed >= 0).mean() for seed in (0, 1)])]
+    assert (lost[0], kept[0]) == pytest.approx((-wrong[0], -wrong[1]))
+    assert lost[1][0] < lost[0] < lost[1][1] < 0
+    assert sentence(found["torus"]).startswith(f"torus against icosahedron, torus: {-100 * wrong[0]:+.1f} points of ")
+
+
+def test_maps_and_lines_have_means_and_spreads_over_seeds(command, made):
+    command = replace(command, test_axis=(*command.test_axis, ("test.photons", "1e4 1e4", "1e5 1e5")))
+    sweep.run_sweep(command)
+    plan = plan_sweep(command)
+    cells, names = cells_of(plan), Names(plan)
+    found = measure_map(cells, names, "false_negative_rate")
+    assert found.trainings == ["icosahedron", "torus"]
+    assert found.tests[:3] == ["cube, photons 1e4 1e4", "cube, photons 1e5 1e5", "sphere, photons 1e4 1e4"]
+    table = rows(command)
+    rates = [
+        float(row["false_negative_rate"])
+        for row in table
+        if (row["simulation.geometry"], row["geometry"], row["test.photons"]) == ("torus", "cube", "1e4 1e4")
+    ]
+    assert len(rates) == 2
+    assert found.mean[1, 0] == pytest.approx(np.mean(rates)) and found.spread[1, 0] == pytest.approx(
+        np.std(rates, ddof=1)
+    )
+    (lines,) = measure_lines(plan, cells, names, "auc")
+    assert lines.axis == "test.photons" and set(lines.curves) == {"icosahedron", "torus"}
+    assert lines.curves["torus"][0] == pytest.approx([1e4, 1e5])
+
+
+def test_two_sweeps_do_not_work_in_one_folder(command, made):
+    command.out.mkdir()
+    (command.out / "trainings").mkdir()
+    with FileLock(command.out / ".lock"), pytest.raises(InputError, match="another sweep is at work"):
+        sweep.run_sweep(command)
+    assert not made.trained
+
+
+def test_a_folder_of_something_else_is_left_alone(command, made):
+    command.out.mkdir()
+    (command.out / "thesis.tex").touch()
+    with pytest.raises(InputError, match="holds no sweep: choose another --out"):
+        sweep.run_sweep(command)
+    assert [path.name for path in command.out.iterdir()] == ["thesis.tex"]
+
+
+def test_a_damaged_record_is_named(command, made):
+    sweep.run_sweep(command)
+    record = next((command.out / "trainings").glob("*.json"))
+    record.write_text("{")
+    with pytest.raises(InputError, match=f"{record.name} is damaged .*: remove it"):
+        sweep.run_sweep(command)
+
+
+def test_a_task_that_kills_its_workers_is_recorded(command, made):
+    def crew(work, queue):
+        for task in queue:
+            if task.get("training") == killer:
+                yield work.given_up(task, "one worker after the other died of it")
+            else:
+                yield from alone(work, [task])
+
+    plan = plan_sweep(command)
+    (command.out / "trainings").mkdir(parents=True)
+    killer = plan.trainings[0].key
+    run.work_off(plan, run.Queue(plan), crew, False, lambda: None)
+    states = Counter((cell.training.key == killer, cell.state) for cell in cells_of(plan))
+    assert states == {(True, "failed"): 3, (False, "done"): 9}
+
+
+def test_a_task_is_plain_and_keeps_its_configuration(command):
+    plan = plan_sweep(command)
+    task = json.loads(json.dumps(tasks.training_task(plan.trainings[0])))
+    assert tasks.from_dict(task["config"], type(plan.trainings[0].config), "") == plan.trainings[0].config
+    task = json.loads(json.dumps(tasks.test_task(plan.tests[0], ["a"])))
+    assert tasks.from_dict(task["config"], type(plan.tests[0].config), "") == plan.tests[0].config
+    assert len({one.key for one in (*plan.trainings, *plan.tests)}) == 7
+
+
+REFUSED = [
+    ({"baseline": ("seed=7",)}, "seed has no such value"),
+    ({"baseline": ("geometry=cube",)}, "the axes are simulation.geometry, seed"),
+    ({"baseline": ("seed=0", "seed=1")}, "names 2 values of seed"),
+    ({"only": ("steps=1",)}, "the axes are simulation.geometry, seed, geometry"),
+    ({"train_axis": (("seed", "0", "2000003"),)}, "on test cube: test_seed 2000003 is that of the training"),
+    ({"train_axis": (("simulation.geometry", "donut"),)}, "training donut: .*donut"),
+    ({"train_axis": (("steps", "0"),)}, "training steps 0: steps is 0"),
+    ({"train_axis": (("network.size", "256"),)}, "training size 256: .*takes at least 256"),
+    ({"train_axis": (("validation-count", "100"), ("confidence", "0.95"))}, "cannot vouch"),
+    ({"test_axis": (("geometry", "cube torus"),)}, "a test has one geometry"),
+    ({"test_axis": (("geometry", "donut"),)}, "test donut: .*donut"),
+    ({"test_axis": (("test.photons", "5 1"),)}, "test icosahedron, photons 5 1: "),
+    ({"test_axis": (("test.instrument.shape", "64 64"),)}, "on test icosahedron, shape 64 64: .*takes at least 128"),
+    ({"test_file": ("real",)}, "write NAME=FILE"),
+    ({"test_file": ("real=none.h5",)}, "none.h5"),
+    ({"rate": 0.0}, "rate is 0.0"),
+    ({"workers": 2, "slurm": True}, "both --workers and --slurm"),
+    ({"workers": -1}, "-1 workers were asked for"),
+]
+
+
+@pytest.mark.parametrize("changes, says", REFUSED, ids=[says for _, says in REFUSED])
+def test_what_is_impossible_is_refused_before_any_work(command, made, changes, says):
+    with pytest.raises(InputError, match=says):
+        sweep.run_sweep(replace(command, **changes))
+    assert not command.out.exists() and not made.trained
+
+
+def test_a_study_of_a_single_geometry_is_one_test_and_none_is_refused(command, made):
+    no_test = replace(command, test_axis=(), evaluate=replace(command.evaluate, geometry=()))
+    with pytest.raises(InputError, match="nothing to test on"):
+        sweep.run_sweep(no_test)
+    plan = plan_sweep(replace(command, test_axis=(), evaluate=replace(command.evaluate, masked=("half",))))
+    masks = [(test.point["geometry"], test.config.masked) for test in plan.tests]
+    assert masks[:2] == [("icosahedron", ()), ("icosahedron", ("half",))] and len(masks) == 6

@@ -1,0 +1,1 @@
+"""Many trainings, each scored on many tests."""

@@ -1,0 +1,277 @@
+"""What a sweep has found: a table with a row for each training and test, means over seeds, paired differences."""
+
+import csv
+from collections.abc import Callable, Iterable, Sequence
+from io import StringIO
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from ...evaluate.metrics import format_rate, paired_difference
+from .axes import Point, number, option
+from .plan import SEEDS, Plan, Test, Training, describe, label
+from .tasks import cell_record, read_record, training_record
+
+ALL_FRAMES = "all frames"
+_RATES = ("false_negative_rate", "false_positive_rate", "false_negative_rate_at_zero_fp")
+_MEASURES = (
+    *("n_good", "n_bad", "n_invalid", "auc", "auc_interval"),
+    *("false_negative_rate", "false_negative_rate_interval", "false_negatives"),
+    *("false_positive_rate", "false_positive_rate_interval", "false_positives"),
+    *("false_negative_rate_at_zero_fp", "false_negative_rate_at_zero_fp_interval", "photons_auc", "calibration_error"),
+)
+"""By metrics.json's names; an interval fills two columns, _low and _high."""
+
+
+class Cell(NamedTuple):
+    """A training and a test. state: done, failed or missing; record: what is known of the cell; trained: of the
+    training."""
+
+    training: Training
+    test: Test
+    state: str
+    reason: str
+    record: dict[str, Any]
+    trained: dict[str, Any]
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Of all of its frames, if it is done."""
+        return self.record["summaries"][ALL_FRAMES]
+
+
+def cells_of(plan: Plan) -> list[Cell]:
+    """All cells of the sweep, as they are now."""
+    found = []
+    for training in plan.trainings:
+        trained = read_record(training_record(plan.folder, training.key)) or {}
+        for test in plan.tests:
+            record = read_record(cell_record(plan.folder, training.key, test.key)) or {}
+            reason = record.get("failed", "")
+            if "failed" in trained and not record:
+                reason = f"the training failed: {trained['failed']}"
+            state = "done" if "summaries" in record else "failed" if reason else "missing"
+            found.append(Cell(training, test, state, reason, record, trained))
+    return found
+
+
+def table(plan: Plan, cells: Iterable[Cell]) -> str:
+    """sweep.csv: for each cell one row, of real frames another one for those that are bright enough, or fit."""
+    measures = [column for name in _MEASURES for column in _columns(name)]
+    head = [*plan.train_axes, *plan.test_axes, "file", "frames", "state", "reason", *measures, "threshold"]
+    head += ["train_seconds", "test_seconds", "versions", "run_directory"]
+    text = StringIO()
+    writer = csv.DictWriter(text, head, restval="", lineterminator="\n")
+    writer.writeheader()
+    for cell in cells:
+        row: dict[str, Any] = {**cell.training.point, **cell.test.point, "file": cell.test.file}
+        row |= {"state": cell.state, "reason": cell.reason, "run_directory": str(plan.run(cell.training))}
+        row |= {"threshold": cell.trained.get("threshold"), "train_seconds": cell.trained.get("seconds")}
+        row |= {"test_seconds": cell.record.get("seconds")}
+        row |= {"versions": " ".join(f"{name}={v}" for name, v in cell.record.get("versions", {}).items())}
+        for frames, summary in cell.record.get("summaries", {ALL_FRAMES: {}}).items():
+            found = {"frames": frames}
+            for name in _MEASURES:
+                value = summary.get(name)
+                values = value if isinstance(value, list) else [value] * len(_columns(name))
+                found |= dict(zip(_columns(name), values, strict=True))
+            writer.writerow({name: value for name, value in (row | found).items() if value is not None})
+    return text.getvalue()
+
+
+def _columns(measure: str) -> list[str]:
+    return [f"{measure}_low", f"{measure}_high"] if measure.endswith("_interval") else [measure]
+
+
+class Names:
+    """Trainings and tests in few words: their values on axes that vary, seeds aside."""
+
+    def __init__(self, plan: Plan):
+        self._train, self._test = (_varying([one.point for one in ones]) for ones in (plan.trainings, plan.tests))
+
+    def training(self, training: Training, but: Sequence[str] = ()) -> str:
+        """Alike for trainings that differ in their seed alone. but: axes to leave out."""
+        said = label(training.point, [name for name in self._train if name not in but])
+        return said if said or but else "training"
+
+    def test(self, test: Test) -> str:
+        """Alike for tests that differ in their seed alone."""
+        parts = [test.file, label(test.point, self._test)]
+        return ", ".join(filter(None, parts)) or describe(test) or "test"
+
+
+def _varying(points: list[Point]) -> list[str]:
+    """Axes, seeds aside, with several values; all others where none varies."""
+    names = [name for name in dict.fromkeys(name for point in points for name in point) if name not in SEEDS]
+    varying = [name for name in names if len({point.get(name) for point in points}) > 1]
+    return varying or names
+
+
+class Map(NamedTuple):
+    """A measure by training and test. spread: standard deviation over seeds; NaN where there are not two."""
+
+    trainings: list[str]
+    tests: list[str]
+    mean: Float[np.ndarray, "trainings tests"]
+    spread: Float[np.ndarray, "trainings tests"]
+
+
+def measure_map(cells: Sequence[Cell], names: Names, measure: str) -> Map:
+    """Mean and spread over seeds of what cells have; NaN where none has."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for cell in cells:
+        values = found.setdefault((names.training(cell.training), names.test(cell.test)), [])
+        if cell.state == "done" and cell.summary[measure] is not None:
+            values.append(cell.summary[measure])
+    trainings, tests = (list(dict.fromkeys(pair[side] for pair in found)) for side in (0, 1))
+    shape = len(trainings), len(tests)
+    mean, spread = np.full(shape, np.nan), np.full(shape, np.nan)
+    for (training, test), values in found.items():
+        place = trainings.index(training), tests.index(test)
+        if values:
+            mean[place] = np.mean(values)
+        if len(values) > 1:
+            spread[place] = np.std(values, ddof=1)
+    return Map(trainings, tests, mean, spread)
+
+
+class Difference(NamedTuple):
+    """Of a training's rates from its counterpart's with the baseline's values, on the same patterns, as fractions with
+    their intervals. what: the values that differ; training: those that both have."""
+
+    what: str
+    training: str
+    test: str
+    seeds: int
+    patterns: int
+    lost: tuple[float, list[float]] | None
+    kept: tuple[float, list[float]] | None
+
+
+def differences(plan: Plan, cells: Sequence[Cell], names: Names) -> list[Difference]:
+    """Over all seeds of which both have been scored; a rate is None where no pattern tells it."""
+    done = {(cell.training.key, cell.test.key): cell for cell in cells if cell.state == "done"}
+    found: dict[tuple[str, str, str], dict[str, list[tuple[Cell, Cell]]]] = {}
+    counterparts = plan.counterparts()
+    for cell in done.values():
+        other = counterparts.get(cell.training.key)
+        if other is not None and (other.key, cell.test.key) in done:
+            values = ", ".join(other.point[name] or "none" for name in plan.baseline)
+            what = f"{label(cell.training.point, [*plan.baseline])} against {values}"
+            key = what, names.training(cell.training, [*plan.baseline]), names.test(cell.test)
+            pairs = found.setdefault(key, {}).setdefault(cell.training.key, [])
+            pairs.append((cell, done[other.key, cell.test.key]))
+    result = []
+    for (what, training, test), by_seed in found.items():
+        shared = set.intersection(*({cell.test.key for cell, _ in pairs} for pairs in by_seed.values()))
+        rows = [[pair for pair in pairs if pair[0].test.key in shared] for pairs in by_seed.values()]
+        outcomes = [[_outcomes(plan, *pair) for pair in row] for row in rows if row]
+        if not outcomes:
+            continue
+        good, first, other = (np.array([np.concatenate([one[i] for one in row]) for row in outcomes]) for i in range(3))
+        rates = []
+        for chosen, wrong in ((good[0], False), (~good[0], True)):
+            both = [(kept[:, chosen] == wrong) for kept in (first, other)]
+            rates.append(paired_difference(*both) if chosen.any() else None)
+        result.append(Difference(what, training, test, len(outcomes), good.shape[1], *rates))
+    return result
+
+
+def _outcomes(plan: Plan, cell: Cell, other: Cell) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which patterns of a test are good, and which ones each of two trainings keeps."""
+    arrays = [read_scores(plan, one, ("label", "score")) for one in (cell, other)]
+    good = arrays[0]["label"] == 1
+    kept = [array["score"] >= one.trained["threshold"] for array, one in zip(arrays, (cell, other), strict=True)]
+    return good, kept[0], kept[1]
+
+
+def read_scores(plan: Plan, cell: Cell, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Of label, score, worst, worst_titles and bad_pixel of a cell that is done, those that are named."""
+    path = cell_record(plan.folder, cell.training.key, cell.test.key).with_suffix(".npz")
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in names}
+
+
+def sentence(found: Difference) -> str:
+    """A difference in words: "fluctuation-strength 0 0.5 against 0 0, torus: -11.0 points lost [-14.0, -8.0]"."""
+    parts = [
+        f"{_points(rate[0])} points {what} [{_points(rate[1][0])}, {_points(rate[1][1])}]"
+        for rate, what in ((found.lost, "of single hits lost"), (found.kept, "of others kept"))
+        if rate is not None
+    ]
+    return f"{found.what}, {' on '.join(filter(None, (found.training, found.test)))}: {'; '.join(parts)}"
+
+
+def _points(rate: float) -> str:
+    return f"{100 * rate:+.1f}"
+
+
+class Lines(NamedTuple):
+    """A measure along a numeric axis. curves: by name, x, mean and standard deviation of all that has that x."""
+
+    axis: str
+    curves: dict[str, tuple[list[float], list[float], list[float]]]
+
+
+def measure_lines(plan: Plan, cells: Sequence[Cell], names: Names, measure: str) -> list[Lines]:
+    """One for each axis, seeds aside, with two or more numbers: a curve for each test along an axis of the trainings,
+    for each training along one of the tests, their other axes averaged over."""
+    result = []
+    sides: tuple[tuple[list[str], Callable[[Cell], Point], Callable[[Cell], str]], ...] = (
+        (plan.train_axes, lambda cell: cell.training.point, lambda cell: names.test(cell.test)),
+        (plan.test_axes, lambda cell: cell.test.point, lambda cell: names.training(cell.training)),
+    )
+    for axes, point, curve in sides:
+        for axis in axes:
+            places = {text: number(option(axis), text) for cell in cells if (text := point(cell).get(axis)) is not None}
+            if axis in SEEDS or None in places.values() or len(set(places.values())) < 2:
+                continue
+            found: dict[str, dict[float, list[float]]] = {}
+            for cell in cells:
+                text = point(cell).get(axis)
+                if text is None or cell.state != "done" or cell.summary[measure] is None:
+                    continue
+                place = places[text]
+                assert place is not None
+                found.setdefault(curve(cell), {}).setdefault(place, []).append(cell.summary[measure])
+            curves = {name: _along(values) for name, values in found.items()}
+            if curves:
+                result.append(Lines(axis, curves))
+    return result
+
+
+def _along(values: dict[float, list[float]]) -> tuple[list[float], list[float], list[float]]:
+    x = sorted(values)
+    spread = [float(np.std(values[place], ddof=1)) if len(values[place]) > 1 else 0.0 for place in x]
+    return x, [float(np.mean(values[place])) for place in x], spread
+
+
+def worst_cells(cells: Iterable[Cell], count: int) -> list[Cell]:
+    """Those that lose most single hits at the frozen threshold; of as many, those that keep most others."""
+
+    def badness(cell: Cell) -> tuple[float, float]:
+        lost, kept = (cell.summary[rate] for rate in _RATES[:2])
+        return -(lost or 0.0), -(kept or 0.0)
+
+    return sorted((cell for cell in cells if cell.state == "done"), key=badness)[:count]
+
+
+def in_words(cell: Cell, names: Names) -> str:
+    """The cell's training and test, with their seeds where there are several."""
+    seeds = ", ".join(filter(None, (label(one.point, SEEDS) for one in (cell.training, cell.test))))
+    said = f"{names.training(cell.training)} on {names.test(cell.test)}"
+    return f"{said} ({seeds})" if seeds else said
+
+
+def overview(cells: Sequence[Cell]) -> str:
+    """How many are done, failed and missing."""
+    counts = {state: sum(cell.state == state for cell in cells) for state in ("done", "failed", "missing")}
+    return f"{counts['done']:,} of {len(cells):,} cells done" + "".join(
+        f", {counts[state]:,} {state}" for state in ("failed", "missing") if counts[state]
+    )
+
+
+def lost_in_words(cell: Cell) -> str:
+    """Its share of single hits lost."""
+    return f"{format_rate(cell.summary['false_negative_rate'])} % of the single hits lost"
