@@ -203,7 +203,7 @@ class Calibrate:
     file: Positional[tuple[Path, ...]]
     """Files of frames, globs, or lists of files (.lst, .txt), as for inspect. Labels are not looked at."""
     out: Path = Path("runs/calibration")
-    """Directory: config.json for --config of other commands, population.h5, calibration.json, report.html."""
+    """Directory to write: config.json for other commands, population.h5, calibration.json, report.html."""
     run_directory: Annotated[Path | None, arg(name="run")] = None
     """Run directory of a trained classifier, or a file that `onehit pack` wrote, whose rates are forecast. Default: the
     one that comes with onehit."""
@@ -224,7 +224,7 @@ class Gap:
     """Files of frames, globs, or lists of files (.lst, .txt): CXI and its dialects, EMC, HDF5, NPY,
     MATLAB or TIFF; labels are not needed."""
     out: Path = Path("runs/gap")
-    """Directory: gap.json, figures/, report.html."""
+    """Directory to write: gap.json, figures/, report.html."""
     like: Path | None = None
     """Run directory of a trained classifier, or a file that `onehit pack` wrote: its training simulation is compared,
     and its scores are shown. Default: the one that comes with onehit."""
