@@ -48,7 +48,8 @@ class _Focus:
     """The last base of the beam, so that the profile may be given first and without a name."""
 
     profile: Literal["gaussian", "flat-top"] = "gaussian"
-    """Fluence across the focus, whose full width at half maximum the instrument gives; it does not change along it."""
+    """Fluence across the focus, whose full width at half maximum the instrument gives. Along the beam it does not
+    change, but that particles which arrive at random (`arrivals`) meet a Gaussian one that widens."""
     offset: float = 0.5
     """How far from the focus's centre the first particle may be, in focus radii (uniform over that disc)."""
     pulse_photons: Range | None = None
@@ -210,7 +211,7 @@ class SimulationConfig(
                 "noise on"
             )
         if self.arrivals.is_on():
-            self._check_arrivals()
+            self.arrivals.check_in(self.focus(), self.beam.pulse_photons is not None, self.bad.shares())
         elif self.good_fraction < 1 and sum(self.bad.shares().values()) <= 0:
             raise InputError(
                 f"the shares of bad patterns are {self.bad.shares()}; give 0 or more each, and one above 0"
@@ -226,25 +227,10 @@ class SimulationConfig(
             material(name, instrument.photon_energy_ev)
         return self
 
-    def _check_arrivals(self) -> None:
-        """Raises InputError for arrivals that cannot be simulated."""
-        if self.beam.pulse_photons is None:
-            raise InputError(
-                "with arrivals, brightness follows from places in the focus, and from the pulse's photons: give "
-                "--beam.pulse-photons, fewest and most in a pulse, or a law"
-            )
-        given = [name for name, share in self.bad.shares().items() if share > 0 and name not in Arrivals.turns_out]
-        if given:
-            raise InputError(
-                f"bad.{given[0]} is given, but with arrivals pulses hit particles of the sample alone: leave one of "
-                "the two out"
-            )
-        self.arrivals.check_in(self.focus())
-
     def focus(self) -> Focus:
         """The light about the focus."""
-        instrument = self.instrument.instrument()
-        return Focus(self.beam.profile, instrument.focus_m, instrument.wavenumber)
+        where = self.instrument.instrument()
+        return Focus(self.beam.profile, where.focus_m, where.wavenumber)
 
     def marginals(self) -> Self:
         """The same with each column of `population` as a law of its own, whatever goes together: to see how one of the

@@ -49,10 +49,10 @@ Array = np.ndarray | jax.Array
 class Truth(NamedTuple):
     """What is known of each pattern; arrays with a leading axis of patterns.
 
-    label: (B,) int32, 1 = good; kind: (B,) int32, 0 for a single hit, from 1 on as in `BAD_KINDS`; particles: (B,)
-    int32, bodies in the scene; photons: (B,) float32, expected on good pixels, background aside; background: (B,)
-    float32, the same of the background; photon_energy_ev: (B,) float32; scene: see `Scene`, with a leading axis; drawn:
-    what effects drew, by the names that they give it, (B, ...) each.
+    label: (B,) int32, 1 = good; kind: (B,) int32, 0 for a single hit, from 1 on as in `BAD_KINDS`, and one more for a
+    hit that grazes the beam; particles: (B,) int32, bodies in the scene; photons: (B,) float32, expected on good
+    pixels, background aside; background: (B,) float32, the same of the background; photon_energy_ev: (B,) float32;
+    scene: see `Scene`, with a leading axis; drawn: what effects drew, by the names that they give it, (B, ...) each.
     """
 
     label: Int[Array, " batch"]

@@ -53,8 +53,19 @@ class Arrivals(Kind):
         """Whether particles arrive at random."""
         return self.density is not None or self.concentration_per_ml is not None
 
-    def check_in(self, focus: Focus) -> None:
-        """Raises InputError for the first impossible value, and for more particles than a scene holds."""
+    def check_in(self, focus: Focus, has_photons: bool, bad: dict[str, float]) -> None:
+        """Raises InputError for the first impossible value, and for more particles than a scene holds. has_photons:
+        whether the pulse's are given; bad: shares of other kinds."""
+        if not has_photons:
+            raise InputError(
+                "with arrivals, brightness follows from places in the focus, and from the pulse's photons: give "
+                "--beam.pulse-photons, fewest and most in a pulse, or a law"
+            )
+        if others := [name for name, share in bad.items() if share > 0 and name not in self.turns_out]:
+            raise InputError(
+                f"bad.{others[0]} is given, but with arrivals pulses hit particles of the sample alone: leave one of "
+                "the two out"
+            )
         if self.density is not None and self.concentration_per_ml is not None:
             raise InputError("arrivals.density and arrivals.concentration_per_ml are given: choose one")
         for name in ("density", "concentration_per_ml", "flow_ul_per_min", "speed_m_per_s"):
