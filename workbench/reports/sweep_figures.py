@@ -62,11 +62,13 @@ def map_figure(
 def line_figure(axis: str, curves: Mapping[str, tuple[list[float], list[float], list[float]]]) -> Figure:
     """A rate, as a fraction, along a numeric axis. `curves` maps a name to x, mean and standard deviation."""
     figure, (axes,) = styled_figure(1, 1, (7.2, 3.9))
-    for (name, (x, mean, spread)), colour in zip(curves.items(), colours_of(curves), strict=True):
+    drawn = zip(curves.items(), colours_of(curves), range(len(curves)), strict=True)
+    for (name, (x, mean, spread)), colour, place in drawn:
         style = {"color": colour, "lw": 1.6, "ms": 4, "capsize": 2, "elinewidth": 0.9}
+        style["ls"] = ("-", "--", ":")[place // 5 % 3]  # there are five colours
         ends = np.clip([np.subtract(mean, spread), np.add(mean, spread)], 0, 1)
         bars = abs(ends - mean) if any(spread) else None
-        axes.errorbar(x, mean, bars, fmt="o-", label=name, clip_on=False, **style)
+        axes.errorbar(x, mean, bars, marker="o", label=name, clip_on=False, **style)
     every = sorted({place for x, _, _ in curves.values() for place in x})
     logarithmic = every[0] > 0 and every[-1] / every[0] >= 10
     axes.set(xlabel=axis, ylim=(0, 1), xscale="log" if logarithmic else "linear")
