@@ -75,7 +75,8 @@ _LOGARITHMIC = ("photons", "beam.pulse_photons", "readout.gain_error")
 _SHARES = {"multi_hit": 0.3, "empty": 0.1, "other": 0.15}
 _STRAY = "stray_light"
 _FARTHEST = 8.0
-_TELLS = 0.03
+_TELLS = 0.01
+_NARROWEST = 1e-3
 _FLAGGED = 0.05
 
 
@@ -109,13 +110,14 @@ class Pool(NamedTuple):
 class Finding(NamedTuple):
     """What real frames say of one knob.
 
-    auc: chance that a real frame looks as if the knob stood higher than in a simulated one; z: the same in standard
-    deviations of equal frames; p: how often one of the knobs is as far off where nothing differs.
+    shift: how much higher the knob looks to stand in real frames on average, in standard deviations of simulated ones;
+    auc: chance that it looks higher in a real frame than in a simulated one; p: how often one of the knobs is as far
+    off where nothing differs.
     """
 
     knob: Knob
+    shift: float
     auc: float
-    z: float
     p: float
 
     @property
@@ -125,8 +127,8 @@ class Finding(NamedTuple):
 
     @property
     def score(self) -> float:
-        """0 where the knob stands as in the simulation, 1 where every real frame says otherwise."""
-        return abs(2 * self.auc - 1)
+        """The shift, either way (Glass 1976, Educ. Res. 5, 3)."""
+        return abs(self.shift)
 
 
 def knob_ranges(config: SimulationConfig) -> dict[str, Between]:
@@ -215,52 +217,65 @@ def simulate_pool(
 
 
 class Diagnosis:
-    """Learns what each knob does, by ridge regression on the features of a pool.
+    """Learns what each knob does, by ridge regression on the features of a pool and on how far each of them is from
+    the assumed simulation's middle: an effect that goes either way shows in that alone.
 
     knows: which of `KNOBS` these features tell anything of.
     """
 
-    def __init__(self, pool: Pool):
-        from sklearn.linear_model import Ridge, RidgeCV
-        from sklearn.model_selection import cross_val_predict
+    def __init__(self, pool: Pool, assumed: Float[np.ndarray, "simulated features"]):
+        from sklearn.linear_model import RidgeCV
         from sklearn.preprocessing import StandardScaler
 
-        self._scaler = StandardScaler().fit(pool.features)
-        x, alphas = self._scaled(pool.features), np.logspace(0, 4, 9)
-        self._models, knows = [], []
-        for number, knob in enumerate(KNOBS):
-            used = pool.has_particle if knob.name in PARTICLE else np.ones(len(x), bool)
-            y = pool.settings[used, number]
-            model = RidgeCV(alphas).fit(x[used], y)
-            self._models.append(model)
-            held_out = cross_val_predict(Ridge(model.alpha_), x[used], y, cv=3)
-            knows.append(np.corrcoef(held_out, y)[0, 1] ** 2 > _TELLS)
-        self.knows = np.array(knows)
+        self._middle = np.median(assumed, axis=0)
+        self._width = np.maximum(assumed.std(axis=0), _NARROWEST)
+        x = self._far(pool.features)
+        self._scaler = StandardScaler().fit(x)
+        x = self._scaler.transform(x)
+        self._models = []
+        known = np.zeros(len(KNOBS))
+        for columns, rows in (
+            (_of_particle(), pool.has_particle),
+            (np.flatnonzero(~np.isin(np.arange(len(KNOBS)), _of_particle())), np.ones(len(x), bool)),
+        ):
+            y = pool.settings[rows][:, columns]
+            model = RidgeCV(np.logspace(1, 4, 7), alpha_per_target=True).fit(x[rows], y)
+            self._models.append((columns, model))
+            known[columns] = 1 + model.best_score_ / np.maximum(y.var(0), 1e-12)  # leaving one out
+        self.knows = known > _TELLS
+        self._here = self.settings(assumed)
 
     def settings(self, features: Float[np.ndarray, "frames features"]) -> Float[np.ndarray, "frames knobs"]:
         """How the knobs look to stand in each frame, in the order of `KNOBS`: levels and sizes in the logarithm."""
-        x = self._scaled(features)
-        return np.stack([model.predict(x) for model in self._models], 1)
+        x = self._scaler.transform(self._far(features))
+        found = np.empty((len(x), len(KNOBS)))
+        for columns, model in self._models:
+            found[:, columns] = model.predict(x)
+        return found
 
-    def _scaled(self, features: Float[np.ndarray, "frames features"]) -> Float[np.ndarray, "frames features"]:
-        return np.clip(self._scaler.transform(features), -_FARTHEST, _FARTHEST)
-
-    def __call__(
-        self, real: Float[np.ndarray, "real features"], assumed: Float[np.ndarray, "simulated features"]
-    ) -> list[Finding]:
-        """What each knob that the features tell of looks like in real frames, what differs most surely first.
+    def __call__(self, real: Float[np.ndarray, "real features"]) -> list[Finding]:
+        """What each knob that the features tell of looks like in real frames, what is surely off first, and of these what
+        is farthest off.
 
         The rank test of Mann & Whitney (1947, Ann. Math. Stat. 18, 50), its chance times the number of knobs.
         """
-        there, here = self.settings(real), self.settings(assumed)
-        n, m = len(real), len(assumed)
-        found = []
-        for number in np.flatnonzero(self.knows):
-            ranks = rankdata(np.concatenate([there[:, number], here[:, number]]))
-            auc = float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))
-            z = float((auc - 0.5) / math.sqrt((n + m + 1) / (12 * n * m)))
-            found.append(Finding(KNOBS[number], auc, z, float(min(1, 2 * norm.sf(abs(z)) * self.knows.sum()))))
-        return sorted(found, key=lambda finding: -abs(finding.z))
+        there, here = self.settings(real), self._here
+        n, m = len(there), len(here)
+        shift = (there.mean(0) - here.mean(0)) / np.maximum(here.std(0), 1e-12)
+        ranks = rankdata(np.concatenate([there, here]), axis=0)[:n].sum(0)
+        auc = (ranks - n * (n + 1) / 2) / (n * m)
+        z = (auc - 0.5) / math.sqrt((n + m + 1) / (12 * n * m))
+        p = np.minimum(1, 2 * norm.sf(np.abs(z)) * self.knows.sum())
+        found = [Finding(KNOBS[k], float(shift[k]), float(auc[k]), float(p[k])) for k in np.flatnonzero(self.knows)]
+        return sorted(found, key=lambda finding: (not finding.flagged, -finding.score))
+
+    def _far(self, features: Float[np.ndarray, "frames features"]) -> Float[np.ndarray, "frames twice"]:
+        far = np.clip((features - self._middle) / self._width, -_FARTHEST, _FARTHEST)
+        return np.concatenate([far, np.abs(far)], 1)
+
+
+def _of_particle() -> Int[np.ndarray, " some"]:
+    return np.flatnonzero([knob.name in PARTICLE for knob in KNOBS])
 
 
 def _column(knob: Knob, config: SimulationConfig) -> str:

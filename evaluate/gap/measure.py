@@ -28,7 +28,7 @@ _SEED = 20_000
 
 class Gap(NamedTuple):
     """test: real frames against simulated ones; floor: the same between two parts of the simulation; findings: knob by
-    knob, what differs most surely first; features: chance that a real frame has more of each than a simulated one;
+    knob, what is farthest off first; features: chance that a real frame has more of each than a simulated one;
     parts: the test for parts of the frames."""
 
     real: Seen
@@ -88,7 +88,7 @@ def measure(
         eyes,
         two_sample_test(real.features, simulated.features),
         floor(simulated.features, len(real.features)),
-        Diagnosis(pool)(real.features, simulated.features),
+        Diagnosis(pool, simulated.features)(real.features),
         feature_aucs(real.features, simulated.features),
         outside(real.features, simulated.features),
         found,
@@ -129,7 +129,7 @@ def summary(gap: Gap) -> dict[str, Any]:
 
 
 def ranked_groups(gap: Gap) -> list[dict[str, Any]]:
-    """All groups, what differs most first: each with its first knob's score, 0 to 1, and what to change."""
+    """All groups, what differs most first: each with its first knob's score and what to change."""
     n, m = len(gap.real.features), len(gap.simulated.features)
     groups = []
     for group in GROUPS:
@@ -148,7 +148,8 @@ def ranked_groups(gap: Gap) -> list[dict[str, Any]]:
                 "knobs": [
                     {
                         "name": finding.knob.name,
-                        "real_has": "more" if finding.auc > 0.5 else "less",
+                        "real_has": "more" if finding.shift > 0 else "less",
+                        "shift": finding.shift,
                         "auc": finding.auc,
                         "interval": list(auc_interval(finding.auc, n, m)),
                         "p": finding.p,
@@ -159,7 +160,7 @@ def ranked_groups(gap: Gap) -> list[dict[str, Any]]:
                 ],
             }
         )
-    return sorted(groups, key=lambda found: -found["score"])
+    return sorted(groups, key=lambda found: (not found["flagged"], -found["score"]))
 
 
 def _with_light(seen: Seen) -> Seen:

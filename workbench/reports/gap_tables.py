@@ -69,9 +69,9 @@ def tables(found: dict[str, Any]) -> list[Table]:
             "heading": "What differs",
             "columns": ["Group", "Score", "Real frames look as if there were", "To change"],
             "rows": rows,
-            "note": "Each option of the simulation is learned, against all others, from frames in which all of them "
-            "differ; the score is 0 where real frames look as if it stood as in the simulation, 1 where every one of "
-            "them looks otherwise. Named is what chance explains in less than 5 % of cases, all options together.",
+            "note": "Each option of the simulation is learned, against all others, from frames in which they are turned "
+            "now and then; the score is how far real frames look off on average, in standard deviations of simulated "
+            "ones. Named is what chance explains in less than 5 % of cases, all options together.",
         },
         {
             "heading": "Knob by knob",
@@ -127,8 +127,8 @@ def content(found: dict[str, Any]) -> dict[str, Any]:
             (format_rate(found["outside_share"]), "%", "of the real frames are like no simulated one"),
             (
                 f"{first['score']:.2f}",
-                "",
-                f"{first['group']} differs first, of 1" if first["flagged"] else "largest score",
+                "σ",
+                f"{first['group']} differs first" if first["flagged"] else "no option is surely off: largest score",
             ),
         ],
         "tables": tables(found),
