@@ -254,8 +254,8 @@ class Diagnosis:
         return found
 
     def __call__(self, real: Float[np.ndarray, "real features"]) -> list[Finding]:
-        """What each knob that the features tell of looks like in real frames, what is surely off first, and of these what
-        is farthest off.
+        """What each knob that the features tell of looks like in real frames, what is surely off first, and of these
+        what is farthest off.
 
         The rank test of Mann & Whitney (1947, Ann. Math. Stat. 18, 50), its chance times the number of knobs.
         """

@@ -69,9 +69,9 @@ def tables(found: dict[str, Any]) -> list[Table]:
             "heading": "What differs",
             "columns": ["Group", "Score", "Real frames look as if there were", "To change"],
             "rows": rows,
-            "note": "Each option of the simulation is learned, against all others, from frames in which they are turned "
-            "now and then; the score is how far real frames look off on average, in standard deviations of simulated "
-            "ones. Named is what chance explains in less than 5 % of cases, all options together.",
+            "note": "Each option of the simulation is learned, against all others, from frames in which they are "
+            "turned now and then; the score is how far real frames look off on average, in standard deviations of "
+            "simulated ones. Named is what chance explains in less than 5 % of cases, all options together.",
         },
         {
             "heading": "Knob by knob",
