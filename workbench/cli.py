@@ -308,7 +308,7 @@ def _parse(name: str, argv: list[str]):
             from ..train.config import trained_with
 
             like = Path(value) if value else None
-            given["default"] = kind(**first, like=like, simulation=trained_with(like).simulation)
+            given["default"] = kind(file=(Path(argv[0]),), like=like, simulation=trained_with(like).simulation)
         elif option in ("--config", "--like"):
             from ..simulate.config_io import from_json
 

@@ -75,10 +75,10 @@ def matched(config: InstrumentConfig, source: FileSource) -> tuple[InstrumentCon
             [],
             ["scale: the file does not state energy, pixel size and distance; the instrument's are taken"],
         )
-    pixel *= source.config.binning
-    theirs = energy * pixel / distance
+    binning = source.config.binning
+    theirs = energy * binning * pixel / distance
     ratio = theirs / (instrument.photon_energy_ev * instrument.pixel_size_m / instrument.distance_m)
-    said = f"scale: {energy:.5g} eV, pixels of {1e6 * pixel:.4g} um at {distance:.4g} m, as the file states"
+    said = f"scale: {energy:.5g} eV, pixels of {1e6 * binning * pixel:.4g} um at {distance:.4g} m, as the file states"
     if shape == ours and abs(ratio - 1) <= _SAME:
         return config, [said], []
     if instrument.panels:
@@ -87,8 +87,8 @@ def matched(config: InstrumentConfig, source: FileSource) -> tuple[InstrumentCon
             "instrument: give the --simulation.instrument.preset or .geometry-file that they were measured with"
         )
     changed = replace(
-        config, binning=1, shape=shape, pixel_size_m=pixel, distance_m=distance, photon_energy_ev=energy,
-        beamstop_radius_m=0.0, gap_m=0.0, stalk_width_m=0.0,
+        config, binning=binning, shape=(binning * shape[0], binning * shape[1]), pixel_size_m=pixel, distance_m=distance,
+        photon_energy_ev=energy, beamstop_radius_m=0.0, gap_m=0.0, stalk_width_m=0.0,
     )  # fmt: skip
     changed.instrument()
     return changed, [f"{said}, in place of the instrument's; what is hidden, the file's masks say"], []
