@@ -87,8 +87,8 @@ def matched(config: InstrumentConfig, source: FileSource) -> tuple[InstrumentCon
             "instrument: give the --simulation.instrument.preset or .geometry-file that they were measured with"
         )
     changed = replace(
-        config, binning=binning, shape=(binning * shape[0], binning * shape[1]), pixel_size_m=pixel, distance_m=distance,
-        photon_energy_ev=energy, beamstop_radius_m=0.0, gap_m=0.0, stalk_width_m=0.0,
+        config, binning=binning, shape=(binning * shape[0], binning * shape[1]), pixel_size_m=pixel,
+        distance_m=distance, photon_energy_ev=energy, beamstop_radius_m=0.0, gap_m=0.0, stalk_width_m=0.0,
     )  # fmt: skip
     changed.instrument()
     return changed, [f"{said}, in place of the instrument's; what is hidden, the file's masks say"], []
