@@ -9,7 +9,7 @@ from tyro.conf import arg
 from ..geometries.errors import InputError
 from ..simulate.config import SimulationConfig
 from ..simulate.reading.config import FileConfig
-from ..train.config import ExpectedConfig
+from ..train.config import ExpectedConfig, check_no_arrivals
 
 
 def bright_enough() -> ExpectedConfig:
@@ -73,6 +73,7 @@ class EvaluateConfig:
     def check(self) -> "EvaluateConfig":
         """Itself, or InputError with the first impossible value."""
         self.test.check()
+        check_no_arrivals("test", self.test)
         self.expected.check()
         if not self.geometry:
             raise InputError("geometry is empty; name at least one")

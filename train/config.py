@@ -61,6 +61,14 @@ class NetworkConfig:
         return self
 
 
+def check_no_arrivals(name: str, simulation: SimulationConfig) -> None:
+    """Raise InputError where particles arrive at random: how many patterns are good is then not given."""
+    if simulation.arrivals.is_on():
+        raise InputError(
+            f"{name}.arrivals is for onehit simulate: simulate a file, then give it as --data or --experiment"
+        )
+
+
 def check_shape(name: str, shape: tuple[int, int], network: NetworkConfig) -> None:
     """Raise InputError where frames are smaller than the network."""
     if min(shape) < network.size:
@@ -145,6 +153,7 @@ class TrainConfig:
     def check(self) -> "TrainConfig":
         """Itself, or InputError with the first impossible value."""
         self.simulation.check()
+        check_no_arrivals("simulation", self.simulation)
         self.network.check()
         if self.data is None and not 0 < self.simulation.good_fraction < 1:
             raise InputError("simulation.good_fraction must lie between 0 and 1: training needs good and bad patterns")

@@ -67,3 +67,13 @@ def test_wrong_protocols_are_refused_in_one_line(command, says, capsys):
     assert main(command) == 2
     error = capsys.readouterr().err
     assert says in error and error.count("\n") == 1
+
+
+def test_arrivals_are_neither_trained_nor_scored_on():
+    """How many of the patterns are good is not given then, and thresholds count on it."""
+    train, evaluate = protocol("icosahedra")
+    arriving = replace(train.simulation, arrivals=replace(train.simulation.arrivals, density=0.3))
+    with pytest.raises(InputError, match="simulation.arrivals is for onehit simulate"):
+        replace(train, simulation=arriving).check()
+    with pytest.raises(InputError, match="test.arrivals is for onehit simulate"):
+        replace(evaluate, test=arriving).check()

@@ -87,7 +87,7 @@ def test_a_million_values_have_the_laws_moments_and_distribution(text):
 @pytest.mark.parametrize("modes", [1, 4, 30])
 def test_gamma_is_the_energy_of_a_pulse_of_that_many_modes(modes):
     """The linear regime of a free-electron laser: modes of independent complex Gaussian amplitudes (Saldin,
-    Schneidmiller & Yurkov 1998, Opt. Commun. 148, 383, eq. 34)."""
+    Schneidmiller & Yurkov 1998, Opt. Commun. 148, 383)."""
     amplitude = np.random.default_rng(0).normal(size=(20_000, modes, 2)) / np.sqrt(2)
     energy = 1e12 * (amplitude**2).sum(2).mean(1)
     values = draw(f"gamma:mean=1e12,shape={modes}")
