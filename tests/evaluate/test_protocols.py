@@ -6,6 +6,7 @@ import pytest
 from onehit.evaluate.protocols import PROTOCOLS, check_protocol, protocol
 from onehit.geometries import InputError
 from onehit.geometries.development import DEVELOPMENT_SET
+from onehit.simulate.config import BeamConfig, SimulationConfig
 from onehit.workbench.cli import main
 
 
@@ -72,8 +73,9 @@ def test_wrong_protocols_are_refused_in_one_line(command, says, capsys):
 def test_arrivals_are_neither_trained_nor_scored_on():
     """How many of the patterns are good is not given then, and thresholds count on it."""
     train, evaluate = protocol("icosahedra")
-    arriving = replace(train.simulation, arrivals=replace(train.simulation.arrivals, density=0.3))
-    with pytest.raises(InputError, match="simulation.arrivals is for onehit simulate"):
+    plain = SimulationConfig(beam=BeamConfig(pulse_photons=(1e11, 1e12)))
+    arriving = replace(plain, arrivals=replace(plain.arrivals, density=0.3))
+    with pytest.raises(InputError, match=r"simulation\.arrivals is for onehit simulate"):
         replace(train, simulation=arriving).check()
-    with pytest.raises(InputError, match="test.arrivals is for onehit simulate"):
+    with pytest.raises(InputError, match=r"test\.arrivals is for onehit simulate"):
         replace(evaluate, test=arriving).check()
