@@ -182,10 +182,10 @@ def _figures(plan: Plan, cells: Sequence[Cell], done: Sequence[Cell], names: Nam
         if np.isnan(found.mean).all():
             continue
         is_auc = measure == "auc"
-        badness = np.nanmean(np.where(np.isnan(found.mean), np.nan, -found.mean if is_auc else found.mean), axis=1)
+        badness = np.ma.masked_invalid(-found.mean if is_auc else found.mean).mean(axis=1).filled(-np.inf)
         rows = np.arange(len(badness))
         if len(rows) > _MOST_DRAWN:
-            rows = np.sort(np.argsort(np.nan_to_num(-badness, nan=np.inf))[:_MOST_DRAWN])
+            rows = np.sort(np.argsort(-badness)[:_MOST_DRAWN])
             caption += f"; of {len(badness)} trainings the {_MOST_DRAWN} worst"
         if not np.isnan(found.spread).all():
             caption += ". Mean over seeds ± their standard deviation"

@@ -22,6 +22,7 @@ from onehit.workbench.cli import _parse
 from onehit.workbench.commands import study, sweep
 from onehit.workbench.sweep import run, tasks
 from onehit.workbench.sweep.plan import plan_sweep
+from onehit.workbench.sweep.report import write_report
 from onehit.workbench.sweep.results import Names, cells_of, differences, measure_lines, measure_map, sentence
 
 OPTIONS = ["--train.axis", "simulation.geometry", "icosahedron", "torus", "--train.axis", "seed", "0", "1"]
@@ -298,6 +299,29 @@ def test_maps_and_lines_have_means_and_spreads_over_seeds(command, made):
     (lines,) = measure_lines(plan, cells, names, "auc")
     assert lines.axis == "test.photons" and set(lines.curves) == {"icosahedron", "torus"}
     assert lines.curves["torus"][0] == pytest.approx([1e4, 1e5])
+
+
+def test_a_report_of_what_is_half_done_says_what_is_missing_and_what_failed(command, made):
+    def trouble(what, name, *more):
+        if (what, name) == ("train", ("torus", 1)):
+            raise MemoryError("no room")
+
+    made.trouble = trouble
+    command = replace(command, only=("seed=1", "geometry=cube"), baseline=("simulation.geometry=icosahedron",))
+    sweep.run_sweep(command)
+    plan = plan_sweep(command)
+    first, *others = write_report(plan, command, cells_of(plan))
+    assert first == "4 trainings and 3 tests: 1 of 12 cells done, 3 failed, 8 missing."
+    assert len(others) == 1 and others[0].startswith("The worst: icosahedron on cube (seed 1): ")
+    html = (command.out / "report.html").read_text()
+    assert "the training failed: MemoryError: no room" in html and "Worst cells" in html
+    assert html.count("data:image/png;base64,") == 3 and "Differences from the baseline" not in html
+
+
+def test_a_report_of_nothing_is_one(command, made):
+    command.out.mkdir()
+    plan = plan_sweep(command)
+    assert write_report(plan, command, cells_of(plan)) == ["4 trainings and 3 tests: 0 of 12 cells done, 12 missing."]
 
 
 def test_two_sweeps_do_not_work_in_one_folder(command, made):
