@@ -81,6 +81,7 @@ class CalibrateConfig:
     replicas: int = 8
     """Simulated sets of known truth that are fitted too, for biases and intervals."""
     seed: int = 0
+    """Seed of the simulated patterns."""
 
     def check(self) -> Self:
         """Itself, or InputError with the first impossible value."""
