@@ -175,7 +175,9 @@ def simulate_pool(
     seed: int = 0,
     track: Track = no_track,
 ) -> Pool:
-    """A pool around a configuration; features_of: features and truth of a source's patterns, masks and all."""
+    """A pool around a configuration, of `count` patterns or a few more; features_of: features and truth of a source's
+    patterns, masks and all."""
+    count = -(-count // CHUNK) * CHUNK
     ranges = knob_ranges(config)
     columns = [name for name in ranges if ":" not in name]
     numbers = [name for name in ranges if ":" in name]
@@ -198,7 +200,7 @@ def simulate_pool(
                 for name in numbers
             }
             source = base.with_config(_pool_config(config, ranges, str(path), fixed))
-            indices = np.arange(first, min(first + CHUNK, count))
+            indices = np.arange(first, first + CHUNK)
             features, truth = features_of(source, indices)
             row = np.asarray(truth.drawn["population_row"])
             kind = np.array([_kind(name) for name in base.kinds])[np.asarray(truth.kind)]
@@ -300,7 +302,8 @@ def _assumed(
         elif isinstance(law, str):
             found[name] = np.interp(uniform, *quantiles(law))
         else:
-            low, high = law
+            assert isinstance(law, tuple)  # options that are off are no columns
+            low, high = float(law[0]), float(law[1])  # type: ignore[arg-type]
             found[name] = Between(low, high, name in _LOGARITHMIC).drawn(uniform)
     found["readout.read_noise_factor"] = found["readout.read_noise_factor"] * config.readout.read_noise_photons
     return found

@@ -35,7 +35,7 @@ class Sample(NamedTuple):
     were chosen; odd: what is wrong with them.
     """
 
-    index: Int[np.ndarray, " frames"]
+    index: Int[np.ndarray, " frames"]  # type: ignore[assignment]
     photons: Float[np.ndarray, " frames"]
     whole: bool
     notes: tuple[str, ...]
@@ -86,10 +86,10 @@ def matched(config: InstrumentConfig, source: FileSource) -> tuple[InstrumentCon
             f"{name} has frames of {shape[0]} x {shape[1]} pixels, {ratio:.3g} times as wide as the panels' of the "
             "instrument: give the --simulation.instrument.preset or .geometry-file that they were measured with"
         )
-    changed = replace(
-        config, binning=binning, shape=(binning * shape[0], binning * shape[1]), pixel_size_m=pixel,
-        distance_m=distance, photon_energy_ev=energy, beamstop_radius_m=0.0, gap_m=0.0, stalk_width_m=0.0,
-    )  # fmt: skip
+    ny, nx = shape
+    hidden = {"beamstop_radius_m": 0.0, "gap_m": 0.0, "stalk_width_m": 0.0}
+    scale = {"photon_energy_ev": energy, "pixel_size_m": pixel, "distance_m": distance}
+    changed = replace(config, binning=binning, shape=(binning * ny, binning * nx), **scale, **hidden)
     changed.instrument()
     return changed, [f"{said}, in place of the instrument's; what is hidden, the file's masks say"], []
 

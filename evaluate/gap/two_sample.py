@@ -1,5 +1,8 @@
 """Can a frame of one set be told from one of another? A classifier that is trained to do so says how surely."""
 
+# pyright: reportArgumentType=false
+# scikit-learn does not say what types its options are of.
+
 from typing import NamedTuple
 
 import numpy as np

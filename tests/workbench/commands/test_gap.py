@@ -30,8 +30,9 @@ def folder(tmp_path_factory, small_simulation):
     folder = tmp_path_factory.mktemp("gap")
     assumed = with_populations(small_simulation, {"photons": (1e4, 1e5)})
     (folder / "assumed.json").write_text(json.dumps({"simulation": asdict(assumed)}))
-    source = SimulatedSource(with_populations(assumed, {"background.uniform": (15.0, 30.0)}), 5)
-    counts = np.asarray(source.patterns(np.arange(220)).counts).astype(np.uint16)
+    source = SimulatedSource(assumed, 5)
+    counts = np.asarray(source.patterns(np.arange(220)).counts)
+    counts = (counts + np.random.default_rng(1).poisson(20.0, counts.shape)).astype(np.uint16)
     bad = source.bad_pixel.copy()
     bad[:3] = True
     for name, some in {
@@ -60,7 +61,7 @@ def classifier():
 
 def gap(folder, *names, options=(), out="out"):
     files = [str(folder / name) for name in names]
-    given = ["--config", str(folder / "assumed.json"), "--out", str(folder / out), "--patterns", "300"]
+    given = ["--config", str(folder / "assumed.json"), "--out", str(folder / out), "--patterns", "256"]
     return main(["gap", *files, *given, *options])
 
 
@@ -93,7 +94,7 @@ def test_what_was_compared_is_told(found, folder):
     assert all(part["auc"] > 0.6 for part in found["split"].values())
     assert 0 <= found["outside_share"] <= 1
     assert found["score_quantiles"]["real"]["0.5"] > found["score_quantiles"]["simulated"]["0.5"]  # more photons
-    assert json.loads((folder / "out" / "config.json").read_text())["gap"]["patterns"] == 300
+    assert json.loads((folder / "out" / "config.json").read_text())["gap"]["patterns"] == 256
 
 
 def test_the_report_says_it_in_a_sentence_and_needs_no_network(found, folder):
