@@ -12,6 +12,9 @@ from onehit.simulate import InstrumentConfig, SimulatedSource
 from onehit.train import Classifier
 from onehit.workbench.cli import main
 
+# Minutes of compilation; the same steps run with made-up trainings in tests/workbench/sweep/test_run.py.
+pytestmark = pytest.mark.slow
+
 # What the tests of a study ask for: the programs are theirs, and compiled once.
 SHARED = ["--network.size", "32", "--network.n", "1", "--network.m", "1", "--steps", "10", "--batch-size", "16"]
 SHARED += ["--count", "60", "--validation-count", "60", "--confidence", "0", "--minimum-photons", "1e5"]
