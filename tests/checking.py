@@ -13,5 +13,5 @@ def typechecker(function: Callable[..., Any]) -> Callable[..., Any]:
     tracers; methods that return Self, which are decorated before their class is there; and what takes a classifier, for
     which tests have stand-ins."""
     gives_itself = function.__annotations__.get("return") in (Self, "Self")
-    stands_in = "classifier" in function.__annotations__
+    stands_in = not {"classifier", "classifiers"}.isdisjoint(function.__annotations__)
     return function if function.__name__ == "__init__" or gives_itself or stands_in else _check(function)
