@@ -45,6 +45,11 @@ from .scattering.seam import (
 
 Array = np.ndarray | jax.Array
 
+_FEWEST = 64
+"""Shorter batches are filled up to so many patterns, where they have no more than so many pixels, and so all meet one
+compiled program."""
+_MOST_FILLED_PIXELS = 2**22
+
 
 class Truth(NamedTuple):
     """What is known of each pattern; arrays with a leading axis of patterns.
@@ -184,12 +189,18 @@ def run_program(
     setup: Setup, key: PRNGKeyArray, indices: Int[np.ndarray, " batch"] | UInt32[np.ndarray, " batch"], variant: Variant
 ) -> tuple[Num[jax.Array, "batch y x"], Truth]:
     """Counts and truth of the patterns of these indices, (B,) int >= 0, in their order."""
-    # To a power of two, so that batches of other lengths meet a compiled program.
+    # To a power of two, so that batches of other lengths meet a compiled program. What is filled up costs a scene each.
     batch, size = len(indices), _chunk_size(setup, variant.slots)
-    padded = np.zeros(max(size, 1 << (batch - 1).bit_length()), np.uint32)
+    fewest = min(_FEWEST, 1 << (_MOST_FILLED_PIXELS // setup.plane.solid_angle.size).bit_length() >> 1)
+    padded = np.zeros(max(size, fewest, 1 << (batch - 1).bit_length()), np.uint32)
     padded[:batch] = indices
     results = compiled(setup, key, padded, batch, size, variant)
-    return results if batch == len(padded) else jax.tree.map(lambda a: a[:batch], results)
+    return results if batch == len(padded) else _first(results, batch)
+
+
+@partial(jax.jit, static_argnums=1)  # one small program instead of one for every shape
+def _first(results, batch: int):
+    return jax.tree.map(lambda a: a[:batch], results)
 
 
 def _chunk_size(setup: Setup, slots: int) -> int:
