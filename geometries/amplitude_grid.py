@@ -92,7 +92,7 @@ def amplitude_grid(bodies: list[Polyhedron], q_max: float) -> AmplitudeGrid:
         parts = parts[..., :1]
     centroid = np.stack([body.centroid for body in bodies])
     centred = np.abs(centroid).max() < 1e-6 * _largest(bodies)
-    return AmplitudeGrid(jnp.asarray(parts), jnp.float32(step), None if centred else jnp.asarray(centroid))
+    return AmplitudeGrid(jax.device_put(parts), jnp.float32(step), None if centred else jax.device_put(centroid))
 
 
 def grid_bytes(bodies: list[Polyhedron], q_max: float) -> int:
@@ -185,7 +185,7 @@ def _fill(
         # Filled up with points from its start: one shape, one compilation.
         x, y, z = np.unravel_index(np.resize(inside[first : first + block], block), upper.shape)
         q = np.stack([axis[x], axis[y], axis[z + half]], -1)
-        upper[x, y, z] = _form_factor(centred, jnp.asarray(q, jnp.float32))
+        upper[x, y, z] = _form_factor(centred, q.astype(np.float32))
     np.conj(upper[::-1, ::-1, :0:-1], out=table[..., :half])
     for along in range(3):
         ndimage.correlate1d(table, _FILTER, along, output=table, mode="constant")

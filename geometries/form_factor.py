@@ -124,29 +124,26 @@ def from_mesh(mesh: Mesh) -> Polyhedron:
 
     # One compilation takes a third of the time of one for every operation; as it runs once, optimising is in vain.
     build = jax.jit(compute, compiler_options={"xla_backend_optimization_level": 0})
-    return cast(Polyhedron, build(jnp.asarray(mesh.vertices, float)))
+    return cast(Polyhedron, build(np.asarray(mesh.vertices, float)))
 
 
 def stack(bodies: list[Polyhedron]) -> Polyhedron:
     """Several bodies as one pytree with a leading axis; edges and faces that one lacks are empty."""
 
-    def most(*arrays: Array) -> Int[np.ndarray, " axes"]:
-        return np.max([array.shape for array in arrays], 0).astype(int)  # of scalars it would be floats
-
-    def padded(array: Array, shape: Int[np.ndarray, " axes"]) -> Array:
-        widths = [(0, int(n) - have) for n, have in zip(shape, array.shape, strict=True)]
-        return jnp.pad(array, widths) if widths else array  # jnp.pad refuses scalars
-
-    def together(*arrays: Array) -> Array:
-        return jnp.stack(arrays)
+    def together(*arrays: Array | np.ndarray) -> np.ndarray:
+        # JAX would compile every operation for every number of edges.
+        most = np.max([array.shape for array in arrays], 0).astype(int)  # of scalars it would be floats
+        stacked = np.zeros((len(arrays), *most), arrays[0].dtype)
+        for number, array in enumerate(arrays):
+            stacked[(number, *map(slice, array.shape))] = array
+        return stacked
 
     if any(body.face_density is not None for body in bodies):
         bodies = [
-            body if body.face_density is not None else body._replace(face_density=jnp.ones_like(body.face_area))
+            body if body.face_density is not None else body._replace(face_density=np.ones_like(body.face_area))
             for body in bodies
         ]
-    shapes = jax.tree.map(most, *bodies)
-    return jax.tree.map(together, *(jax.tree.map(padded, body, shapes) for body in bodies))
+    return jax.device_put(jax.tree.map(together, *bodies))
 
 
 def form_factor(body: Polyhedron, q: Float[Array | np.ndarray, "*any 3"]) -> Complex[Array, "*any"]:

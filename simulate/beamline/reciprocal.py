@@ -8,7 +8,7 @@ scattering angle. Everything here is per unit k, so that the photon energy stays
 import math
 from typing import NamedTuple
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 from jaxtyping import Array, Float
 
@@ -100,7 +100,8 @@ def detector_plane(
     pixels = (framed_scattering, solid_angle.reshape(ny, nx), polarisation.reshape(ny, nx))
     nodes = (node_scattering, to_rows, to_columns)
     coarse = (change_of_direction(fast), change_of_direction(slow), coarse_to_rows, coarse_to_columns)
-    return DetectorPlane(*(jnp.asarray(a, float) for a in pixels + nodes + coarse))
+    # jnp.asarray compiles a program for every shape.
+    return DetectorPlane(*map(jax.device_put, pixels + nodes + coarse))
 
 
 def q_map(instrument: Instrument) -> Float[np.ndarray, "y x 3"]:

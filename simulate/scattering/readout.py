@@ -32,7 +32,7 @@ def detector_of(
     rng = np.random.default_rng([detector_seed, 1])
     panels = len(instrument.all_panels)
     good_pixel, pixel_gain, panel_gain, hotness = (
-        jnp.asarray(a, jnp.float32)
+        jax.device_put(np.float32(a))
         for a in (
             ~bad_pixel,
             rng.standard_normal(instrument.shape),
