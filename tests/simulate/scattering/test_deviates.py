@@ -5,16 +5,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.extend.random import threefry_2x32
-from onehit.geometries.elementary import log
-from onehit.simulate.scattering.deviates import deviates, normal_deviate, random_bits
+from onehit.geometries import elementary
+from onehit.simulate.scattering import deviates as module
 from scipy import special, stats
+
+log, normal_deviate = map(jax.jit, (elementary.log, module.normal_deviate))
+random_bits = jax.jit(module.random_bits, static_argnums=1)
+deviates = jax.jit(module.deviates, static_argnums=(1, 2))
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 88, 1001, 16384])
 @pytest.mark.parametrize("seed", [0, 7, 2**32 - 1])
 def test_bits_are_those_of_jax(seed, size):
     key = jax.random.key(seed)
-    expected = threefry_2x32(jax.random.key_data(key), jnp.arange(size, dtype=jnp.uint32))
+    expected = jax.jit(threefry_2x32)(jax.random.key_data(key), np.arange(size, dtype=np.uint32))
     np.testing.assert_array_equal(random_bits(key, size), expected)
 
 
@@ -46,5 +50,5 @@ def test_deviates_have_their_laws_and_are_independent_of_each_other_and_between_
 def test_the_largest_word_is_still_below_one():
     """A uniform of 1 would choose the item after the last."""
     keys = jax.random.split(jax.random.key(4), 512)
-    largest = jax.lax.map(lambda key: deviates(key, 0, 2**18)[1].max(), keys).max()
+    largest = jax.jit(lambda keys: jax.lax.map(lambda key: deviates(key, 0, 2**18)[1].max(), keys).max())(keys)
     assert 1 - 2.0**-23 <= largest < 1
