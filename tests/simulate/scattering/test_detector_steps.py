@@ -33,11 +33,15 @@ def steps(config):
     return tuple(step for step in parts(config, Effect) if step.is_on())
 
 
+@partial(jax.jit, static_argnames="types")
+def _response(expected, steps, seen_by, types):
+    return readout(steps, named_keys(jax.random.key(0)), expected, seen_by, counted=False)
+
+
 def response(expected, config, instrument=PLAIN):
     """Float64 of the mean response without noise."""
-    expected = jnp.broadcast_to(jnp.asarray(expected, jnp.float32), instrument.shape)
-    keys, seen_by = named_keys(jax.random.key(0)), detector(config, instrument)
-    return np.asarray(readout(steps(config), keys, expected, seen_by, counted=False), float)
+    expected, on = np.broadcast_to(np.float32(expected), instrument.shape), steps(config)
+    return np.asarray(_response(expected, on, detector(config, instrument), tuple(map(type, on))), float)
 
 
 @partial(jax.jit, static_argnames="types")
@@ -47,7 +51,7 @@ def _frames(expected, steps, seen_by, types):
 
 
 def frames(expected, config, instrument=PLAIN, seen_by=None):
-    expected = jnp.broadcast_to(jnp.asarray(expected, jnp.float32), instrument.shape)
+    expected = np.broadcast_to(np.float32(expected), instrument.shape)
     on = steps(config)
     seen_by = seen_by or detector(config, instrument)
     return np.asarray(_frames(expected, on, seen_by, tuple(map(type, on))), float)
