@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 
 from ..geometries.errors import InputError
@@ -61,7 +62,9 @@ class Checkpoints:
                 f"the checkpoint of step {step} cannot be read ({str(error).splitlines()[0]}): "
                 "remove its folder to go back to the one before"
             ) from None
-        return jax.tree.unflatten(jax.tree.structure(like), [tree[k] for k in sorted(tree)])
+        # Bound to no device, as those of a training are: for bound ones everything would be compiled anew.
+        leaves = [jax.device_put(np.asarray(tree[k])) for k in sorted(tree)]
+        return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
     def seconds(self) -> float:
         """That the training had taken by the newest checkpoint."""

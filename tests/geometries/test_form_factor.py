@@ -1,6 +1,6 @@
 """The exact form factor against closed forms and two slow integrations that share nothing with it."""
 
-from functools import cache
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -32,16 +32,18 @@ BODIES = {
     "lens": lens,
 }
 ROTATION = orientation_matrix([0.5, 0.1, -0.7, 0.5] / np.linalg.norm([0.5, 0.1, -0.7, 0.5]))
-_jitted = jax.jit(form_factor)
+_jitted, _ellipsoid = jax.jit(form_factor), jax.jit(ellipsoid_form_factor)
+# Of what runs once the compilation takes the time.
+_once = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
 def double(mesh, q):
     with jax.enable_x64():
-        return np.asarray(_jitted(from_mesh(mesh), jnp.asarray(q, float)))
+        return np.asarray(_jitted(from_mesh(mesh), np.asarray(q, float)))
 
 
 def single(mesh, q):
-    return np.asarray(_jitted(from_mesh(mesh), jnp.asarray(q, jnp.float32)))
+    return np.asarray(_jitted(from_mesh(mesh), np.float32(q)))
 
 
 def unit(vectors):
@@ -126,10 +128,10 @@ def test_closed_form_of_ellipsoids_in_both_precisions(semi_axes):
     q = np.multiply.outer(np.geomspace(1e-4, 60, 400), unit(np.array([[1, 2, 3], [1, 0, 0]]))).reshape(-1, 3)
     q = np.vstack([np.zeros(3), q]).astype(np.float32)
     expected = ellipsoid_closed_form(semi_axes, q)
-    rough = ellipsoid_form_factor(jnp.array(semi_axes), jnp.asarray(q))
+    rough = _ellipsoid(np.float32(semi_axes), q)
     np.testing.assert_allclose(rough, expected, atol=2e-6 * expected[0])
     with jax.enable_x64():
-        fine = ellipsoid_form_factor(jnp.array(semi_axes), jnp.asarray(q, float))
+        fine = _ellipsoid(np.array(semi_axes), q.astype(float))
     np.testing.assert_allclose(fine, expected, atol=1e-10 * expected[0])
 
 
@@ -138,17 +140,17 @@ def test_merging_coplanar_triangles_changes_nothing():
     triangles = mesh.merged_faces(angle_tolerance=0.0)
     assert len(triangles.edges) > 90
     with jax.enable_x64():
-        body = polyhedron(mesh.vertices, triangles.edges, triangles.left, triangles.right)
-        unmerged = np.asarray(_jitted(body, jnp.asarray(q)))
+        body = _once(lambda at: polyhedron(at, triangles.edges, triangles.left, triangles.right))(mesh.vertices)
+        unmerged = np.asarray(_jitted(body, q))
     np.testing.assert_allclose(unmerged, value, atol=2e-9 * mesh.volume)
 
 
 def test_bodies_stacked_with_empty_edges_and_faces_stay_themselves():
     meshes = [tetrahedron(), l_prism(), lens()]
-    together = stack([from_mesh(mesh) for mesh in meshes])
+    together = jax.tree.map(np.asarray, stack([from_mesh(mesh) for mesh in meshes]))
     q = hard_q(meshes[1])
     for index, mesh in enumerate(meshes):
-        value = _jitted(jax.tree.map(lambda a, i=index: a[i], together), jnp.asarray(q, jnp.float32))
+        value = _jitted(jax.tree.map(lambda a, i=index: a[i], together), np.float32(q))
         np.testing.assert_allclose(value, single(mesh, q), atol=3e-5 * mesh.volume)
 
 
@@ -225,10 +227,10 @@ def test_gradients_are_finite_and_right():
     expected = np.stack([slope(h * axis) / h for axis in np.eye(19)], -1)
     for group in (slice(0, 12), slice(12, 15), slice(15, 18), slice(18, 19)):
         assert np.abs(expected[..., group]).max() > 0.05
-    rough = jax.jit(jax.jacrev(transform))(jnp.zeros(19))
+    rough = _once(jax.jacrev(transform))(np.zeros(19, "f"))
     np.testing.assert_allclose(rough, expected, atol=3e-3)
     with jax.enable_x64():
-        fine = jax.jit(jax.jacrev(transform))(jnp.zeros(19))
+        fine = _once(jax.jacrev(transform))(np.zeros(19))
     np.testing.assert_allclose(fine, expected, atol=1e-6)
 
 
@@ -246,7 +248,7 @@ def test_blocks_of_q_change_neither_values_nor_gradients(monkeypatch):
 
     def computed():
         with jax.enable_x64():
-            slopes = jax.jit(jax.value_and_grad(brightness, (0, 1), has_aux=True))
+            slopes = _once(jax.value_and_grad(brightness, (0, 1), has_aux=True))
             return slopes(jnp.asarray(mesh.vertices), jnp.asarray(q))
 
     (_, value), gradients = computed()

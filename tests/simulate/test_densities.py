@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
 from onehit.geometries.densities import density_grid as density_grids
@@ -83,14 +84,15 @@ def test_side_by_side_with_meshes_each_keeps_its_own_transform(protein, tmp_path
     made = SimulatedSource(config)
     energy, q = made.instrument.photon_energy_ev, turned(ewald_q(made.instrument, ROW, COLUMN))
     assert made.amplitude == "table"
+    amplitudes = jax.jit(made.amplitudes)
     for number in (0, 2):
         atoms = load_atoms(*specs[number].rsplit(":", 1))
         scene = scene_of(atoms.diameter_nm * 1e-9, [TURN], geometry=number)
         # The table's amplitudes are volumes: as many electrons in each.
-        found = np.asarray(made.amplitudes(scene))[0] / atoms.volume_nm3 * atoms.forward(energy)
+        found = np.asarray(amplitudes(scene))[0] / atoms.volume_nm3 * atoms.forward(energy)
         assert np.abs(found - amplitude(atoms, q, energy)).max() < 1e-3 * atoms.electrons
     edge = 20 * (np.pi / 6) ** (1 / 3)
-    cube = np.asarray(made.amplitudes(scene_of(20e-9, [TURN], geometry=1)))[0]
+    cube = np.asarray(amplitudes(scene_of(20e-9, [TURN], geometry=1)))[0]
     assert np.abs(cube - box_form_factor([edge] * 3, q * 1e-9)).max() < 2e-3 * edge**3
 
 

@@ -1,6 +1,7 @@
 """Whole patterns, from a configuration to photons, against closed forms and conservation laws."""
 
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -37,6 +38,11 @@ def assert_proportional(got, expected, tolerance):
     assert relative_l2(got / got.sum(), expected / expected.sum()) < tolerance
 
 
+def expected_photons(source, scene, pulse_photons, ellipsoids=False):
+    """Compiled as a whole: one operation after the other takes many times as long."""
+    return np.asarray(jax.jit(partial(source.expected_photons, ellipsoids=ellipsoids))(scene, pulse_photons))
+
+
 def patterns(config, count, seed=0):
     """Photons of some pixels, (count, pixels) float64, and the truth."""
     made = jax.tree.map(np.asarray, SimulatedSource(config, seed).patterns(np.arange(count)))
@@ -48,9 +54,7 @@ def test_rings_finer_than_pixels_are_averaged_over_them(diameter_nm):
     """To 2 % also for bodies whose rings no parabola through neighbouring pixels follows."""
     sizes = {"diameter_nm": (diameter_nm - 1.0, float(diameter_nm))}
     source = SimulatedSource(replace(BALL, geometry=("sphere:subdivisions=1",), amplitude="exact", **sizes))
-    got = np.asarray(
-        source.expected_photons(scene_of(diameter_nm * 1e-9, jnp.array([[1.0, 0, 0, 0]])), 1.0, ellipsoids=True)
-    )
+    got = expected_photons(source, scene_of(diameter_nm * 1e-9, [[1.0, 0, 0, 0]]), 1.0, ellipsoids=True)
     expected = received(lambda q: ellipsoid_form_factor(diameter_nm / 2 * 1e-9, q), points=20)
     assert_proportional(got[ROW, COLUMN], expected, 0.02)
     assert_proportional(got[ROW, COLUMN][AT_RINGS], expected[AT_RINGS], 0.02)
@@ -73,7 +77,7 @@ def test_split_pixels_receive_as_many_photons_in_all():
         config = replace(BALL, instrument=instrument, diameter_nm=(60.0, 70.0), geometry=("cube",))
         droplets = BadConfig(multi_hit=0, droplet=1, droplet_diameter_nm=(200.0, 300.0))
         source = SimulatedSource(replace(config, good_fraction=0.5, bad=droplets))
-        image = np.asarray(source.expected_photons(pair, 1e12, ellipsoids=True), float)
+        image = expected_photons(source, pair, 1e12, ellipsoids=True).astype(float)
         images.append(image.reshape(128, factor, 128, factor).sum((1, 3)))
     assert images[0].sum() == pytest.approx(images[1].sum(), rel=1e-3)
     assert relative_l2(*images) < 0.02
@@ -155,5 +159,5 @@ def test_a_given_scene_scatters_like_a_sampled_one(beam):
     source = SimulatedSource(config)
     sampled = source.patterns([3])
     scene = jax.tree.map(lambda a: a[0], sampled.truth.scene)
-    expected = source.expected_photons(scene, 1e12) * ~source.bad_pixel
+    expected = expected_photons(source, scene, 1e12) * ~source.bad_pixel
     np.testing.assert_allclose(sampled.counts[0], expected, rtol=1e-3, atol=1e-5 * expected.max())

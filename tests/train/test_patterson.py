@@ -1,10 +1,13 @@
 """The Patterson map: oracles are the autocorrelation's own properties and scenes whose distances are known."""
 
+import jax
 import numpy as np
 import pytest
 from onehit.simulate.config import SimulationConfig
 from onehit.simulate.source import SimulatedSource
-from onehit.train.patterson import patterson_map
+from onehit.train import patterson
+
+patterson_map = jax.jit(patterson.patterson_map)
 
 SIZE = 64
 GOOD = np.zeros((SIZE, SIZE), bool)

@@ -27,29 +27,31 @@ CLOSE = replace(WIDE, separation=(0.2, 2.0))
 OFF_CENTRE = replace(WIDE, beam=BeamConfig(offset=0.5))
 
 
-@partial(jax.jit, static_argnums=3)
-def _sample(setup, given, keys, variant):
-    return jax.vmap(lambda key: sample_scene(setup, variant, named_keys(key), given, jnp.int32(0)))(keys)
+# Of what runs so shortly the compilation takes the time.
+@partial(jax.jit, static_argnums=4, compiler_options={"xla_backend_optimization_level": 0})
+def _sample(setup, number, given, keys, variant):
+    return jax.vmap(lambda key: sample_scene(setup, variant, named_keys(key), given, number))(keys)
 
 
-def scenes(config, number):
-    """N scenes, in float64."""
-    kind = config.kinds()[number]
-    register(type(kind))
-    given = jnp.array(config.orientation.quaternions[:1] or [(1.0, 0.0, 0.0, 0.0)])[0]
+def scenes(config, number, among=range(7)):
+    """N scenes of a kind, in float64. among: those that share a program."""
+    kinds = tuple(config.kinds()[n] for n in among)
+    for kind in kinds:
+        register(type(kind))
+    given = np.array((config.orientation.quaternions or [(1.0, 0.0, 0.0, 0.0)])[0], np.float32)
     sample = SampleConfig(**{f.name: getattr(config, f.name) for f in fields(SampleConfig)})
     setup = Setup(*[None] * len(Setup._fields))._replace(
         sample=replace(sample, orientation=replace(config.orientation, quaternions=())),
         beam=config.beam,
-        kinds=(kind,),
+        kinds=kinds,
         contrast=CONTRAST,
         circumradius=CIRCUMRADIUS,
         focus_m=FOCUS_M,
         wavenumber=WAVENUMBER,
         pixel_angle=PIXEL_ANGLE,
     )
-    variant = Variant((type(kind),), SLOTS, (number,), 2, (range(2, 3),), (), (), True)
-    scene = _sample(setup, given, jax.random.split(jax.random.key(11), N), variant)
+    variant = Variant(tuple(map(type, kinds)), SLOTS, tuple(among), 2, len(kinds) * (range(2, 3),), (), (), True)
+    scene = _sample(setup, np.int32(among.index(number)), given, jax.random.split(jax.random.key(11), N), variant)
     return jax.tree.map(lambda a: np.asarray(a, float) if a.dtype == jnp.float32 else np.asarray(a), scene)
 
 
@@ -119,13 +121,14 @@ def test_sizes_geometries_and_brightness(multi):
     low, high = np.array(config.diameter_nm) * 1e-9
     assert stats.kstest(scene.diameter_m.ravel(), stats.uniform(low, high - low).cdf).pvalue > 1e-3
     assert stats.chisquare(np.bincount(scene.geometry.ravel())).pvalue > 1e-3
-    flat = scenes(replace(config, beam=BeamConfig(profile="flat-top", offset=0.0), separation=(1.0, 1.0)), MULTI_HIT)
+    flat_top = BeamConfig(profile="flat-top", offset=0.0)
+    flat = scenes(replace(config, beam=flat_top, separation=(1.0, 1.0)), MULTI_HIT, [MULTI_HIT])
     spread = np.log(flat.fluence[:, 1]).ravel()
     assert stats.kstest(spread, stats.norm(0, config.brightness_spread).cdf).pvalue > 1e-3
 
 
 def test_particles_of_one_multi_hit_are_as_alike_as_asked():
-    scene = scenes(replace(WIDE, diameter_spread=0.25), MULTI_HIT)
+    scene = scenes(replace(WIDE, diameter_spread=0.25), MULTI_HIT, [MULTI_HIT])
     first, others = scene.diameter_m[:, :1], scene.diameter_m[:, 1:]
     low, high = np.array(WIDE.diameter_nm) * 1e-9
     assert stats.kstest(first[:, 0], stats.uniform(low, high - low).cdf).pvalue > 1e-3
@@ -136,7 +139,7 @@ def test_particles_of_one_multi_hit_are_as_alike_as_asked():
 
 def test_particles_are_no_farther_apart_than_pixels_resolve_where_asked():
     config = replace(WIDE, particles=(2, 2), separation_resolved=True)
-    scene = scenes(config, MULTI_HIT)
+    scene = scenes(config, MULTI_HIT, [MULTI_HIT])
     across = np.linalg.norm(scene.position_m[:, 1, :2], axis=-1)
     touching = (circumscribed(scene)[:, 0] + circumscribed(scene)[:, 1]) * config.separation[0]
     fringe_px = 2 * np.pi / WAVENUMBER / across / PIXEL_ANGLE
@@ -165,7 +168,7 @@ def test_stretching_keeps_the_volume(multi):
     np.testing.assert_allclose(scene.stretch.prod(-1), 1, rtol=1e-5)
     # The mean log is subtracted: the spread of what is left is sqrt(2/3) of the stated one.
     assert np.log(scene.stretch).std() == pytest.approx(0.2 * np.sqrt(2 / 3), rel=0.05)
-    matrix = np.asarray(jax.vmap(body_to_laboratory)(jax.tree.map(jnp.asarray, scene)), float)
+    matrix = np.asarray(jax.jit(jax.vmap(body_to_laboratory))(scene), float)
     np.testing.assert_allclose(np.linalg.det(matrix * 1e9), (scene.diameter_m * 1e9) ** 3, rtol=1e-4)
     lengths = np.linalg.norm(matrix, axis=-2)  # columns: the body's axes
     np.testing.assert_allclose(lengths, scene.stretch * scene.diameter_m[..., None], rtol=1e-4)
@@ -265,7 +268,7 @@ def test_every_piece_of_debris_has_a_shape_of_its_own():
 
 def test_on_the_absolute_scale_fluence_is_that_of_the_place_in_the_beam():
     config = replace(WIDE, brightness_spread=0.5, beam=BeamConfig(offset=0.0, pulse_photons=(1e12, 1e13)))
-    scene = scenes(config, MULTI_HIT)
+    scene = scenes(config, MULTI_HIT, [MULTI_HIT])
     there = beam_profile("gaussian", scene.position_m[..., :2], FOCUS_M)
     np.testing.assert_allclose(scene.fluence, there, rtol=1e-5)
 
@@ -276,7 +279,7 @@ def test_particles_turn_as_the_configuration_says(kind):
     given = ((0.5, 0.5, 0.5, 0.5), (1.0, 0.0, 0.0, 0.0))
     turns = OrientationConfig(kind, tuple(axis.tolist()), tuple(body_axis.tolist()), 50.0, given)
     scene = scenes(replace(WIDE, orientation=turns), MULTI_HIT)
-    turn = np.asarray(rotation_matrix(jnp.asarray(scene.orientation)), float).reshape(-1, 3, 3)
+    turn = np.asarray(jax.jit(rotation_matrix)(scene.orientation), float).reshape(-1, 3, 3)
     if kind == "axis":
         np.testing.assert_allclose(turn @ axis, np.broadcast_to(axis, (len(turn), 3)), atol=1e-5)
         assert np.trace(turn, axis1=1, axis2=2).std() > 0.5

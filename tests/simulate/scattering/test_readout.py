@@ -46,9 +46,15 @@ def steps_of(config):
     return tuple(step for step in parts(config, Effect) if step.is_on())
 
 
-def response(expected, config, detector, seed=0):
+@partial(jax.jit, static_argnames="types")
+def _response(expected, steps, detector, types):
+    return module.readout(steps, named_keys(jax.random.key(0)), expected, detector, counted=False)
+
+
+def response(expected, config, detector):
     """The mean response without noise."""
-    return module.readout(steps_of(config), named_keys(jax.random.key(seed)), expected, detector, counted=False)
+    steps = steps_of(config)
+    return _response(expected, steps, detector, tuple(map(type, steps)))
 
 
 @partial(jax.jit, static_argnames="types")
@@ -58,7 +64,7 @@ def _frames(expected, steps, detector, types):
 
 
 def frames(expected, config, instrument=PLAIN):
-    expected = jnp.broadcast_to(jnp.asarray(expected, jnp.float32), instrument.shape)
+    expected = np.broadcast_to(np.float32(expected), instrument.shape)
     steps = steps_of(config)
     return np.asarray(_frames(expected, steps, readout_maps(instrument, config), tuple(map(type, steps))))
 

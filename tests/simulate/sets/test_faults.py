@@ -15,7 +15,9 @@ import pytest
 from onehit.simulate.formats.manifest import MANIFEST
 
 SHARD = 4
-SMALL = ["--instrument.shape", "32", "32", "--instrument.pixel-size-m", "2.4e-3", "--particles", "2", "3"]
+# Of all simulations one with little to compile, as every process traces it anew.
+SMALL = ["--instrument.shape", "32", "32", "--instrument.pixel-size-m", "2.4e-3", "--geometry", "cube"]
+SMALL += ["--amplitude", "exact", "--good-fraction", "1"]
 
 # What `onehit simulate OUT --resume` does, and each shard said as it is acknowledged.
 GENERATOR = """
@@ -30,7 +32,8 @@ def announce(written, total):
         print("acknowledged", entries[-1]["file"], entries[-1]["sha256"], flush=True)
         yield entries
 
-config = SimulationConfig(InstrumentConfig(shape=(32, 32), pixel_size_m=2.4e-3), particles=(2, 3))
+instrument = InstrumentConfig(shape=(32, 32), pixel_size_m=2.4e-3)
+config = SimulationConfig(instrument, geometry=("cube",), amplitude="exact", good_fraction=1.0)
 plan = plan_set(Path(sys.argv[1]), config, 3, int(sys.argv[2]), shard=int(sys.argv[3]))
 simulated(plan, 0)
 print("ready", flush=True)

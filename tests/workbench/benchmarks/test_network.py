@@ -1,14 +1,27 @@
 """The network's benchmark without peers: what is measured, and that rates are those of the work."""
 
 import json
+from dataclasses import replace
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
+from onehit.train import Classifier
+from onehit.train.classifier import empty_checkpoint
 from onehit.workbench.benchmarks import network
 from onehit.workbench.cli import main
 from onehit.workbench.options import Bench
 
 
-def test_training_and_scoring_are_measured_and_without_peers_nothing_is_aimed_at(tmp_path, monkeypatch, capsys):
+def test_training_and_scoring_are_measured_and_without_peers_nothing_is_aimed_at(
+    small_training, tmp_path, monkeypatch, capsys
+):
+    """With networks and frames that are quick to compile."""
+    small = partial(replace, small_training.network)
+    classifier = Classifier(small_training, empty_checkpoint(small_training), np.zeros((32, 32), bool))
+    monkeypatch.setattr(network, "NetworkConfig", small)
+    monkeypatch.setattr(network, "TrainConfig", partial(replace, small_training))
+    monkeypatch.setattr(network, "Classifier", SimpleNamespace(load=lambda: classifier))
     monkeypatch.setattr(network, "_ROUND_SECONDS", 0.01)
     monkeypatch.setattr(network, "_BATCH", 8)
     out = tmp_path / "bench.json"
