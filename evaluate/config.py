@@ -46,6 +46,9 @@ class EvaluateConfig:
     """File of labelled real frames (CXI, EMC, HDF5) to score, a glob in quotes, or a list of files (.lst, .txt);
     `onehit inspect` shows how it is understood."""
     read_experiment: FileConfig = field(default_factory=FileConfig)
+    calibration: Path | None = None
+    """Directory that `onehit calibrate` wrote: the frames that it fitted are scored too, without labels, beside what
+    the fitted simulation forecasts (--like gives it)."""
     expected: Annotated[ExpectedConfig, arg(name="")] = field(default_factory=bright_enough)
     """Real frames are scored twice: all, and those that fit this."""
     overlapping: int = 0

@@ -7,6 +7,7 @@ from onehit.simulate.cache import VARIABLE, use_cache
 if "PYTEST_XDIST_WORKER" not in os.environ:  # processes that test side by side share what they compile
     os.environ[VARIABLE] = tempfile.mkdtemp(prefix="onehit-cache-")
 use_cache()  # before JAX is imported
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # scikit-learn's threads wait for each other where tests share cores
 
 import jax  # noqa: E402, F401  (before the rest of onehit, so that its late names are the real ones)
 from jaxtyping import install_import_hook  # noqa: E402

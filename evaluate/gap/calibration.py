@@ -11,7 +11,7 @@ from ...simulate.progress import Track, no_track
 from .latents import Estimator, latents, narrowed
 from .pool import CHUNK, KINDS, Pool, Simulator
 from .search import LOGARITHMIC, Parameter
-from .unfolding import effective_size, shares_of_kinds, unfold, weighted_quantiles
+from .unfolding import effective_size, of_frames, shares_of_kinds, unfold, weighted_quantiles
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 COVERAGE = 0.9
@@ -37,7 +37,8 @@ class Calibration(NamedTuple):
     """assumed, pool: simulated as assumed, and in the last round; fit: to the frames; before: the fit of the round
     before; replicas: fits to simulated sets of as many frames, whose truth is the fit; rows: of the fitted population,
     equally likely; numbers: fitted options of one number; effective: how many of the last round's patterns say as much;
-    spread: by latent, what single frames are estimated to."""
+    spread: by latent, what single frames are estimated to; single: of each real frame, the probability that it is a
+    single hit."""
 
     assumed: Pool
     pool: Pool
@@ -48,6 +49,7 @@ class Calibration(NamedTuple):
     numbers: dict[str, float]
     effective: float
     spread: dict[str, float]
+    single: Float[np.ndarray, " frames"]
 
     def estimate(
         self,
@@ -126,7 +128,9 @@ def calibrate(
         for i, p in enumerate(searched)
         if p.is_number
     }
-    return Calibration(assumed, pool, fit, before, again, rows, numbers, effective_size(fit.weights), estimator.spread)
+    single = of_frames(estimator.kinds(features), occurring(pool), fit.shares)[:, 0]
+    effective = effective_size(fit.weights)
+    return Calibration(assumed, pool, fit, before, again, rows, numbers, effective, estimator.spread, single)
 
 
 def limited(
@@ -163,9 +167,13 @@ def fit_pool(
     truth = latents(pool, searched).values
     real, simulated = estimator.summary(features), estimator.summary(pool.features)
     weights = unfold(real, simulated, truth, pool.kind, _ITERATIONS, seed)
-    before = np.bincount(pool.kind, minlength=len(KINDS)) / len(pool.kind)
-    shares = shares_of_kinds(estimator.kinds(features), before)
+    shares = shares_of_kinds(estimator.kinds(features), occurring(pool))
     return Fit(weights, quantiles_of(pool, weights, searched), shares)
+
+
+def occurring(pool: Pool) -> Float[np.ndarray, " kinds"]:
+    """Share of each of `KINDS` in a pool."""
+    return np.bincount(pool.kind, minlength=len(KINDS)) / len(pool.kind)
 
 
 def quantiles_of(

@@ -97,11 +97,18 @@ def shares_of_kinds(
     Expectation maximisation (Saerens, Latinne & Decaestecker 2002, Neural Comput. 14, 21): right where frames of a kind
     look alike in both, and the probabilities are calibrated (Alexandari, Kundaje & Shrikumar 2020, ICML).
     """
-    occurs = before > 0
-    shares = np.where(occurs, before, 0.0)
-    odds = probability[:, occurs] / before[occurs]
+    shares = before
     for _ in range(iterations):
-        posterior = odds * shares[occurs]
-        posterior /= np.maximum(posterior.sum(1, keepdims=True), 1e-300)
-        shares[occurs] = posterior.mean(0)
+        shares = of_frames(probability, before, shares).mean(0)
     return shares
+
+
+def of_frames(
+    probability: Float[np.ndarray, "frames kinds"],
+    before: Float[np.ndarray, " kinds"],
+    shares: Float[np.ndarray, " kinds"],
+) -> Float[np.ndarray, "frames kinds"]:
+    """Probabilities where kinds occur with these shares, from those where they occur as in `before` (equation 2.4 of
+    Saerens et al.)."""
+    posterior = probability * np.divide(shares, before, out=np.zeros(len(before)), where=before > 0)
+    return posterior / np.maximum(posterior.sum(1, keepdims=True), 1e-300)

@@ -15,9 +15,21 @@ from ...evaluate.gap.calibration_figures import parameters_figure, profiles_figu
 from ...evaluate.gap.features import Features
 from ...evaluate.gap.forecast import forecast, of_shares
 from ...evaluate.gap.frames import LEAST, Sample, gain_matched, matched, sampled
+from ...evaluate.gap.labels import (
+    FRAMES,
+    LABELS,
+    Judged,
+    chances,
+    chosen,
+    labelled_rates,
+    read_judged,
+    with_labels,
+    write_judged,
+)
 from ...evaluate.gap.pool import KINDS, Simulator, with_shares
 from ...evaluate.gap.search import parameters
 from ...evaluate.gap.two_sample import TwoSample, floor, two_sample_test
+from ...evaluate.gap.unlabelled import read_calibration
 from ...evaluate.metrics import format_auc, format_rate
 from ...geometries.errors import InputError
 from ...simulate.config import BadConfig, SimulationConfig
@@ -31,7 +43,14 @@ from ..options import Calibrate
 from ..progress import track
 from ..reports.calibration_tables import calibration_tables, terminal_table
 from ..reports.page import write_page
+from ..reports.run_tables import with_interval
 
+_LABELLED = {
+    "single_share": "of all frames are single hits",
+    "false_negative_rate": "of the single hits lost",
+    "false_positive_rate": "of the others kept",
+    "purity": "of the kept ones are single hits",
+}
 _FORECAST = ("false_negative_rate", "false_positive_rate", "kept_share")
 
 _MASK_BYTES = 2**28
@@ -43,6 +62,10 @@ UNEXPLAINED = 0.65
 def run_calibration(command: Calibrate) -> None:
     """Fit, write the directory, and print what was found."""
     config = command.calibrate.check()
+    if command.label < 0:
+        raise InputError(f"label is {command.label}; give a number of frames")
+    if command.labels is not None:
+        return _add_labels(command.labels, command.out)
     classifier: Classifier | None = Classifier.load(command.run_directory)
     source = FileSource(command.file, command.read)
     tell(source, "--read", command.strict, labels=False)
@@ -65,7 +88,7 @@ def run_calibration(command: Calibrate) -> None:
     masks = frame_masks(source, sample.index[np.unique(np.linspace(0, len(sample.index) - 1, most).astype(int))])
     simulator = Simulator(simulation, parameters(simulation), masks, classifier)
     seen, score = _looked_at(source, sample, simulator, classifier)
-    features = seen.values
+    features, none = seen.values, np.full(len(sample.index), np.nan)
     found = calibrate(
         features,
         simulator,
@@ -79,21 +102,58 @@ def run_calibration(command: Calibrate) -> None:
     before = two_sample_test(features, found.assumed.features)
     after = two_sample_test(features, found.pool.features, weights)
     chance = floor(found.pool.features, len(features))
-    result = _result(found, simulation, (before, after, chance))
+    result = {"file": [str(path.resolve()) for path in command.file], "read": asdict(command.read)}
+    result["calibrate"] = json.loads(to_json(calibrate=replace(config, simulation=simulation)))["calibrate"]
+    result |= _result(found, simulation, (before, after, chance))
+    result["figures"] = [name for name in _FIGURES if name != "scores" or score is not None]
     if classifier is not None and score is not None:
         result |= {"threshold": classifier.threshold, "forecast": forecast(found, classifier.threshold)}
         result["kept_share"] = float((score >= classifier.threshold).mean())
     _write_population(command.out / "population.h5", found, simulator)
     fitted = fitted_simulation(found, simulation, command.out / "population.h5")
-    write_whole(command.out / "config.json", config_for_commands(fitted))
-    write_whole(command.out / "calibration.json", json.dumps(result, indent=2) + "\n")
-    _write_report(command, source, found, result, seen, score, weights)
-    sentences = _sentences(result)
+    write_whole(command.out / "config.json", config_for_commands(fitted, command.out))
+    write_whole(command.out / "calibration.json", json.dumps(result, indent=2, default=str) + "\n")
+    judged = Judged(sample.index, found.single, none if score is None else score, none, none)
+    if command.label:
+        chance = chances(judged.probability, min(command.label, len(judged.frame)))
+        judged = judged._replace(chance=chance)
+        write_judged(command.out / LABELS, judged, chosen(chance, found.single if score is None else score))
+    write_judged(command.out / FRAMES, judged)
+    _draw(command.out / "figures", found, result, seen, score, weights)
+    _show(command.out, result)
+    print(f"{command.out}/report.html; simulate with --config {command.out}/config.json")
+    if command.label:
+        print(f"{command.out / LABELS}: fill in its column single_hit, then onehit calibrate ... --labels with it")
+
+
+def _show(out: Path, result: dict[str, Any]) -> None:
+    """The page, and the same on standard output."""
+    sentences, files = _sentences(result), " ".join(result["file"])
+    drawn = [(*said, out / f"figures/{name}.png") for name, said in _FIGURES.items() if name in result["figures"]]
+    write_page(
+        "calibration.html",
+        out / "report.html",
+        f"Calibration: {Path(result['file'][0]).name}",
+        {"tables": calibration_tables(result)},
+        result["calibrate"],
+        drawn,
+        result["versions"],
+        sentences,
+        f"onehit calibrate {files} --out {out}",
+    )
     for table in calibration_tables(result):
         _print(terminal_table(table))
     for line in sentences:
         print(line)
-    print(f"{command.out}/report.html; simulate with --config {command.out}/config.json")
+
+
+def _add_labels(path: Path, out: Path) -> None:
+    """What labels say, into calibration.json and the report."""
+    result, judged = read_calibration(out), with_labels(read_judged(out / FRAMES), path)
+    result["labelled"] = labelled_rates(judged, result.get("threshold", np.nan))
+    write_whole(out / "calibration.json", json.dumps(result, indent=2) + "\n")
+    _show(out, result)
+    print(f"{out}/report.html")
 
 
 def _looked_at(
@@ -117,12 +177,13 @@ def fitted_simulation(found: Calibration, simulation: SimulationConfig, populati
     return replace(with_shares(fixed, found.fit.shares), population=str(population.resolve()))
 
 
-def config_for_commands(fitted: SimulationConfig) -> str:
+def config_for_commands(fitted: SimulationConfig, folder: Path) -> str:
     """What `--config` of every command takes; trainings and tests take half of their patterns from single hits."""
     even = replace(fitted, good_fraction=0.5) if 0 < fitted.good_fraction < 1 else fitted
     if fitted.good_fraction == 1:
         even = replace(fitted, good_fraction=0.5, bad=BadConfig())
-    train, test = {"simulation": asdict(even)}, {"test": asdict(even)}
+    train = {"simulation": asdict(even)}
+    test = {"test": asdict(even), "calibration": str(folder.resolve())}
     content = {
         "versions": versions(),
         "simulate": {"simulation": asdict(fitted)},
@@ -204,6 +265,13 @@ def _sentences(result: dict[str, Any]) -> list[str]:
             f"Forecast at the frozen threshold {frozen['threshold']:.2f}: {lost} % of the single hits lost, {others} % "
             f"of the others kept, {kept} % of all frames kept ({format_rate(result['kept_share'])} % are)."
         )
+    if labelled := result.get("labelled"):
+        rates = [
+            f"{with_interval(labelled, name)} % {what}"
+            for name, what in _LABELLED.items()
+            if labelled[name] is not None
+        ]
+        lines.append(f"With {labelled['labels']} labels: {', '.join(rates)}.")
     if result["unexplained"]:
         lines.append(
             "Something in the frames is not explained by this simulation: see `onehit gap --config` for what differs."
@@ -211,59 +279,37 @@ def _sentences(result: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _write_report(
-    command: Calibrate,
-    source: FileSource,
+_FIGURES = {
+    "parameters": (
+        "Fitted distributions",
+        "Grey: as assumed; blue: as fitted. Diameters and photons of single hits, backgrounds of all frames.",
+    ),
+    "profiles": (
+        "Radial profiles",
+        "Medians, and the bands of nine frames in ten: real frames black, the calibrated simulation blue.",
+    ),
+    "scores": (
+        "Scores of the classifier",
+        "Of the real frames, and of the calibrated simulation, single hits and others apart; a line at the threshold.",
+    ),
+}
+"""Names of the report's pictures, their headings and captions."""
+
+
+def _draw(
+    folder: Path,
     found: Calibration,
     result: dict[str, Any],
     features: Features,
     score: Float[np.ndarray, " frames"] | None,
     weights: Float[np.ndarray, " patterns"],
 ) -> None:
-    rings = np.flatnonzero([name.startswith("log photons in ring") for name in features.names])
-    folder = command.out / "figures"
     folder.mkdir(exist_ok=True)
-    pictures = [
-        (
-            "parameters",
-            "Fitted distributions",
-            "Grey: as assumed; blue: as fitted. Diameters and photons of single hits, backgrounds of all frames.",
-            parameters_figure(found, weights),
-        ),
-        (
-            "profiles",
-            "Radial profiles",
-            "Medians, and the bands of nine frames in ten: real frames black, the calibrated simulation blue.",
-            profiles_figure(features.values, rings, found, weights),
-        ),
-    ]
+    rings = np.flatnonzero([name.startswith("log photons in ring") for name in features.names])
+    parameters_figure(found, weights).savefig(folder / "parameters.png")
+    profiles_figure(features.values, rings, found, weights).savefig(folder / "profiles.png")
     if score is not None:
-        pictures.append(
-            (
-                "scores",
-                "Scores of the classifier",
-                "Of the real frames, and of the calibrated simulation, single hits and others apart; the line is the "
-                "threshold.",
-                scores_figure(score, found, weights, result["threshold"]),
-            )
-        )
-    drawn = []
-    for name, heading, caption, figure in pictures:
-        figure.savefig(folder / f"{name}.png")
-        drawn.append((heading, caption, folder / f"{name}.png"))
-    config = json.loads(to_json(calibrate=command.calibrate))["calibrate"]
-    files = " ".join(map(str, command.file))
-    write_page(
-        "calibration.html",
-        command.out / "report.html",
-        f"Calibration: {source.name}",
-        {"tables": calibration_tables(result)},
-        config,
-        drawn,
-        versions(),
-        _sentences(result),
-        f"onehit calibrate {files} --out {command.out}",
-    )
+        scores_figure(score, found, weights, result["threshold"]).savefig(folder / "scores.png")
 
 
 def _print(table) -> None:

@@ -13,6 +13,7 @@ from rich.console import Console
 from ...evaluate import figures
 from ...evaluate.config import EvaluateConfig
 from ...evaluate.curves import CURVES, SWEEPS, score_sweeps
+from ...evaluate.gap.unlabelled import read_calibration, score_unlabelled
 from ...evaluate.metrics import format_auc, format_rate, summarise
 from ...evaluate.protocols import check_protocol
 from ...evaluate.robustness import Scored, score_experiment, score_geometries
@@ -77,6 +78,10 @@ def run_evaluation(config: EvaluateConfig, run: Path, strict: bool = False) -> d
     if experiment is not None:
         real, metrics["experiment"] = score_experiment(classifier, experiment, config.expected, track)
         metrics["experiment_frames"] = experiment.flags().counted()
+    metrics.pop("unlabelled", None)
+    if config.calibration is not None:
+        found = score_unlabelled(classifier, config.calibration, config.count, config.test_seed, track)
+        metrics["unlabelled"] = found
     write_whole(run / "config.json", to_json(train=classifier.config, evaluate=config))
     _write_metrics(run, metrics)
     drawn = _draw(run, scored, real, metrics)
@@ -102,6 +107,8 @@ def check_evaluation(config: EvaluateConfig, training: TrainConfig) -> FileSourc
     for name in config.geometry:
         geometry(name)
     check_simulated(config, training)
+    if config.calibration is not None:
+        read_calibration(config.calibration)
     return check_experiment(config, training) if config.experiment is not None else None
 
 

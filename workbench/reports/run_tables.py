@@ -27,13 +27,26 @@ class Table(NamedTuple):
 
 def run_tables(metrics: dict[str, Any]) -> list[Table]:
     """Those of what was scored. `metrics` as in `report_content`."""
-    tables = [_no_particle(metrics.get("no_particle")), _development(metrics.get("development"))]
+    tables = [
+        _unlabelled(metrics),
+        _no_particle(metrics.get("no_particle")),
+        _development(metrics.get("development")),
+    ]
     return [table for table in tables if table is not None]
 
 
 def run_lines(metrics: dict[str, Any]) -> list[str]:
     """The same, each in a line: all together, and the worst."""
     lines = []
+    if found := metrics.get("unlabelled"):
+        forecast, auc = found["forecast"], found["two_sample_auc"]
+        lines += [
+            f"{found['frames']:,} frames without labels: {with_interval(found, 'kept_share')} % kept; forecast: "
+            f"{with_interval(forecast, 'kept_share')} % kept, {with_interval(forecast, 'false_negative_rate')} % of "
+            f"single hits lost, {with_interval(forecast, 'false_positive_rate')} % of others kept",
+            f"two-sample AUC of these frames and simulated ones: {format_auc(auc['before'])} before the simulation was "
+            f"fitted to them, {format_auc(auc['after'])} after",
+        ]
     if found := metrics.get("no_particle"):
         everything, worst = overall(found), worst_of(found, "false_positive_rate")
         line = f"frames without a particle: {everything['false_positives']:,} of {everything['n_bad']:,} kept, "
@@ -111,6 +124,33 @@ def with_interval(summary: dict[str, Any], name: str, form: Any = format_rate) -
     """A rate, or what `form` writes, and its interval in brackets."""
     interval = summary[f"{name}_interval"]
     return form(summary[name]) + (f" [{form(interval[0])}, {form(interval[1])}]" if interval else "")
+
+
+_FORECAST = {
+    "kept_share": "frames kept",
+    "false_negative_rate": "single hits lost",
+    "false_positive_rate": "others kept",
+    "purity": "single hits among the kept",
+}
+
+
+def _unlabelled(metrics: dict[str, Any]) -> Table | None:
+    found = metrics.get("unlabelled")
+    if not found:
+        return None
+    labelled = next(iter(metrics.get("experiment", {}).values()), {})
+    rows: list[list[Cell]] = []
+    for name, what in _FORECAST.items():
+        seen = _rate(found, name) if name in found else _rate(labelled, name) if labelled.get(name) is not None else ""
+        rows.append([what, _rate(found["forecast"], name), seen])
+    auc = found["two_sample_auc"]
+    note = (
+        f"{found['frames']:,} frames at the frozen threshold, and what the simulation that was fitted to them "
+        "forecasts, with 90 % intervals that take the fit as right; measured rates of single hits and others are "
+        f"those of the labelled experiment, where there is one. Simulated frames are told from these with an AUC of "
+        f"{format_auc(auc['before'])} before the fit and {format_auc(auc['after'])} after (0.5: not at all)."
+    )
+    return Table("Frames without labels", note, ("Share", "Forecast, %", "Measured, %"), rows)
 
 
 def _no_particle(found: dict[str, dict[str, Any]] | None) -> Table | None:

@@ -5,6 +5,9 @@ import json
 import h5py
 import numpy as np
 import pytest
+from onehit.evaluate.config import EvaluateConfig
+from onehit.evaluate.gap.unlabelled import score_unlabelled
+from onehit.simulate.config_io import from_json
 from onehit.workbench.cli import main
 
 DETECTOR = [
@@ -69,6 +72,37 @@ def test_other_commands_take_what_was_fitted(folder, tmp_path):
 def test_the_report_says_what_was_found(folder):
     page = (folder / "found/report.html").read_text()
     assert "are single hits" in page and "background_photons" in page and page.count("data:image/png") == 2
+
+
+class KeepsBright:
+    """Stands in for a classifier that keeps what has at least so many photons."""
+
+    threshold = 5e4
+
+    def score(self, counts, bad_pixel=None):
+        return np.where(np.asarray(bad_pixel), 0, np.asarray(counts)).sum((1, 2)).astype(np.float32)
+
+
+def test_a_classifier_is_forecast_on_frames_without_labels(folder):
+    found = score_unlabelled(KeepsBright(), folder / "found", 600, 5)
+    with h5py.File(folder / "real.cxi") as file:
+        kept = file["entry_1/data_1/data"][:].sum((1, 2)) >= 5e4
+        single = file["entry_1/instrument_1/detector_1/tags"][0] == 1
+    assert found["frames"] == 400 and found["kept_share"] == pytest.approx(kept.mean(), abs=0.02)  # bad pixels apart
+    forecast = found["forecast"]
+    assert forecast["kept_share"] == pytest.approx(kept.mean(), abs=0.06)
+    assert forecast["false_negative_rate"] == pytest.approx((~kept[single]).mean(), abs=0.12)
+    assert forecast["false_positive_rate"] == pytest.approx(kept[~single].mean(), abs=0.08)
+    assert forecast["purity"] == pytest.approx(single[kept].mean(), abs=0.12)
+    for name in ("kept_share", "false_negative_rate", "false_positive_rate", "purity"):
+        low, high = forecast[f"{name}_interval"]
+        assert 0 <= low < forecast[name] < high <= 1
+    assert found["two_sample_auc"] == json.loads((folder / "found/calibration.json").read_text())["two_sample_auc"]
+
+
+def test_evaluations_like_it_score_its_frames(folder):
+    config = from_json(folder / "found/config.json", "evaluate", EvaluateConfig)
+    assert config.calibration == folder / "found"
 
 
 def refused(capsys, *command):

@@ -1,0 +1,112 @@
+"""A classifier on the frames that a simulation was fitted to, and what that simulation forecasts of it."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from ...geometries.errors import InputError
+from ...simulate.config import SimulationConfig
+from ...simulate.config_io import from_dict, from_json
+from ...simulate.empty_shots import simulated_source
+from ...simulate.progress import Track, no_track
+from ...simulate.reading.config import FileConfig
+from ...simulate.reading.file_source import FileSource
+from ...simulate.source import as_pictures
+from ...train.classifier import Classifier
+from ...train.loop import frame_masks, frames_at_once, score_source
+from ..metrics import rate_interval
+from .frames import sampled
+
+_MOST = 2000
+"""Frames of the file that are scored: as many tell a share to two points."""
+_DRAWS = 4000
+_SIGMAS = 1.645
+"""Half of an interval of 90 %, in standard deviations."""
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """Of a calibration's config.json, what `onehit simulate` takes."""
+
+    simulation: SimulationConfig = field(default_factory=SimulationConfig)
+
+
+def score_unlabelled(classifier: Classifier, folder: Path, count: int, seed: int, track: Track = no_track):
+    """Scores of the frames of a calibration, beside those of so many patterns of the simulation that it fitted.
+
+    folder: what `onehit calibrate` wrote. Returns `file`, `frames`, `kept_share` of them at the frozen threshold with
+    `kept_share_interval`; `forecast`, with `false_negative_rate`, `false_positive_rate`, `kept_share` and `purity`
+    (None where nothing was to be judged), each with its `_interval` of 90 %; and the calibration's `two_sample_auc` and
+    `single_share`. Raises InputError where the directory lacks something, or its frames cannot be read.
+    """
+    found = read_calibration(folder)
+    paths, read = tuple(map(Path, found["file"])), from_dict(found["read"], FileConfig, str(folder))
+    source = FileSource(paths, read, "--read")
+    index, size = sampled(source, _MOST, track).index, frames_at_once(source)
+    scores = []
+    for first in track(range(0, len(index), size), f"scoring {source.name}", size):
+        some = index[first : first + size]
+        scores.append(classifier.score(source.patterns(some).counts, frame_masks(source, some)))
+    kept = int((np.concatenate(scores) >= classifier.threshold).sum())
+    return {
+        "file": found["file"],
+        "frames": len(index),
+        "kept_share": kept / len(index),
+        "kept_share_interval": list(rate_interval(kept, len(index))),
+        "forecast": _forecast(classifier, folder, found, count, seed, track),
+        "two_sample_auc": found["two_sample_auc"],
+        "single_share": found["single_share"],
+    }
+
+
+def read_calibration(folder: Path) -> dict[str, Any]:
+    """What calibration.json of a directory holds. Raises InputError where it is missing or of an older onehit."""
+    file = folder / "calibration.json"
+    try:
+        found = json.loads(file.read_text())
+        return {name: found[name] for name in ("file", "read", "two_sample_auc", "single_share")} | found
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}; make it with onehit calibrate") from None
+    except (ValueError, LookupError, TypeError):
+        raise InputError(f"{file} is not what this onehit writes: make it again with onehit calibrate") from None
+
+
+def _forecast(
+    classifier: Classifier, folder: Path, found: dict[str, Any], count: int, seed: int, track: Track
+) -> dict[str, Any]:
+    """Rates of simulated frames, and what follows of them for a share of single hits that is known to an interval.
+
+    Intervals are Jeffreys's (Brown, Cai & DasGupta 2001, Stat. Sci. 16, 101), carried on by drawing. They take the fit
+    as right but for its share of single hits.
+    """
+    config = from_json(folder / "config.json", "simulate", Simulated).simulation
+    pictures = as_pictures(simulated_source(config, seed))
+    scored = score_source(classifier, pictures, np.arange(count), track, "scoring the fitted simulation")
+    kept, single = scored.score >= classifier.threshold, scored.label == 1
+    rng = np.random.default_rng(seed)
+
+    def drawn(wrong: int, right: int) -> Float[np.ndarray, " draws"]:
+        return np.append(wrong / max(wrong + right, 1), rng.beta(wrong + 0.5, right + 0.5, _DRAWS))
+
+    # The first of each is the estimate, the others are drawn.
+    lost = drawn(int((single & ~kept).sum()), int((single & kept).sum()))
+    let_in = drawn(int((~single & kept).sum()), int((~single & ~kept).sum()))
+    low, high = found["single_share"]["interval"]
+    spread = rng.normal(0, (high - low) / 2 / _SIGMAS, _DRAWS)
+    share = np.clip(found["single_share"]["estimate"] + np.append(0.0, spread), 0, 1)
+    all_kept = share * (1 - lost) + (1 - share) * let_in
+    values = {
+        "false_negative_rate": lost if single.any() else None,
+        "false_positive_rate": let_in if not single.all() else None,
+        "kept_share": all_kept,
+        "purity": share * (1 - lost) / all_kept if all_kept[0] > 0 else None,
+    }
+    rates: dict[str, Any] = {}
+    for name, value in values.items():
+        rates[name] = None if value is None else float(value[0])
+        rates[f"{name}_interval"] = None if value is None else np.quantile(value[1:], [0.05, 0.95]).tolist()
+    return rates
