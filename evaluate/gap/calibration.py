@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 from scipy.stats import t as student
+from sklearn.linear_model import RidgeCV
 
 from ...simulate.progress import Track, no_track
 from .latents import Estimator, latents, narrowed
@@ -26,17 +27,19 @@ Say = Callable[[str], None]
 
 
 class Fit(NamedTuple):
-    """What a weighted pool says of frames. quantiles: by parameter, at `QUANTILES`; shares: of `KINDS`."""
+    """What a weighted pool says of frames. quantiles: by parameter, at `QUANTILES`; shares: of `KINDS`; numbers: those
+    options that are the same in all frames, and how surely they are known, as standard deviations."""
 
     weights: Float[np.ndarray, " patterns"]
     quantiles: dict[str, Float[np.ndarray, " quantiles"]]
     shares: Float[np.ndarray, " kinds"]
+    numbers: dict[str, tuple[float, float]]
 
 
 class Calibration(NamedTuple):
     """assumed, pool: simulated as assumed, and in the last round; fit: to the frames; before: the fit of the round
-    before; replicas: fits to simulated sets of as many frames, whose truth is the fit; rows: of the fitted population,
-    equally likely; numbers: fitted options of one number; effective: how many of the last round's patterns say as much;
+    before; replicas: fits to simulated sets of as many frames, whose truth is the fit; fitted: features of these sets;
+    rows: of the fitted population, equally likely; effective: how many of the last round's patterns say as much;
     spread: by latent, what single frames are estimated to; single: of each real frame, the probability that it is a
     single hit."""
 
@@ -45,8 +48,8 @@ class Calibration(NamedTuple):
     fit: Fit
     before: Fit
     replicas: list[Fit]
+    fitted: Float[np.ndarray, "patterns features"]
     rows: Float[np.ndarray, "rows parameters"]
-    numbers: dict[str, float]
     effective: float
     spread: dict[str, float]
     single: Float[np.ndarray, " frames"]
@@ -98,10 +101,9 @@ def calibrate(
     """
     searched = limited(simulator.searched, np.expm1(features[:, 0]), simulator.shape)
     assumed = simulator(simulator.drawn(searched, patterns, seed), 10 * seed, track, "simulating as assumed")
-    pool, names = assumed, latents(assumed, searched).names
+    pool = assumed
     for number in (1, 2):
-        estimator = Estimator(pool, searched, seed)
-        searched = narrowed(searched, estimator, features, names)
+        searched = narrowed(searched, Estimator(pool, searched, seed), features, pool)
         say("narrowed to " + ", ".join(f"{p.name} {p.low:.4g} to {p.high:.4g}" for p in searched))
         rows = simulator.drawn(searched, patterns, 10 * seed + number)
         pool = simulator(rows, 10 * seed + number, track, f"round {number}")
@@ -111,26 +113,30 @@ def calibrate(
         if fit is None:
             rows = simulator.drawn(searched, count, 10 * seed + number)
         else:
-            rows = drawn_again(pool, fit.weights, searched, count, seed + number)
+            rows = drawn_again(pool, fit, searched, count, seed + number)
         pool = simulator(rows, 10 * seed + number, track, f"round {number}", scored=patterns if number == 5 else 0)
         before, fit = fit, fit_pool(features, pool, estimator, searched, seed)
         say(f"round {number}: {effective_size(fit.weights):.0f} of {len(pool.kind)} patterns in effect")
     assert fit is not None and before is not None
-    again = []
+    again, as_fitted = [], []
     for number in track(range(replicas), "intervals", len(features)):
-        rows = drawn_again(pool, fit.weights, searched, len(features), seed + 100 + number, smooth=0.0)
+        rows = drawn_again(pool, fit, searched, len(features), seed + 100 + number, exactly=True)
         replica = simulator(rows, 10 * seed + 100 + number, shares=fit.shares)
         seen = replica.features[: len(features)]
         again.append(fit_pool(seen, pool, estimator, searched, seed + number + 1))
-    rows = drawn_again(pool, fit.weights, searched, 8 * CHUNK, seed + 1, smooth=0.0)
-    numbers = {
-        p.name: float(weighted_quantiles(pool.parameters[:, i], _weights_of(p, pool, fit.weights), (0.5,))[0])
-        for i, p in enumerate(searched)
-        if p.is_number
-    }
-    single = of_frames(estimator.kinds(features), occurring(pool), fit.shares)[:, 0]
-    effective = effective_size(fit.weights)
-    return Calibration(assumed, pool, fit, before, again, rows, numbers, effective, estimator.spread, single)
+        as_fitted.append(seen)
+    return Calibration(
+        assumed,
+        pool,
+        fit,
+        before,
+        again,
+        np.concatenate(as_fitted)[: 2 * patterns],
+        drawn_again(pool, fit, searched, 8 * CHUNK, seed + 1, exactly=True),
+        effective_size(fit.weights),
+        estimator.spread,
+        of_frames(estimator.kinds(features), occurring(pool), fit.shares)[:, 0],
+    )
 
 
 def limited(
@@ -168,7 +174,52 @@ def fit_pool(
     real, simulated = estimator.summary(features), estimator.summary(pool.features)
     weights = unfold(real, simulated, truth, pool.kind, _ITERATIONS, seed)
     shares = shares_of_kinds(estimator.kinds(features), occurring(pool))
-    return Fit(weights, quantiles_of(pool, weights, searched), shares)
+    numbers = numbers_of(features, pool, weights, estimator, searched)
+    quantiles = quantiles_of(pool, weights, searched)
+    quantiles |= {name: np.full(len(QUANTILES), value) for name, (value, _) in numbers.items()}
+    return Fit(weights, quantiles, shares, numbers)
+
+
+def numbers_of(
+    features: Float[np.ndarray, "frames features"],
+    pool: Pool,
+    weights: Float[np.ndarray, " patterns"],
+    estimator: Estimator,
+    searched: tuple[Parameter, ...],
+) -> dict[str, tuple[float, float]]:
+    """Options that are the same in all frames, and their standard deviations.
+
+    Chunks of the pool have one value each. A regression of these on the mean estimates of their frames, weighted to be
+    like the real ones, says what the mean of the real frames' estimates means (indirect inference: Gourieroux, Monfort
+    & Renault 1993, J. Appl. Econom. 8, S85): single estimates are drawn to the middle of the search, means of many
+    frames are not.
+    """
+    columns = [i for i, p in enumerate(searched) if p.is_number]
+    names = latents(pool, searched).names
+    found, simulated = estimator.latents(features), estimator.latents(pool.features)
+    single, like = estimator.kinds(features)[:, 0] > 0.5, estimator.kinds(pool.features)[:, 0] > 0.5
+    real, chunks = [], []
+    for i in columns:
+        column = names.index(searched[i].name)
+        used, alike = np.ones(len(found), bool), np.ones(len(like), bool)
+        if searched[i].of_particle and single.sum() >= _LEAST_SINGLES:
+            used, alike = single, like
+        weight = (weights * alike + 1e-9).reshape(-1, CHUNK)
+        chunks.append(np.average(simulated[:, column].reshape(-1, CHUNK), 1, weight))
+        real.append(found[used, column].mean())
+    numbers = {}
+    for place, i in enumerate(columns):
+        truth, parameter = pool.parameters[::CHUNK, i], searched[i]
+        x, y = np.stack(chunks, 1), np.array(real)
+        middle, width = x.mean(0), x.std(0) + 1e-12
+        x, y = (x - middle) / width, (y - middle) / width
+        x, y = np.append(x, x[:, place, None] ** 2, 1), np.append(y, y[place] ** 2)
+        model = RidgeCV(np.logspace(-3, 1, 9)).fit(x, truth)
+        left = truth - model.predict(x)
+        spread = float(np.sqrt((left**2).sum() / max(len(truth) - x.shape[1] - 1, 1)))
+        value = float(np.clip(model.predict(y[None])[0], parameter.low, parameter.high))
+        numbers[parameter.name] = value, spread
+    return numbers
 
 
 def occurring(pool: Pool) -> Float[np.ndarray, " kinds"]:
@@ -195,38 +246,37 @@ def quantiles_of(
 
 
 def drawn_again(
-    pool: Pool,
-    weights: Float[np.ndarray, " patterns"],
-    searched: tuple[Parameter, ...],
-    count: int,
-    seed: int,
-    smooth: float = _SMOOTH,
+    pool: Pool, fit: Fit, searched: tuple[Parameter, ...], count: int, seed: int, exactly: bool = False
 ) -> Float[np.ndarray, "rows parameters"]:
-    """Parameters drawn from weights, with a little noise, without becoming broader (Liu & West 2001).
+    """Parameters drawn from a fit: exactly so, or a little beyond, as it may be wrong.
 
-    What only a particle shows is drawn together, from single hits; the rest, together too, from all frames. Numbers
-    that are the same in all frames are drawn once a chunk.
+    What only a particle shows is drawn together, from single hits; the rest, together too, from all frames. The little
+    is noise on each that leaves all as broad as it was (Liu & West 2001). Numbers that are the same in all frames are
+    drawn once a chunk, within twice what they are known to.
     """
     rng = np.random.default_rng([seed, 3])
     log = np.array([p.is_log for p in searched])
     low, high = (np.array([getattr(p, name) for p in searched]) for name in ("low", "high"))
     values = np.where(log, np.log(np.where(log, pool.parameters, 1.0)), pool.parameters)
+    number = np.array([p.is_number for p in searched])
     of_particle = np.array([p.of_particle for p in searched])
+    smooth = 0.0 if exactly else _SMOOTH
     rows = np.empty((count, len(searched)))
-    for together in (of_particle, ~of_particle):
+    for together in (of_particle & ~number, ~of_particle & ~number):
         if not together.any():
             continue
-        chance = _weights_of(searched[int(np.argmax(together))], pool, weights)
+        chance = _weights_of(searched[int(np.argmax(together))], pool, fit.weights)
         chance = chance / chance.sum()
         chosen = values[rng.choice(len(values), count, p=chance)][:, together]
         mean = chance @ values[:, together]
         spread = np.sqrt(chance @ (values[:, together] - mean) ** 2)
         noise = rng.normal(size=chosen.shape) * spread
         rows[:, together] = mean + np.sqrt(1 - smooth**2) * (chosen - mean) + smooth * noise
-    rows = np.clip(np.where(log, np.exp(np.where(log, rows, 0.0)), rows), low, high)
-    number = np.array([p.is_number for p in searched])
-    rows[:, number] = np.repeat(rows[::CHUNK, number], CHUNK, 0)[:count]
-    return rows
+    for i in np.flatnonzero(number):
+        value, spread = fit.numbers[searched[i].name]
+        of_chunk = value + (0.0 if exactly else 2.0) * spread * rng.normal(size=-(-count // CHUNK))
+        rows[:, i] = np.repeat(of_chunk, CHUNK)[:count]
+    return np.clip(np.where(log, np.exp(np.where(log, rows, 0.0)), rows), low, high)
 
 
 def _weights_of(

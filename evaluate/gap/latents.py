@@ -18,6 +18,7 @@ _FARTHEST = 8.0  # standard deviations; beyond them features of other frames mis
 _LEAST_PHOTONS = 100.0
 _LEAST_BACKGROUND = 5.0
 _LEAST_PROBABILITY = 1e-3
+_LEAST_SINGLES = 50
 
 
 class Latents(NamedTuple):
@@ -62,8 +63,8 @@ class Estimator:
         linear = self._linear(x)
         both = np.concatenate([linear, x], 1)
         self._trees: list[Any] = []
-        for column in range(3):
-            used = single if column < 2 else np.ones(len(x), bool)
+        for column, name in enumerate(truth.names):
+            used = single if name in of_particle else np.ones(len(x), bool)
             tree = HistGradientBoostingRegressor(max_leaf_nodes=15, early_stopping=True, random_state=seed)
             self._trees.append(tree.fit(both[used], truth.values[used, column] - linear[used, column]))
         kinds = HistGradientBoostingClassifier(max_leaf_nodes=15, early_stopping=True, random_state=seed)
@@ -105,18 +106,29 @@ class Estimator:
 
 
 def narrowed(
-    searched: tuple[Parameter, ...],
-    estimator: Estimator,
-    features: Float[np.ndarray, "frames features"],
-    names: tuple[str, ...],
+    searched: tuple[Parameter, ...], estimator: Estimator, features: Float[np.ndarray, "frames features"], pool: Pool
 ) -> tuple[Parameter, ...]:
-    """The search between the first and last hundredth of what real frames are estimated to, and the error of that."""
-    found, single = estimator.latents(features), estimator.kinds(features)[:, 0] > 0.5
+    """The search without what real frames are too far from: between the truths of those simulated frames that are
+    estimated to no more than the lowest, and no less than the highest, hundredth of the real ones.
+
+    Estimates of what hardly shows lie near the middle of the search, so they say little of its ends by themselves.
+    """
+    truth, names = latents(pool, searched)
+    found, simulated = estimator.latents(features), estimator.latents(pool.features)
+    single, is_single = estimator.kinds(features)[:, 0] > 0.5, pool.kind == 0
     new = []
     for parameter in searched:
-        column, spread = names.index(parameter.name), estimator.spread[parameter.name]
-        used = single if parameter.of_particle and single.sum() >= 50 else np.ones(len(found), bool)
-        low, high = np.quantile(found[used, column], [0.01, 0.99]) + np.array([-spread, spread])
+        column = names.index(parameter.name)
+        used, like = np.ones(len(found), bool), np.ones(len(truth), bool)
+        if parameter.of_particle and single.sum() >= _LEAST_SINGLES:
+            used, like = single, is_single
+        ends = np.quantile(found[used, column], [0.01, 0.99])
+        order = like.nonzero()[0][np.argsort(simulated[like, column])]
+        place = np.searchsorted(simulated[order, column], ends)
+        # At least so many, on either side of an end.
+        below = truth[order[: max(place[0], _LEAST_SINGLES)][-2 * _LEAST_SINGLES :], column]
+        above = truth[order[min(place[1], len(order) - _LEAST_SINGLES) :][: 2 * _LEAST_SINGLES], column]
+        low, high = np.quantile(below, 0.02), np.quantile(above, 0.98)
         if parameter.is_log:
             low, high = np.exp([low, high])
         new.append(parameter.within(float(low), float(high)))

@@ -9,6 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 from jaxtyping import Float
+from threadpoolctl import threadpool_limits
 
 from ...evaluate.gap.calibration import COVERAGE, QUANTILES, Calibration, calibrate
 from ...evaluate.gap.calibration_figures import parameters_figure, profiles_figure, scores_figure
@@ -59,6 +60,8 @@ UNEXPLAINED = 0.65
 """Of the two-sample AUC after a calibration: from there on, something is missing in the simulation."""
 
 
+# With threads scikit-learn takes longer for so few frames, and many times as long where cores are shared.
+@threadpool_limits.wrap(limits=1, user_api="openmp")
 def run_calibration(command: Calibrate) -> None:
     """Fit, write the directory, and print what was found."""
     config = command.calibrate.check()
@@ -100,8 +103,8 @@ def run_calibration(command: Calibrate) -> None:
     )
     weights = of_shares(found.fit.weights, found.pool.kind, found.fit.shares)
     before = two_sample_test(features, found.assumed.features)
-    after = two_sample_test(features, found.pool.features, weights)
-    chance = floor(found.pool.features, len(features))
+    after = two_sample_test(features, found.fitted)
+    chance = floor(found.fitted, len(features))
     result = {"file": [str(path.resolve()) for path in command.file], "read": asdict(command.read)}
     result["calibrate"] = json.loads(to_json(calibrate=replace(config, simulation=simulation)))["calibrate"]
     result |= _result(found, simulation, (before, after, chance))
@@ -173,7 +176,7 @@ def _looked_at(
 
 def fitted_simulation(found: Calibration, simulation: SimulationConfig, population: Path) -> SimulationConfig:
     """The configuration that a calibration found."""
-    fixed = with_populations(simulation, found.numbers)  # type: ignore[arg-type]
+    fixed = with_populations(simulation, {name: value for name, (value, _) in found.fit.numbers.items()})  # type: ignore[arg-type]
     return replace(with_shares(fixed, found.fit.shares), population=str(population.resolve()))
 
 
@@ -232,7 +235,7 @@ def _result(
         "frames": len(before.one),
         "coverage": COVERAGE,
         "parameters": fitted,
-        "numbers": found.numbers,
+        "numbers": {name: value for name, (value, _) in found.fit.numbers.items()},
         "shares": shares,
         "single_share": shares["single"],
         "two_sample_auc": {

@@ -7,7 +7,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import sklearn.ensemble  # noqa: F401  (what is to be limited has to be there)
 from matplotlib.figure import Figure
+from threadpoolctl import threadpool_limits
 
 from ...evaluate.gap import gap_figures
 from ...evaluate.gap.frames import gain_matched, matched, sampled
@@ -26,6 +28,8 @@ from ..reports.page import write_page
 _LEAST_PATTERNS = 100
 
 
+# With threads scikit-learn takes longer for so few frames, and many times as long where cores are shared.
+@threadpool_limits.wrap(limits=1, user_api="openmp")
 def run_gap(command: Gap) -> dict[str, Any]:
     """Measure the gap; writes gap.json, config.json, figures/ and report.html, prints a table and returns gap.json."""
     if command.patterns < _LEAST_PATTERNS:

@@ -6,6 +6,7 @@ from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 from onehit.train import Classifier
 from onehit.train.classifier import empty_checkpoint
 from onehit.workbench.benchmarks import network
@@ -13,10 +14,9 @@ from onehit.workbench.cli import main
 from onehit.workbench.options import Bench
 
 
-def test_training_and_scoring_are_measured_and_without_peers_nothing_is_aimed_at(
-    small_training, tmp_path, monkeypatch, capsys
-):
-    """With networks and frames that are quick to compile."""
+@pytest.fixture
+def quick(small_training, monkeypatch):
+    """Networks and frames that are quick to compile."""
     small = partial(replace, small_training.network)
     classifier = Classifier(small_training, empty_checkpoint(small_training), np.zeros((32, 32), bool))
     monkeypatch.setattr(network, "NetworkConfig", small)
@@ -24,6 +24,9 @@ def test_training_and_scoring_are_measured_and_without_peers_nothing_is_aimed_at
     monkeypatch.setattr(network, "Classifier", SimpleNamespace(load=lambda: classifier))
     monkeypatch.setattr(network, "_ROUND_SECONDS", 0.01)
     monkeypatch.setattr(network, "_BATCH", 8)
+
+
+def test_training_and_scoring_are_measured_and_without_peers_nothing_is_aimed_at(quick, tmp_path, capsys):
     out = tmp_path / "bench.json"
     assert main(["bench", "network", "--repeats", "1", "--no-peers", "--out", str(out)]) == 0
     rows = json.loads(out.read_text())["network"]
@@ -33,7 +36,7 @@ def test_training_and_scoring_are_measured_and_without_peers_nothing_is_aimed_at
     assert "training: onehit" in capsys.readouterr().out
 
 
-def test_the_target_is_a_fifth_above_the_fastest_peer(monkeypatch):
+def test_the_target_is_a_fifth_above_the_fastest_peer(quick, monkeypatch):
     rates = {"onehit": 300.0, "PyTorch": 100.0, "ONNX Runtime": 200.0}
     monkeypatch.setattr(network, "_sides", lambda command, network: ({}, {}))
     monkeypatch.setattr(network, "_rates", lambda sides, rounds, batch: {"": 1.0} if "" in sides else rates)
