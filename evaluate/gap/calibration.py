@@ -11,8 +11,8 @@ from sklearn.linear_model import RidgeCV
 from ...simulate.progress import Track, no_track
 from .latents import Estimator, latents, narrowed
 from .pool import CHUNK, KINDS, Pool, Simulator
-from .search import LOGARITHMIC, Parameter
-from .unfolding import effective_size, of_frames, shares_of_kinds, unfold, weighted_quantiles
+from .search import LOGARITHMIC, OF_PARTICLE, Parameter
+from .unfolding import effective_size, of_frames, shares_of_kinds, tilted, unfold, weighted_quantiles
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 COVERAGE = 0.9
@@ -173,6 +173,13 @@ def fit_pool(
     truth = latents(pool, searched).values
     real, simulated = estimator.summary(features), estimator.summary(pool.features)
     weights = unfold(real, simulated, truth, pool.kind, _ITERATIONS, seed)
+    count = truth.shape[1]  # the first columns of summaries are estimates of the latents
+    names = latents(pool, searched).names
+    shown = np.array([name in OF_PARTICLE for name in names])
+    single, like = estimator.kinds(features)[:, :1] > 0.5, estimator.kinds(pool.features)[:, :1] > 0.5
+    if single.sum() < _LEAST_SINGLES:
+        single, like = np.ones_like(single), np.ones_like(like)
+    weights = tilted(weights, truth, simulated[:, :count], real[:, :count], like | ~shown, single | ~shown)
     shares = shares_of_kinds(estimator.kinds(features), occurring(pool))
     numbers = numbers_of(features, pool, weights, estimator, searched)
     quantiles = quantiles_of(pool, weights, searched)

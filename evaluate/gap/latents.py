@@ -108,27 +108,22 @@ class Estimator:
 def narrowed(
     searched: tuple[Parameter, ...], estimator: Estimator, features: Float[np.ndarray, "frames features"], pool: Pool
 ) -> tuple[Parameter, ...]:
-    """The search without what real frames are too far from: between the truths of those simulated frames that are
-    estimated to no more than the lowest, and no less than the highest, hundredth of the real ones.
+    """The search between the first and last hundredth of what real frames are estimated to, and the error of that.
 
-    Estimates of what hardly shows lie near the middle of the search, so they say little of its ends by themselves.
+    An end that would move by less than a tenth of the search stays: estimates of what hardly shows are drawn to the
+    middle, so they say nothing of the ends.
     """
-    truth, names = latents(pool, searched)
-    found, simulated = estimator.latents(features), estimator.latents(pool.features)
-    single, is_single = estimator.kinds(features)[:, 0] > 0.5, pool.kind == 0
+    names = latents(pool, searched).names
+    found, single = estimator.latents(features), estimator.kinds(features)[:, 0] > 0.5
     new = []
     for parameter in searched:
-        column = names.index(parameter.name)
-        used, like = np.ones(len(found), bool), np.ones(len(truth), bool)
-        if parameter.of_particle and single.sum() >= _LEAST_SINGLES:
-            used, like = single, is_single
-        ends = np.quantile(found[used, column], [0.01, 0.99])
-        order = like.nonzero()[0][np.argsort(simulated[like, column])]
-        place = np.searchsorted(simulated[order, column], ends)
-        # At least so many, on either side of an end.
-        below = truth[order[: max(place[0], _LEAST_SINGLES)][-2 * _LEAST_SINGLES :], column]
-        above = truth[order[min(place[1], len(order) - _LEAST_SINGLES) :][: 2 * _LEAST_SINGLES], column]
-        low, high = np.quantile(below, 0.02), np.quantile(above, 0.98)
+        column, spread = names.index(parameter.name), estimator.spread[parameter.name]
+        used = single if parameter.of_particle and single.sum() >= _LEAST_SINGLES else np.ones(len(found), bool)
+        ends = np.quantile(found[used, column], [0.01, 0.99]) + np.array([-spread, spread])
+        first, last = np.log([parameter.low, parameter.high]) if parameter.is_log else (parameter.low, parameter.high)
+        low, high = np.clip(ends, first, last)
+        low = low if low - first > 0.1 * (last - first) else first
+        high = high if last - high > 0.1 * (last - first) else last
         if parameter.is_log:
             low, high = np.exp([low, high])
         new.append(parameter.within(float(low), float(high)))

@@ -4,12 +4,13 @@
 # scikit-learn does not say what types its options are of.
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from .two_sample import codes
 
 _FOLDS = 3
+_STEPS = 8
 _SURELY = 0.002
 """No probability is nearer to 0 or 1: a weight is at most 500."""
 
@@ -72,6 +73,41 @@ def unfold(
         pulled = weights * density_ratio(real, simulated, every, weights, key)
         weights = weights * density_ratio(behind, behind, pulled, weights, key, (behind.shape[1] - 1,))
         weights /= weights.mean()
+    return weights
+
+
+def tilted(
+    weights: Float[np.ndarray, " patterns"],
+    truth: Float[np.ndarray, "patterns latents"],
+    simulated: Float[np.ndarray, "patterns latents"],
+    real: Float[np.ndarray, "frames latents"],
+    of_simulated: Bool[np.ndarray, "patterns latents"],
+    of_real: Bool[np.ndarray, "frames latents"],
+) -> Float[np.ndarray, " patterns"]:
+    """Weights times an exponential of the truth, so that mean estimates are those of real frames.
+
+    What single frames hardly show, `unfold` hardly moves; the mean of many shows it. (Calibration weighting, "raking":
+    Deville & Särndal 1992, J. Am. Stat. Assoc. 87, 376.) simulated, real: estimates of the latents, of the frames that
+    `of_simulated` and `of_real` say. Means that differ by no more than chance are left alone.
+    """
+    scaled = (truth - truth.mean(0)) / np.maximum(truth.std(0), 1e-12)
+    wanted = np.array([column[used].mean() for column, used in zip(real.T, of_real.T, strict=True)])
+    error = np.array([column[used].var() / used.sum() for column, used in zip(real.T, of_real.T, strict=True)])
+    least = effective_size(weights) / 4
+    for _ in range(_STEPS):
+        share = weights[:, None] * of_simulated
+        share = share / share.sum(0)
+        mean = (share * simulated).sum(0)
+        # How means of estimates follow the exponents: their covariances with the truth.
+        slope = (share * (simulated - mean)).T @ scaled
+        chance = error + (share**2 * (simulated - mean) ** 2).sum(0)
+        step = slope.T @ np.linalg.solve(slope @ slope.T + np.diag(chance), wanted - mean)
+        step *= min(1.0, 0.5 / max(np.abs(step).max(), 1e-12))
+        new = weights * np.exp(np.clip(scaled @ step, -5, 5))
+        new /= new.mean()
+        if effective_size(new) < least:
+            break
+        weights = new
     return weights
 
 

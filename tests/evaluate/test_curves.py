@@ -67,7 +67,9 @@ def test_bins_hold_every_pattern_once_and_their_own_rates(small_simulation):
     assert [b["low"] for b in bins] == sorted(b["low"] for b in bins)
 
 
-@pytest.mark.parametrize("nm", [10.0, 150.0, pytest.param(300.0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "nm", [pytest.param(10.0, marks=pytest.mark.slow), 150.0, pytest.param(300.0, marks=pytest.mark.slow)]
+)
 def test_the_size_curve_spans_half_to_twice_whatever_size_the_test_has(small_simulation, nm):
     config = replace(small_simulation, diameter_nm=(0.9 * nm, 1.1 * nm))
     bins = score_curve(Photons(1e4), CURVES["size"], config, 200, 5)  # pyright: ignore

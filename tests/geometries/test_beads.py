@@ -17,6 +17,8 @@ from scipy.special import spherical_jn
 
 Q = np.random.default_rng(0).normal(size=(200, 3)) * 6
 
+SMALL = InstrumentConfig(shape=(32, 32), pixel_size_m=2.4e-3)
+
 
 def transform(model: BeadModel, q=Q):
     beads = stack_beads([model])
@@ -56,9 +58,9 @@ def test_a_model_of_nothing_is_refused(radius, density):
 
 def test_meshes_and_bead_models_keep_their_transforms_side_by_side():
     """Both sorts, mixed, give what each gives alone: the numbers of the geometries are not confused."""
-    specs = ("cube", "bent:seed=3", "icosahedron", "cup:seed=1")
+    specs = ("cube", "bent:seed=3", "cup:seed=1")
     size, turn = 70e-9, [[0.5, 0.5, -0.5, 0.5]]
-    small = SimulationConfig(instrument=InstrumentConfig(shape=(32, 32), pixel_size_m=2.4e-3))
+    small = SimulationConfig(instrument=SMALL)
     mixed = jax.jit(SimulatedSource(replace(small, geometry=specs)).expected_photons)
     for number, spec in enumerate(specs):
         alone = jax.jit(SimulatedSource(replace(small, geometry=(spec,))).expected_photons)
@@ -68,6 +70,6 @@ def test_meshes_and_bead_models_keep_their_transforms_side_by_side():
 
 
 def test_bead_models_alone_need_no_table():
-    source = SimulatedSource(SimulationConfig(geometry=("bent",)))
+    source = SimulatedSource(SimulationConfig(geometry=("bent",), instrument=SMALL))
     assert source.table is None and source.amplitude == "exact"
     assert np.asarray(source.patterns(range(4)).counts).sum((1, 2)).min() > 1e3

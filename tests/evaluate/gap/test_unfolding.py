@@ -6,6 +6,7 @@ from onehit.evaluate.gap.unfolding import (
     density_ratio,
     effective_size,
     shares_of_kinds,
+    tilted,
     unfold,
     weighted_quantiles,
 )
@@ -41,6 +42,21 @@ def test_unfolding_finds_a_truth_that_is_narrower_than_what_is_measured(rng):
     assert abs(np.average(truth[:, 0], weights=weights) - 1.0) < 0.05
     # One weighting leaves sqrt(0.4^2 + 2 * 0.5^2) = 0.81 or so; what is true is 0.4.
     assert spread["once"] > 0.75 and spread["unfolded"] < 0.6
+
+
+def test_what_single_frames_hardly_show_is_found_by_the_mean_of_many(rng):
+    """The second latent shows a fifth of itself, under noise as large as its range; the first shows all."""
+    truth, hidden = rng.uniform(0, 1, (8000, 2)), rng.uniform(0, 1, (2000, 2)) * [1.0, 0.4]
+    simulated, real = (x * [1.0, 0.2] + rng.normal(0, [0.1, 0.3], x.shape) for x in (truth, hidden))
+    every, all_real = np.ones(truth.shape, bool), np.ones(real.shape, bool)
+    weights = tilted(np.ones(8000), truth, simulated, real, every, all_real)
+    first, second = np.average(truth, 0, weights)
+    assert first == pytest.approx(0.5, abs=0.02) and second == pytest.approx(0.2, abs=0.08)
+    # What differs by chance alone is not followed.
+    alike = truth[:2000] * [1.0, 0.2] + rng.normal(0, [0.1, 0.3], (2000, 2))
+    weights = tilted(np.ones(8000), truth, simulated, alike, every, all_real)
+    assert effective_size(weights) > 7000
+    assert weights.mean() == pytest.approx(1)
 
 
 def test_unfolding_leaves_alone_what_is_alike(rng):
