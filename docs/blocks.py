@@ -1,6 +1,6 @@
 """The blocks of a page, run from top to bottom in a folder of their own, and what they print compared.
 
-    python docs/blocks.py PAGE.md ...      # and the pictures that a page shows are kept beside it
+    python docs/blocks.py PAGE.md ...      # says what each prints; pictures that a page shows are kept beside it
 
 - `console`: bash runs each line `$ command` (a line that ends with a backslash goes on in the next one, behind `> `).
   What stands below a command is what it prints, errors included and bars of progress left out; nothing there: anything.
@@ -22,7 +22,8 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from textwrap import dedent
@@ -37,6 +38,7 @@ _NOT_RUN = re.compile(r"<!-- not run: (\S.*?) -->\s*\Z", re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _PROGRESS = re.compile(r"^.*: \d+/\d+, [\d,]+ patterns/s.*\n", re.MULTILINE)
 _DONE = "block-of-a-page-is-done"
+_ENVIRONMENT = dict(os.environ)  # a terminal's, whatever a page's Python does to its own
 _ALIKE = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -103,25 +105,25 @@ def commands(session: str) -> Iterator[tuple[str, str]]:
         yield command, prints
 
 
-def run(page: str, name: str) -> None:
+def run(page: str, name: str, say: Callable[[str], object] = lambda line: None) -> None:
     """Run a page's blocks in the current folder. Raises NotAsStated with the first one that fails or prints something
-    else; name: of the page, to say where."""
+    else; name: of the page, to say where; say: is told what is run and printed."""
     names: dict[str, Any] = {"__name__": "__main__"}
     for block in blocks(page):
         if block.language not in RUN or block.not_run is not None:
             continue
         try:
             if block.language == "console":
-                _run_session(block.text)
-            elif block.language == "sh":
-                _compare(block.prints, _bash(f"set -e\n{block.text}")[0])
-            else:
-                _compare(block.prints, _printed_by(block, name, names))
+                _run_session(block.text, say)
+                continue
+            printed = _bash(f"set -e\n{block.text}")[0] if block.language == "sh" else _run_python(block, name, names)
+            say(f"{block.line}: {block.language}\n{printed}")
+            _compare(block.prints, printed)
         except NotAsStated as error:
             raise NotAsStated(f"{name}:{block.line}: {error}") from error.__cause__
 
 
-def _printed_by(block: Block, name: str, names: dict[str, Any]) -> str:
+def _run_python(block: Block, name: str, names: dict[str, Any]) -> str:
     """What a program prints; a warning is an error."""
     program = compile("\n" * (block.line - 1) + block.text, name, "exec")
     with contextlib.redirect_stdout(io.StringIO()) as printed, warnings.catch_warnings(action="error"):
@@ -132,7 +134,7 @@ def _printed_by(block: Block, name: str, names: dict[str, Any]) -> str:
     return printed.getvalue()
 
 
-def _run_session(session: str) -> None:
+def _run_session(session: str, say: Callable[[str], object]) -> None:
     steps = list(commands(session))
     script = "".join(f"{command}\nstatus=$?; echo; echo {_DONE} $status; (exit $status)\n" for command, _ in steps)
     output, _ = _bash(script)
@@ -141,13 +143,15 @@ def _run_session(session: str) -> None:
         status, _, output = output.partition("\n")
         if not found or (status != "0" and after[0] != "echo $?"):
             raise NotAsStated(f"`{command}` failed ({status or 'the shell ended'}):\n{printed}")
-        _compare(prints or None, _PROGRESS.sub("", printed), command)
+        printed = _PROGRESS.sub("", printed)
+        say(f"$ {command}\n{printed}")
+        _compare(prints or None, printed, command)
 
 
 def _bash(script: str) -> tuple[str, int]:
     # A terminal of 120 columns, and the commands of this Python before any other's.
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = os.environ | {"COLUMNS": "120", "PATH": path}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{_ENVIRONMENT['PATH']}"
+    environment = _ENVIRONMENT | {"COLUMNS": "120", "PATH": path}
     done = subprocess.run(
         ["bash", "-c", script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, env=environment,
@@ -167,7 +171,7 @@ def keep(page: Path) -> None:
     page = page.resolve()
     text = page.read_text()
     with tempfile.TemporaryDirectory(prefix="onehit-page-") as folder, contextlib.chdir(folder):
-        run(text, str(page))
+        run(text, str(page), partial(print, flush=True))
         for name in made(text):
             if not Path(name).is_file():
                 raise NotAsStated(f"{page}: its blocks make no {name}")
