@@ -177,7 +177,8 @@ def keep(page: Path) -> None:
                 raise NotAsStated(f"{page}: its blocks make no {name}")
             (page.parent / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(name, page.parent / name)
-    _note(page).write_text(_made_by(text))
+    if made(text):
+        _note(page).write_text(_made_by(text))
 
 
 def is_kept(page: Path) -> bool:
