@@ -82,7 +82,7 @@ def links(page: str) -> list[str]:
 
 def made(page: str) -> list[str]:
     """The files that a page shows or links to and its blocks make: pictures and reports beside it."""
-    return sorted({link for link in links(page) if re.fullmatch(r"(?!\w+:|\.\.|figures/).+\.(png|html)", link)})
+    return sorted({link for link in links(page) if re.fullmatch(r"(?!\w+:|\.\.|docs/|figures/).+\.(png|html)", link)})
 
 
 def commands(session: str) -> Iterator[tuple[str, str]]:
