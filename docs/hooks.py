@@ -1,7 +1,7 @@
 """What the site's build does besides turning Markdown into pages: mkdocs calls these functions (see mkdocs.yml).
 
 Figures whose script is newer are drawn, and pages run that show what their blocks make. `ONEHIT_DOCS_RUN=off` leaves
-pages alone. Equations become MathML, which browsers draw by themselves.
+pages alone. Equations become pictures within the page, which need no script and no font.
 """
 
 import html
@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from latex2mathml.converter import convert
+import ziamath
 from mkdocs.structure.files import File
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -21,6 +21,9 @@ import blocks
 _ROOT = Path(__file__).parents[1]
 _LOG = logging.getLogger("mkdocs.hooks.onehit")
 _EQUATION = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
+_SIZE = 24.0
+"""Of a letter, in units of the pictures; they have no more than two decimals."""
+ziamath.config.svg2, ziamath.config.precision = False, 2
 _DRAW = """
 import runpy, sys
 from pathlib import Path
@@ -60,12 +63,18 @@ def on_files(files, config):
 
 
 def on_page_content(page_html, page, config, files):
-    """Equations as MathML: nothing is loaded or run to show them."""
+    """Equations as pictures."""
+    return _EQUATION.sub(lambda found: _equation(html.unescape(found[2]).strip(), found[1] == "div"), page_html)
 
-    def drawn(match):
-        return convert(html.unescape(match[2]).strip(), display="block" if match[1] == "div" else "inline")
 
-    return _EQUATION.sub(drawn, page_html)
+def _equation(latex, is_display):
+    """SVG in the size and colour of the text around it, its baseline on the line's."""
+    svg = ziamath.Latex(latex, size=_SIZE, color="currentColor", inline=not is_display).svg()
+    top, width, height = map(float, re.search(r'viewBox="\S+ (\S+) (\S+) (\S+)"', svg).groups())
+    style = f"width:{width / _SIZE:.3f}em;height:{height / _SIZE:.3f}em;vertical-align:{-(top + height) / _SIZE:.3f}em"
+    head = f'role="img" aria-label="{html.escape(latex, quote=True)}" style="{style}"'
+    svg = re.sub(r'width="\S+" height="\S+"', lambda _: head, svg, count=1)
+    return f'<div class="equation">{svg}</div>' if is_display else svg
 
 
 def _environment():
