@@ -34,7 +34,7 @@ RUN = ("console", "python", "sh")
 _FENCE = re.compile(
     r"^(?P<indent> *)```(?P<language>[\w-]*)[^\n]*\n(?P<text>.*?)^(?P=indent)```[ ]*$", re.MULTILINE | re.DOTALL
 )
-_NOT_RUN = re.compile(r"<!-- not run: (\S.*?) -->\s*\Z", re.DOTALL)
+_NOT_RUN = re.compile(r"<!-- not run: ((?:(?!-->).)+) -->\s*\Z", re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _PROGRESS = re.compile(r"^.*: \d+/\d+, [\d,]+ patterns/s.*\n", re.MULTILINE)
 _DONE = "block-of-a-page-is-done"

@@ -64,7 +64,7 @@ def commands():
 def test_commands_have_such_options(words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     name, *rest = words
-    if name == "--version" or "--help" in rest:
+    if name.startswith("--") or "--help" in rest:
         return
     for option in {"--from", "--like", "--config"} & {*rest} if name != "gap" else ():  # what an earlier line wrote
         rest = rest[: rest.index(option)] + rest[rest.index(option) + 2 :]
@@ -169,6 +169,7 @@ def test_blocks_run_from_top_to_bottom(tmp_path, monkeypatch):
         ("```python\nimport warnings\nwarnings.warn('w')\n```", "UserWarning: w"),
         ("```python\nprint(1)\n```\n\n```text\n2\n```", "printed\n1\n"),
         ("```sh\nfalse\ntrue\n```", "the script failed (1)"),
+        ("<!-- not run: a -->\n```sh\na\n```\n<!-- b -->\n```sh\nfalse\n```", "page.md:6: the script failed"),
         ("```sh\necho 1\n```\n```text\n2\n```", "printed\n1\n"),
     ],
 )
