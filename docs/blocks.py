@@ -124,9 +124,11 @@ def run(page: str, name: str, say: Callable[[str], object] = lambda line: None) 
 
 
 def _run_python(block: Block, name: str, names: dict[str, Any]) -> str:
-    """What a program prints; a warning is an error."""
+    """What a program prints. What will stop working one day is an error."""
     program = compile("\n" * (block.line - 1) + block.text, name, "exec")
-    with contextlib.redirect_stdout(io.StringIO()) as printed, warnings.catch_warnings(action="error"):
+    with contextlib.redirect_stdout(io.StringIO()) as printed, warnings.catch_warnings():
+        for category in (DeprecationWarning, FutureWarning):
+            warnings.simplefilter("error", category)
         try:
             exec(program, names)
         except Exception as error:

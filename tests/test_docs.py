@@ -166,7 +166,7 @@ def test_blocks_run_from_top_to_bottom(tmp_path, monkeypatch):
         ("```console\n$ false\n$ echo $?\n2\n```", "printed\n1\n"),
         ("```console\nhello\n```", "above the first line"),
         ("```python\n1 / 0\n```", "page.md:2: ZeroDivisionError"),
-        ("```python\nimport warnings\nwarnings.warn('w')\n```", "UserWarning: w"),
+        ("```python\nimport warnings\nwarnings.warn('w', FutureWarning)\n```", "FutureWarning: w"),
         ("```python\nprint(1)\n```\n\n```text\n2\n```", "printed\n1\n"),
         ("```sh\nfalse\ntrue\n```", "the script failed (1)"),
         ("<!-- not run: a -->\n```sh\na\n```\n<!-- b -->\n```sh\nfalse\n```", "page.md:6: the script failed"),
