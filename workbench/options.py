@@ -261,7 +261,7 @@ class Tabulate:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Draw every kind of hit, every effect, off and on, sorts of particles, and all shapes, as PNG files."""
+    """Draw every kind of hit, every effect, off and on, sorts of particles, detectors, and all shapes, as PNG files."""
 
     out: Positional[Path]
     """Folder to draw into."""
