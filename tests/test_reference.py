@@ -8,7 +8,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from onehit.train.config import trained_with
 from onehit.workbench import cli
+from onehit.workbench.options import Classify
 from schemas import FOLDER, SCHEMAS
 
 ROOT = Path(__file__).parents[1]
@@ -78,6 +80,14 @@ def test_what_is_made_shows_defaults_and_units():
     assert "- `bad.multi-hit` `0.7`" in generate.options_page("TrainConfig")  # another than of simulate
     assert "| `no_particle.NAME.held_out` | true or false |" in generate.schema_page("metrics")
     assert generate.command_page("classify").count("onehit classify FILE ... [options]") == 1
+
+
+def test_help_says_what_the_classifier_that_comes_with_onehit_has_learned_from():
+    learned = trained_with().simulation
+    assert isinstance(learned.diameter_nm, tuple)
+    low, high = learned.diameter_nm
+    said = generate.docstrings(Classify)["run_directory"]
+    assert f"learned from {len(learned.geometry)} simulated shapes of {low:g} to {high:g} nm." in said
 
 
 @pytest.mark.parametrize("floor", ["geometries", "simulate", "train", "evaluate"])
