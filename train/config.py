@@ -14,7 +14,8 @@ from ..simulate.config_io import from_dict, from_json
 from ..simulate.reading.config import FileConfig
 
 DEFAULT = Path(__file__).with_name("default_classifier.npz")
-"""Made by `onehit train RUN --validation-count 6000` and `onehit pack RUN train/default_classifier.npz`."""
+"""Made by `onehit train RUN --protocol procedural` and `onehit pack RUN train/default_classifier.npz`: see
+docs/record/robustness.md."""
 
 View = Literal["log", "patterson", "poster"]
 

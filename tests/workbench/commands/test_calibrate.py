@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 from onehit.workbench.cli import main
+from schemas import check
 
 DETECTOR = [
     *("--instrument.shape", "32", "32", "--instrument.pixel-size-m", "2.4e-3"),
@@ -42,6 +43,7 @@ def found(folder):
 
 
 def test_a_hidden_configuration_is_found(found):
+    check("calibration", found)
     fitted = found["parameters"]
     wanted = {"diameter_nm": (55.0, 0.05), "photons": (4e4, 0.15), "background.uniform": (0.15, 0.15)}
     for name, (median, tolerance) in wanted.items():
