@@ -73,7 +73,7 @@ class Mesh:
 
     @cached_property
     def volume(self) -> float:
-        """Enclosed volume."""
+        """Enclosed volume, in cubed units of the vertices."""
         return float(self._cone_volumes.sum())
 
     @cached_property

@@ -19,12 +19,13 @@ MOST_BYTES = 10**9
 
 _JAX_FOLDER = "JAX_COMPILATION_CACHE_DIR"
 _OURS = "_ONEHIT_PROGRAMS"  # says to child processes that it was not the user who chose JAX's folder
+_LOG = "TF_CPP_MIN_LOG_LEVEL"
 _SETTINGS = {
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     "JAX_COMPILATION_CACHE_MAX_SIZE": str(MOST_BYTES),
     # XLA takes LLVM's preferences for features that this CPU lacks (openxla/xla#44565), and warns at length.
-    "TF_CPP_MIN_LOG_LEVEL": "3",
+    _LOG: "3",
 }
 _TROUBLE = re.compile("Error (?:read|writ)ing persistent compilation cache entry for '(.*?)': (.*)", re.DOTALL)
 _CPU = "/proc/cpuinfo"
@@ -81,6 +82,8 @@ def use_cache() -> None:
         os.environ[VARIABLE] = "off"  # for child processes, which would say again what is wrong
         return
     os.environ[_JAX_FOLDER] = os.environ[_OURS] = str(folder)
+    if os.environ.get(_LOG) == "1":  # JAX's own default, which a notebook that has imported it hands on
+        del os.environ[_LOG]
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
     warnings.showwarning = _shorten

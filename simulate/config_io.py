@@ -4,9 +4,10 @@ import difflib
 import json
 import os
 import platform
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -73,6 +74,36 @@ def to_json(**configs: Any) -> str:
     """`{"versions": ..., name: configuration, ...}`, as every output carries it."""
     content = {"versions": versions()} | {name: asdict(config) for name, config in configs.items()}
     return json.dumps(content, indent=2, default=str) + "\n"
+
+
+def as_typed(config: Any, option: str = "--") -> str:
+    """The options of a configuration, a dataclass, that are not what they are by default, as a shell takes them.
+
+    option: what their names begin with.
+    """
+    return shlex.join(_typed(config, type(config)(), option))
+
+
+def _typed(config: Any, default: Any, option: str) -> list[str]:
+    words: list[str] = []
+    for field in fields(config):
+        value, before = getattr(config, field.name), getattr(default, field.name)
+        name = field.name.replace("_", "-")
+        if value == before:
+            continue
+        if is_dataclass(value):
+            words += _typed(value, before, f"{option}{name}.")
+        elif isinstance(value, bool):
+            words.append(f"{option}{'' if value else 'no-'}{name}")
+        else:
+            words += [f"{option}{name}", *_words(value)]
+    return words
+
+
+def _words(value: Any) -> list[str]:
+    if isinstance(value, tuple):
+        return [word for one in value for word in _words(one)]
+    return [f"{value:.10g}" if isinstance(value, float) else str(value)]
 
 
 def from_json(path: str | Path, name: str, kind: type[T], missing: dict[str, Any] | None = None) -> T:

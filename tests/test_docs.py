@@ -1,62 +1,205 @@
-"""README and docs: links lead somewhere, commands and programs are right as far as they can be without being run."""
+"""README and docs: links lead somewhere, commands and programs are right; run, they print what pages say."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from onehit.workbench.cli import COMMANDS, _parse
 
 ROOT = Path(__file__).parents[1]
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+sys.path.insert(0, str(ROOT / "docs"))
+import blocks  # noqa: E402
+
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
-BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def anchors(page: Path) -> set[str]:
-    """As GitHub makes them: small letters, no punctuation, spaces to hyphens."""
-    headings = re.findall(r"^#+ (.+)$", BLOCK.sub("", page.read_text()), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    """As GitHub and mkdocs make them: small letters, no punctuation, spaces to hyphens; or as `{#name}` says."""
+    headings = re.findall(r"^#+ (.+)$", blocks._FENCE.sub("", page.read_text()), re.MULTILINE)
+    given = re.findall(r"\{ ?#([\w-]+)", page.read_text())
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings} | {*given}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_links_lead_somewhere(name):
     page = ROOT / name
-    text = re.sub(r"`[^`\n]*`", "", BLOCK.sub("", page.read_text()))
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
-        if "://" in target:
+    text = page.read_text()
+    for target in set(blocks.links(text)) - set(blocks.made(text)):
+        if ":" in target:
             continue
         path, _, anchor = target.partition("#")
         other = page.parent / path if path else page
-        assert other.exists(), f"{target}: no such file"
+        drawn = other.with_suffix(".py") if other.parent.name == "figures" else other
+        by_the_build = {ROOT / "docs" / "changelog.md": ROOT / "CHANGELOG.md"}
+        by_the_build[ROOT / "docs" / "contributing.md"] = ROOT / "CONTRIBUTING.md"
+        other = by_the_build.get(other.resolve(), other)
+        assert other.exists() or drawn.exists(), f"{target}: no such file"
         assert not anchor or anchor in anchors(other), f"{target}: the headings there are {sorted(anchors(other))}"
+
+
+def test_two_pages_of_a_folder_make_no_picture_of_the_same_name():
+    made = [page.parent / name for page in PAGES for name in blocks.made(page.read_text())]
+    assert len(made) == len({*made}), sorted(str(path) for path in made if made.count(path) > 1)
 
 
 def commands():
     for page in PAGES:
-        for language, block in BLOCK.findall(page.read_text()):
-            for line in block.replace("\\\n", " ").splitlines() if language == "sh" else ():
-                for part in re.split(r"&&|;", line):
+        for block in blocks.blocks(page.read_text()):
+            typed = [block.text] if block.language in ("sh", "bash") else []
+            if block.language == "console":
+                typed = [command for command, _ in blocks.commands(block.text)]
+            for line in "\n".join(typed).replace("\\\n", " ").splitlines():
+                for part in re.split(r"&&|;|\|", line):
                     words = shlex.split(part, comments=True)
                     if words and words[0] == "onehit" and not any("$" in word for word in words):
                         yield words[1:]
 
 
-@pytest.mark.parametrize("words", [pytest.param(words, id=" ".join(words)) for words in commands()])
+def telling() -> list[list[str]]:
+    """Commands whose options no other one has as well: parsing takes half a second."""
+    found = {(words[0], frozenset(word for word in words if word.startswith("--"))): words for words in commands()}
+    return [words for (name, has), words in found.items() if not any(n == name and has < more for n, more in found)]
+
+
+@pytest.mark.parametrize("words", [pytest.param(words, id=" ".join(words)) for words in telling()])
 def test_commands_have_such_options(words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     name, *rest = words
-    for option in {"--from", "--like"} & {*rest} if name != "gap" else ():  # what an earlier line wrote
+    if name.startswith("--") or "--help" in rest:
+        return
+    for option in {"--from", "--like", "--config"} & {*rest} if name != "gap" else ():  # what an earlier line wrote
         rest = rest[: rest.index(option)] + rest[rest.index(option) + 2 :]
+    rest = [word for word in rest if not re.match(r"\d?>", word)]
     assert isinstance(_parse(name, rest), COMMANDS[name][0])
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_programs_are_python(name):
-    for language, block in BLOCK.findall((ROOT / name).read_text()):
-        if language == "python":
-            compile(block, name, "exec")
+    for block in blocks.blocks((ROOT / name).read_text()):
+        if block.language == "python":
+            compile(block.text, f"{name}:{block.line}", "exec")
 
 
 def test_the_readme_fits_two_screens():
     assert len((ROOT / "README.md").read_text().splitlines()) <= 90
+
+
+RUN = [
+    str(page.relative_to(ROOT))
+    for page in PAGES
+    if any(block.language in blocks.RUN and block.not_run is None for block in blocks.blocks(page.read_text()))
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RUN)
+def test_blocks_print_what_pages_say(name, tmp_path):
+    """As the site's build runs them: in a Python of their own, in an empty folder."""
+    page = tmp_path / Path(name).name
+    page.write_text((ROOT / name).read_text())
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "docs" / "blocks.py"), str(page)],
+        env=os.environ | {"MPLBACKEND": "agg"},
+        capture_output=True,
+        text=True,
+    )
+    assert not done.returncode, done.stderr.replace(str(page), name)
+
+
+def ran(tmp_path, monkeypatch, page):
+    monkeypatch.chdir(tmp_path)
+    blocks.run(page, "page.md")
+
+
+PAGE = """
+```console
+$ x=3; echo one \\
+> two
+one two
+$ echo $x
+3
+$ false
+$ echo $?
+1
+```
+
+  - In a list:
+
+    ```python
+    n = 4
+    ```
+
+```python
+print(n); print(n / 3, "files")
+```
+
+```text
+4
+1.3... files
+```
+
+<!-- not run: takes a day -->
+```console
+$ onehit no-such-command
+```
+
+```sh
+echo drawn > picture.png
+```
+
+![a picture](picture.png)
+"""
+
+
+def test_blocks_run_from_top_to_bottom(tmp_path, monkeypatch):
+    ran(tmp_path, monkeypatch, PAGE)
+    assert (tmp_path / "picture.png").read_text() == "drawn\n"
+    assert blocks.made(PAGE) == ["picture.png"]
+    assert [block.line for block in blocks.blocks(PAGE)] == [3, 16, 20, 24, 30, 34]
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        (PAGE.replace("one two", "one three"), "page.md:3: x=3; echo one"),
+        ("```console\n$ false\n$ true\n```", "`false` failed (1)"),
+        ("```console\n$ exit 3\n```", "`exit 3` failed"),
+        ("```console\n$ false\n$ echo $?\n2\n```", "printed\n1\n"),
+        ("```console\nhello\n```", "above the first line"),
+        ("```python\n1 / 0\n```", "page.md:2: ZeroDivisionError"),
+        ("```python\nimport warnings\nwarnings.warn('w', FutureWarning)\n```", "FutureWarning: w"),
+        ("```python\nprint(1)\n```\n\n```text\n2\n```", "printed\n1\n"),
+        ("```sh\nfalse\ntrue\n```", "the script failed (1)"),
+        ("<!-- not run: a -->\n```sh\na\n```\n<!-- b -->\n```sh\nfalse\n```", "page.md:7: the script failed"),
+        ("```sh\necho 1\n```\n```text\n2\n```", "printed\n1\n"),
+    ],
+)
+def test_what_does_not_print_what_a_page_says_is_told_with_its_line(page, words, tmp_path, monkeypatch):
+    with pytest.raises(blocks.NotAsStated) as told:
+        ran(tmp_path, monkeypatch, page)
+    assert words in str(told.value)
+
+
+def test_bars_of_progress_are_left_out(tmp_path, monkeypatch):
+    ran(tmp_path, monkeypatch, "```console\n$ echo 'icosahedron: 3/3, 1,200 patterns/s'; echo done\ndone\n```")
+
+
+def test_a_page_keeps_what_it_shows_until_its_blocks_change(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(PAGE)
+    assert not blocks.is_kept(page)
+    blocks.keep(page)
+    assert (tmp_path / "picture.png").is_file() and blocks.is_kept(page)
+    page.write_text(page.read_text() + "More words.\n")
+    assert blocks.is_kept(page)
+    page.write_text(page.read_text().replace("n = 4", "n = 4.0"))
+    assert not blocks.is_kept(page)
+    page.write_text("![another](picture.png)\n")
+    page.with_name("picture.png").unlink()
+    with pytest.raises(blocks.NotAsStated, match=r"make no picture\.png"):
+        blocks.keep(page)

@@ -14,7 +14,8 @@ from ..simulate.config_io import from_dict, from_json
 from ..simulate.reading.config import FileConfig
 
 DEFAULT = Path(__file__).with_name("default_classifier.npz")
-"""Made by `onehit train RUN --validation-count 6000` and `onehit pack RUN train/default_classifier.npz`."""
+"""Made by `onehit train RUN --protocol procedural` and `onehit pack RUN train/default_classifier.npz`: see
+docs/record/robustness.md."""
 
 View = Literal["log", "patterson", "poster"]
 
@@ -41,7 +42,7 @@ class NetworkConfig:
     multi-hit shows as patches apart; poster: photons standardised pixel by pixel."""
     unsure: float = 10.0
     """Frames whose log-odds are not farther from 0 than this are scored in their mirror images too, and the four scores
-    averaged (0: never). Fewer tori are lost so where no multi-hit may pass: see docs/robustness.md."""
+    averaged (0: never). Fewer tori are lost so where no multi-hit may pass: see docs/record/robustness.md."""
 
     def check(self) -> "NetworkConfig":
         """Itself, or InputError with the first impossible value."""

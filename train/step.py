@@ -19,7 +19,7 @@ from .networks.resnet import Network
 from .preprocess import Standardisation, network_views, random_flips
 
 _AGREE = 10.0
-"""How far apart the log-odds of two views may be that still count alike: see docs/robustness.md."""
+"""How far apart the log-odds of two views may be that still count alike: see docs/record/robustness.md."""
 
 
 class TrainState(NamedTuple):

@@ -180,7 +180,7 @@ class Classify:
     MATLAB or TIFF; labels are not needed. Of several, the table has a column for the file."""
     run_directory: Annotated[Path | None, arg(name="run")] = None
     """Run directory of a trained classifier, or a file that `onehit pack` wrote. Default: the one that comes with
-    onehit, which has learned from simulated icosahedra of 38 to 140 nm."""
+    onehit, which has learned from 182 simulated shapes of 45 to 96 nm."""
     out: Path | None = None
     """CSV file to write instead of standard output."""
     kept: Path | None = None
@@ -266,7 +266,7 @@ class Tabulate:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Draw every kind of hit, every effect, off and on, sorts of particles, and all shapes, as PNG files."""
+    """Draw every kind of hit, every effect, off and on, sorts of particles, detectors, and all shapes, as PNG files."""
 
     out: Positional[Path]
     """Folder to draw into."""

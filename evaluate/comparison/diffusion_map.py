@@ -192,7 +192,10 @@ def good_share(
 
 
 class DiffusionMapClassifier:
-    """Labels clusters of a diffusion map by the labels of their snapshots, and new snapshots by their neighbours'."""
+    """Labels clusters of a diffusion map by the labels of their snapshots, and new snapshots by their neighbours'.
+
+    The map is that of Yoon et al. 2011, Opt. Express 19, 16542. Raises InputError for an impossible configuration.
+    """
 
     def __init__(self, config: DiffusionMapConfig = DiffusionMapConfig()):  # noqa: B008, frozen
         self.config = config.check()
@@ -203,7 +206,7 @@ class DiffusionMapClassifier:
         label: Integer[np.ndarray, " frames"],
         bad_pixel: Bool[np.ndarray, "y x"],
     ) -> None:
-        """label: 1 good and 0 bad; bad_pixel: True = do not use.
+        """Learn from counts in photons; label: 1 good and 0 bad; bad_pixel: True = do not use.
 
         Frames that cannot be judged (see `frame_flags`) are left out. Of few frames, a third are
         neighbours and eigenvectors at most, and a tenth clusters. Raises InputError for fewer than three.

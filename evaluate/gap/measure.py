@@ -105,7 +105,7 @@ def feature_aucs(
 
 
 def summary(gap: Gap) -> dict[str, Any]:
-    """The numbers, ready for JSON: see `docs/gap.md`."""
+    """The numbers, ready for JSON: see docs/reference/schemas/gap.schema.json."""
     order = np.argsort(-np.abs(gap.features - 0.5))[:12]
     return {
         "two_sample_auc": gap.test.auc,

@@ -1,10 +1,9 @@
 """How a file had better be read: what mends its oddities, tried out until nothing is left that options can mend."""
 
 import io
-import shlex
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -64,21 +63,3 @@ def _write_mask(path: Path, mask: np.ndarray) -> None:
     file = io.BytesIO()
     np.save(file, mask)
     write_whole(path, file.getvalue())
-
-
-def as_typed(config: FileConfig, option: str = "--read") -> str:
-    """The options that are not what they are by default, as a shell takes them."""
-    words = []
-    for field in fields(config):
-        value = getattr(config, field.name)
-        if value != field.default:
-            words += [f"{option}.{field.name.replace('_', '-')}", *_words(value)]
-    return shlex.join(words)
-
-
-def _words(value: Any) -> list[str]:
-    if value is True:
-        return []
-    if isinstance(value, tuple):
-        return [word for one in value for word in _words(one)]
-    return [f"{value:.10g}" if isinstance(value, float) else str(value)]

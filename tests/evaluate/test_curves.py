@@ -10,6 +10,7 @@ from onehit.evaluate.curves import CURVES, brightness_ratio, score_curve, score_
 from onehit.geometries import geometry
 from onehit.simulate import SimulatedSource
 from onehit.simulate.config import BAD_KINDS, BadConfig
+from schemas import check
 
 
 class Photons:
@@ -99,6 +100,8 @@ def test_sweeps_hold_what_was_asked_for_and_no_more(small_simulation):
     config = replace(config, overlapping=40, masked=("half",), curves=("brightness",))
     found = score_sweeps(Photons(1e4), config)  # pyright: ignore
     assert set(found) == {"overlapping", "masked", "curves"}
+    for name, part in found.items():
+        check("metrics", part, f"/properties/{name}")
     assert found["overlapping"]["icosahedron"]["n_good"] + found["overlapping"]["icosahedron"]["n_bad"] == 40
     assert "recall_at_precision_0.995" in found["masked"]["half"]["icosahedron"]
     assert found["curves"]["brightness"]["icosahedron"]
@@ -110,6 +113,7 @@ def test_development_shapes_are_scored_each_with_its_own_multi_hits(small_simula
     config = EvaluateConfig(count=40, test=bright, no_particle=0, development=40)
     found = score_sweeps(Photons(1e4), config)["development"]  # pyright: ignore
     assert list(found) == ["cube", "sphere:subdivisions=1"]
+    check("metrics", found, "/properties/development")
     for summary in found.values():
         assert summary["n_good"] + summary["n_bad"] == 40 and summary["n_bad"] > 15
         assert (summary["false_negatives"], summary["false_positives"]) == (0, summary["n_bad"])

@@ -9,6 +9,7 @@ from onehit.evaluate.unwanted import OTHER_MATERIAL, score_unwanted
 from onehit.geometries import InputError
 from onehit.simulate import InstrumentConfig
 from onehit.workbench.commands.study import check_evaluation
+from schemas import check
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +30,7 @@ def found(small_simulation, small_training):
 
 
 def test_every_kind_is_scored_as_what_it_is(found):
+    check("metrics", found, "/properties/unwanted")
     for summaries in found.values():
         assert list(summaries) == ["single hit", *(kind.replace("_", " ") for kind in OTHER_MATERIAL)]
         for kind, summary in summaries.items():

@@ -77,6 +77,6 @@ def test_nothing_is_trained_on_them():
 
 
 def test_the_page_lists_them_all_with_their_extents():
-    page = (Path(__file__).parents[2] / "docs" / "shapes.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "explanation" / "shapes.md").read_text()
     rows = dict(re.findall(r"^\| `([\w-]+)` \|.*\| ([\d.]+) \|$", page, re.MULTILINE))
     assert rows == {name: f"{geometry(name).longest_extent:.3f}" for name in GEOMETRIES}

@@ -87,6 +87,15 @@ def test_a_folder_that_the_user_chose_for_jax_is_taken_as_it_is(here, tmp_path):
     assert here == before
 
 
+@pytest.mark.parametrize(("before", "after"), [(None, "3"), ("1", "3"), ("0", "0"), ("2", "2")])
+def test_xla_is_silent_in_a_notebook_too_unless_the_user_asks_for_its_log(here, before, after):
+    """JAX sets 1 where it is imported, and commands that a notebook starts inherit that."""
+    if before is not None:
+        here["TF_CPP_MIN_LOG_LEVEL"] = before
+    use_cache()
+    assert here["TF_CPP_MIN_LOG_LEVEL"] == after
+
+
 def test_damaged_entries_are_a_line_for_each_kind_of_damage_and_replaced(variables):
     run(variables, 6)
     damaged = entries(variables["HOME"])

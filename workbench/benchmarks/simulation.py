@@ -95,7 +95,7 @@ PUBLISHED = SimulationConfig(
     good_fraction=1.0,
     noise=False,
 )
-"""One icosahedron of 100 nm, on which other simulators were measured: see docs/simulator.md."""
+"""One icosahedron of 100 nm, on which other simulators were measured: see docs/explanation/simulator.md."""
 
 
 def _config(geometry: str, pixels: int, **changes) -> SimulationConfig:

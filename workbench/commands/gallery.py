@@ -1,5 +1,5 @@
-"""`onehit gallery`: pictures of every kind of hit, of every effect, off and on, of sorts of particles, and of all
-shapes."""
+"""`onehit gallery`: pictures of every kind of hit, of every effect, off and on, of sorts of particles, of all
+detectors, and of all shapes."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,12 +7,13 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from jaxtyping import Shaped
+from matplotlib.figure import Figure
 
 from ...evaluate.figures import gallery_figure, shapes_figure
 from ...geometries.shapes import GEOMETRIES
-from ...simulate.beamline.instrument import InstrumentConfig
-from ...simulate.beamline.pixels import assemble
-from ...simulate.config import OrientationConfig, SimulationConfig
+from ...simulate.beamline.instrument import PRESETS, InstrumentConfig
+from ...simulate.beamline.pixels import assemble, picture_shape
+from ...simulate.config import BackgroundConfig, OrientationConfig, SimulationConfig
 from ...simulate.empty_shots import simulated_source
 from ...simulate.scattering.seam import Example
 from ..made_up import particles
@@ -20,6 +21,8 @@ from ..options import Gallery
 from ..progress import track
 
 _SHOWN = 6
+_WIDEST = 256
+"""Pixels of a detector's picture: larger ones are binned."""
 
 Pictures = dict[str, tuple[SimulationConfig | None, SimulationConfig]]
 """Configurations without and with what a picture shows, by its name."""
@@ -29,33 +32,48 @@ def run_gallery(command: Gallery) -> None:
     """Draw every picture into a folder."""
     command.out.mkdir(parents=True, exist_ok=True)
     shapes_figure({name: make() for name, make in GEOMETRIES.items()}).savefig(command.out / "shapes.png")
-    simulation = command.simulation.marginals()  # each quantity can be replaced by itself
     with TemporaryDirectory() as folder:
-        pictures = _kinds(simulation) | _effects(simulation) | _particles(simulation, Path(folder))
-        _draw(pictures, command)
-    print(f"{command.out}: {len(pictures) + 1} pictures")
+        found = pictures(command.simulation, Path(folder))
+        every = {name: pair for group in found.values() for name, pair in group.items()}
+        names = list(every)
+        for i in track(range(len(names)), "drawing", 1):
+            figure = draw(*every[names[i]], command.seed)
+            figure.suptitle(names[i], fontsize=11)
+            figure.savefig(command.out / f"{file_name(names[i])}.png")
+    print(f"{command.out}: {len(every) + 1} pictures")
 
 
-def _draw(pictures: Pictures, command: Gallery) -> None:
-    names = list(pictures)
-    for i in track(range(len(names)), "drawing", 1):
-        name = names[i]
-        off, on = pictures[name]
-        frames, masks, titles = [], [], []
-        for config, title in ((off, "off"), (on, "on" if off is not None else "")):
-            if config is None:
-                continue
-            source = simulated_source(config, command.seed)
-            counts = np.asarray(source.patterns(range(_SHOWN)).counts)
-            counts, bad_pixel = assemble(counts, source.instrument, source.bad_pixel)
-            frames.append(counts)
-            masks.append(np.broadcast_to(bad_pixel, counts.shape))
-            titles += [title] * _SHOWN
-        rows = max(counts.shape[1] for counts in frames)
-        shown, bad = (np.concatenate([_enlarged(a, rows) for a in arrays]) for arrays in (frames, masks))
-        figure = gallery_figure(shown, titles, bad)
-        figure.suptitle(name, fontsize=11)
-        figure.savefig(command.out / f"{name.replace(' ', '-')}.png")
+def pictures(simulation: SimulationConfig, folder: Path) -> dict[str, Pictures]:
+    """Every picture but that of the shapes, in groups; folder: for the files of particles that are shown."""
+    base = simulation.marginals()  # each quantity can be replaced by itself
+    return {
+        "hits": _kinds(base),
+        "particles": _particles(base, folder),
+        "effects": _effects(base),
+        "detectors": _detectors(base),
+    }
+
+
+def file_name(title: str) -> str:
+    """Of a picture, without its ending."""
+    return title.replace(" ", "-").replace(",", "")
+
+
+def draw(off: SimulationConfig | None, on: SimulationConfig, seed: int = 0, shown: int = _SHOWN) -> Figure:
+    """So many patterns of each of two configurations, or of the second alone."""
+    frames, masks, titles = [], [], []
+    for config, title in ((off, "off"), (on, "on" if off is not None else "")):
+        if config is None:
+            continue
+        source = simulated_source(config, seed)
+        counts = np.asarray(source.patterns(range(shown)).counts)
+        counts, bad_pixel = assemble(counts, source.instrument, source.bad_pixel)
+        frames.append(counts)
+        masks.append(np.broadcast_to(bad_pixel, counts.shape))
+        titles += [title] * shown
+    rows = max(counts.shape[1] for counts in frames)
+    every, bad = (np.concatenate([_enlarged(a, rows) for a in arrays]) for arrays in (frames, masks))
+    return gallery_figure(every, titles, bad)
 
 
 def _enlarged(frames: Shaped[np.ndarray, "frames y x"], rows: int) -> Shaped[np.ndarray, "frames height width"]:
@@ -69,7 +87,10 @@ def _kinds(base: SimulationConfig):
     pictures = {"single hit": (None, replace(base, good_fraction=1.0))}
     for kind in base.bad.shares():
         bad = replace(base.bad, **{name: float(name == kind) for name in base.bad.shares()})
-        pictures[kind.replace("_", " ")] = (None, replace(base, good_fraction=0.0, bad=bad))
+        only = replace(base, good_fraction=0.0, bad=bad)
+        if kind == "empty" and base.background == BackgroundConfig():
+            only = _with(only, ("background",), {"uniform": (0.3, 0.3)})  # else there is nothing to be seen
+        pictures[kind.replace("_", " ")] = (None, only)
     return pictures
 
 
@@ -77,6 +98,21 @@ def _particles(base: SimulationConfig, folder: Path) -> Pictures:
     """One picture of each sort of particle that is no solid of one material."""
     single = replace(base, good_fraction=1.0, photons=(1e5, 1e5))
     return {name: (None, replace(single, geometry=(geometry,))) for name, geometry in particles(folder).items()}
+
+
+def _detectors(base: SimulationConfig) -> Pictures:
+    """One picture of each preset, with particles whose fringes are ten pixels wide."""
+    found: Pictures = {}
+    for preset in PRESETS:
+        config = InstrumentConfig(preset)
+        while max(picture_shape(config.instrument())) > _WIDEST:
+            config = replace(config, binning=2 * config.binning)
+        seen = config.instrument()
+        fringe = seen.wavelength_m * seen.distance_m / (10 * seen.pixel_size_m)
+        diameter_nm = float(f"{1e9 * fringe:.1g}")
+        single = replace(base, good_fraction=1.0, photons=(1e5, 1e5), diameter_nm=(diameter_nm, diameter_nm))
+        found[f"detector {preset}"] = None, replace(single, instrument=config)
+    return found
 
 
 def _effects(base: SimulationConfig):
@@ -118,7 +154,6 @@ def _effects(base: SimulationConfig):
         "materials": (pulses, replace(pulses, material="gold")),
         "flat-top focus": (pulses, replace(pulses, beam=replace(pulses.beam, profile="flat-top"))),
         "mixed geometries": (pair, replace(pair, geometry=("icosahedron", "torus", "cube"))),
-        "panels": (None, panels),
         "separation": (close, replace(pair, separation=(4.0, 8.0))),
     }
     return changes

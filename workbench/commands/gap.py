@@ -61,7 +61,7 @@ def run_gap(command: Gap) -> dict[str, Any]:
         print(f"{name}: {line}", file=sys.stderr)
     numbers = summary(gap) | {
         "kept_share": {
-            which: float((seen.score >= classifier.threshold).mean())
+            which: float((seen.score >= classifier.threshold).mean()) if gap.scored else None
             for which, seen in (("real", gap.real), ("simulated", gap.simulated))
         },
         "threshold": classifier.threshold,

@@ -20,11 +20,11 @@ from rich.text import Text
 
 from ...geometries.densities.description import describe, is_particle
 from ...geometries.errors import InputError
-from ...simulate.config_io import write_whole
+from ...simulate.config_io import as_typed, write_whole
 from ...simulate.inspecting.gain import Gain
 from ...simulate.inspecting.inspection import Inspection, inspect_frames
 from ...simulate.inspecting.rings import radial_profile
-from ...simulate.inspecting.suggestion import Suggestion, as_typed, suggest
+from ...simulate.inspecting.suggestion import Suggestion, suggest
 from ...simulate.reading.config import FileConfig
 from ...simulate.reading.file_source import FileSource
 from ...simulate.reading.invalid_frames import describe_flags
@@ -137,7 +137,8 @@ def _unit(seen: Inspection) -> str:
 
 
 def _command(source: FileSource, config: FileConfig) -> str:
-    return " ".join(part for part in ("onehit classify", shlex.join(map(str, source.given)), as_typed(config)) if part)
+    parts = ("onehit classify", shlex.join(map(str, source.given)), as_typed(config, "--read."))
+    return " ".join(part for part in parts if part)
 
 
 def _shortened(value: Any) -> Any:

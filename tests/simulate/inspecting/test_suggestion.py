@@ -6,9 +6,10 @@ import h5py
 import numpy as np
 import pytest
 from onehit.simulate import FileConfig, FileSource
+from onehit.simulate.config_io import as_typed
 from onehit.simulate.inspecting.inspection import inspect_frames
 from onehit.simulate.inspecting.oddities import oddities
-from onehit.simulate.inspecting.suggestion import as_typed, suggest
+from onehit.simulate.inspecting.suggestion import suggest
 from onehit.workbench.cli import _parse
 from symmetric_frames import SIZE, data_numbers, photons
 
@@ -69,7 +70,7 @@ def test_all_that_is_wrong_with_a_file_is_put_right_at_once(troubled):
     mask = np.load(path.with_name("mask.npy")) != 0
     assert mask[wrong].mean() > 0.98 and mask.sum() < 1.1 * wrong.sum()
     assert odd(path, config, size=48) == []
-    for option in shlex.split(as_typed(config)):
+    for option in shlex.split(as_typed(config, "--read.")):
         if option.startswith("--read.") and option != "--read.mask-polarity":  # of the mask that was written
             assert any(option in line for line in found.odd), option
     assert any("artifacts looks like a mask, not 0 = bad" in line and "mask artifacts" in line for line in found.odd)
@@ -82,20 +83,20 @@ def test_what_is_typed_is_what_was_meant(troubled):
         FileConfig(),
         FileConfig(mask=("",), label="a b", trusted=True, centre=(-0.25, 1e3), adu_offset=-2.5),
     ):
-        assert _parse("classify", [str(path), *shlex.split(as_typed(config))]).read == config
+        assert _parse("classify", [str(path), *shlex.split(as_typed(config, "--read."))]).read == config
 
 
 def test_of_a_file_with_nothing_odd_the_plain_command_is_suggested(tmp_path, masked):
     path = write(tmp_path / "a.h5", counts=photons(FRAMES), bad_pixel=masked)
     found = suggested(path, size=SIZE)
-    assert found == ((), FileConfig(), True, False) and as_typed(found.config) == ""
+    assert found == ((), FileConfig(), True, False) and as_typed(found.config, "--read.") == ""
     assert not path.with_name("mask.npy").exists()
 
 
 def test_where_no_mask_is_and_none_is_needed_the_command_says_so(tmp_path):
     path = write(tmp_path / "a.h5", counts=photons(FRAMES))
     found = suggested(path)
-    assert as_typed(found.config) == "--read.mask ''" and odd(path, found.config) == []
+    assert as_typed(found.config, "--read.") == "--read.mask ''" and odd(path, found.config) == []
 
 
 def test_options_that_are_given_are_kept(tmp_path, masked):

@@ -10,6 +10,7 @@ from onehit.evaluate.config import EvaluateConfig
 from onehit.evaluate.gap.unlabelled import score_unlabelled
 from onehit.simulate.config_io import from_json
 from onehit.workbench.cli import main
+from schemas import check
 
 DETECTOR = [
     *("--instrument.shape", "32", "32", "--instrument.pixel-size-m", "2.4e-3"),
@@ -47,6 +48,7 @@ def found(folder):
 
 
 def test_a_hidden_configuration_is_found(found):
+    check("calibration", found)
     fitted = found["parameters"]
     wanted = {"diameter_nm": (55.0, 0.05), "photons": (4e4, 0.15), "background.uniform": (0.15, 0.15)}
     for name, (median, tolerance) in wanted.items():

@@ -1,11 +1,12 @@
 from dataclasses import fields, replace
 
 import numpy as np
-from onehit.simulate import SimulationConfig
+from onehit.simulate import PRESETS, SimulationConfig
 from onehit.simulate.beamline.instrument import InstrumentConfig
+from onehit.simulate.beamline.pixels import picture_shape
 from onehit.simulate.config import BAD_KINDS, BackgroundConfig, BeamConfig, ReadoutConfig
 from onehit.workbench.commands import gallery
-from onehit.workbench.commands.gallery import _effects, _enlarged, _kinds, _particles
+from onehit.workbench.commands.gallery import _detectors, _effects, _enlarged, _kinds, _particles
 from onehit.workbench.options import Gallery
 
 
@@ -24,8 +25,6 @@ def test_every_effect_is_shown_off_and_on():
     shown = set()
     for off, on in pictures.values():
         on.check()
-        if off is None:  # nothing to be without
-            continue
         off.check()
         assert off != on
         for part in ("background", "beam", "readout", "instrument"):
@@ -49,6 +48,16 @@ def test_sorts_of_particles_have_a_picture_each(tmp_path):
         assert off is None and on.check().good_fraction == 1
 
 
+def test_every_detector_has_a_picture_with_fringes_of_some_pixels():
+    pictures = _detectors(SimulationConfig())
+    assert list(pictures) == [f"detector {preset}" for preset in PRESETS]
+    for off, on in pictures.values():
+        seen = on.check().instrument.instrument()
+        assert off is None and max(picture_shape(seen)) <= 256
+        fringe = seen.wavelength_m * seen.distance_m / (on.diameter_nm[0] * 1e-9)
+        assert 7 < fringe / seen.pixel_size_m < 15
+
+
 def test_binned_frames_are_drawn_as_large_as_the_others():
     frames = np.arange(8).reshape(2, 2, 2)
     np.testing.assert_array_equal(_enlarged(frames, 4)[:, ::2, 1::2], frames)
@@ -64,7 +73,7 @@ def test_pictures_follow_the_given_configuration():
 
 
 def test_all_shapes_have_a_picture(tmp_path, monkeypatch, capsys):
-    for name in ("_kinds", "_effects", "_particles"):
+    for name in ("_kinds", "_effects", "_particles", "_detectors"):
         monkeypatch.setattr(gallery, name, lambda *_: {})
     gallery.run_gallery(Gallery(tmp_path / "new"))
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["shapes.png"]

@@ -20,6 +20,7 @@ from onehit.train.classifier import Classifier
 from onehit.train.config import trained_with
 from onehit.workbench.cli import _parse, main
 from onehit.workbench.reports.gap_tables import first_to_change, verdict
+from schemas import check
 
 DETECTOR, SOURCE = "entry_1/instrument_1/detector_1/", "entry_1/instrument_1/source_1/"
 
@@ -86,6 +87,7 @@ def test_what_was_planted_is_named_first(found):
 
 
 def test_what_was_compared_is_told(found, folder):
+    check("gap", found)
     assert found["frames"] == 220
     assert any("masks" in line for line in found["matched"])
     assert any("gain" in line for line in found["not_matched"])
@@ -104,11 +106,20 @@ def test_the_report_says_it_in_a_sentence_and_needs_no_network(found, folder):
     assert page.count("data:image/png;base64,") >= 5
 
 
-def test_few_frames_are_compared_and_said_to_be_few(folder, capsys):
+def test_few_frames_are_compared_and_said_to_be_few_and_smaller_ones_than_the_classifiers_have_no_score(
+    folder, capsys, monkeypatch
+):
+    larger = SimpleNamespace(**vars(Classifier.load(None)) | {"config": TrainConfig(network=NetworkConfig(size=64))})
+    monkeypatch.setattr(Classifier, "load", lambda path: larger)
     assert gap(folder, "few.h5", out="few") == 0
     printed = capsys.readouterr()
     assert "12 frames tell little" in printed.err
-    low, high = json.loads((folder / "few" / "gap.json").read_text())["two_sample_auc_interval"]
+    assert "not matched: scores: the frames are smaller than the classifier's 64 pixels" in printed.err
+    few = json.loads((folder / "few" / "gap.json").read_text())
+    check("gap", few)
+    nothing = {"real": None, "simulated": None}
+    assert few["score_quantiles"] == few["kept_share"] == nothing
+    low, high = few["two_sample_auc_interval"]
     assert high - low > 0.1
     assert "12 frames: what the intervals leave open" in (folder / "few" / "report.html").read_text()
     assert gap(folder, "few.h5", options=["--strict"], out="few") == 2

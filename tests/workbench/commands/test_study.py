@@ -10,6 +10,7 @@ from onehit.simulate import FileSource, SimulatedSource
 from onehit.train import Classifier
 from onehit.train.config import ExpectedConfig
 from onehit.workbench.cli import main
+from schemas import check
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,7 @@ def study(small_simulation, tmp_path_factory):
 def test_a_study_leaves_a_complete_run_directory(study):
     run, _ = study
     metrics = json.loads((run / "metrics.json").read_text())
+    check("metrics", metrics)
     for name in ("icosahedron", "cube"):
         summary = metrics["robustness"][name]
         assert summary["n_good"] + summary["n_bad"] == 60

@@ -24,6 +24,7 @@ from onehit.workbench.sweep import run, tasks
 from onehit.workbench.sweep.plan import plan_sweep
 from onehit.workbench.sweep.report import write_report
 from onehit.workbench.sweep.results import Names, cells_of, differences, measure_lines, measure_map, sentence
+from schemas import check, row
 
 OPTIONS = ["--train.axis", "simulation.geometry", "icosahedron", "torus", "--train.axis", "seed", "0", "1"]
 OPTIONS += ["--test.axis", "geometry", "cube", "sphere", "torus", "--count", "40", "--confidence", "0"]
@@ -87,7 +88,10 @@ def made(monkeypatch):
 
 def rows(command):
     with (command.out / "sweep.csv").open() as file:
-        return list(csv.DictReader(file))
+        found = list(csv.DictReader(file))
+    for one in found:
+        check("sweep", row(one))
+    return found
 
 
 def lasting(command):
