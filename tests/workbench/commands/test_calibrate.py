@@ -89,6 +89,7 @@ class KeepsBright:
 
 def test_a_classifier_is_forecast_on_frames_without_labels(folder):
     found = score_unlabelled(KeepsBright(), folder / "found", 600, 5)
+    check("metrics", found, "/properties/unlabelled")
     with h5py.File(folder / "real.cxi") as file:
         kept = file["entry_1/data_1/data"][:].sum((1, 2)) >= 5e4
         single = file["entry_1/instrument_1/detector_1/tags"][0] == 1
@@ -121,6 +122,7 @@ def test_labels_of_chosen_frames_are_added_without_fitting_again(folder, tmp_pat
     assert main([*command, str(tmp_path / "filled.csv")]) == 0
     assert "With 40 labels: " in capsys.readouterr().out and "With 40 labels: " in (found / "report.html").read_text()
     before, after = (json.loads((at / "calibration.json").read_text()) for at in (folder / "found", found))
+    check("calibration", after)
     labelled = after.pop("labelled")
     assert after == before
     low, high = labelled["single_share_interval"]
