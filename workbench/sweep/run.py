@@ -19,6 +19,7 @@ from .tasks import (
     training_task,
 )
 
+DO_TASK = "onehit.workbench.sweep.tasks:do_task"
 TRAININGS_AT_ONCE = 16
 """That one task scores on the same patterns: so many cells at most are lost by a kill."""
 _SCORED_AS_FAST = 5
@@ -97,7 +98,7 @@ def work_off(plan: Plan, queue: Queue, crew: Crew, shown: bool, refresh: Callabl
         return task
 
     work = Work(
-        "onehit.workbench.sweep.tasks:do_task",
+        DO_TASK,
         common_text(plan.folder, shown),
         plan.folder.absolute(),
         "task",
@@ -125,8 +126,7 @@ class _Left:
         self._trainings, self._cells = len(queue.untrained), sum(map(len, queue.lacking.values()))
         self._trained = self._scored = self._failed = 0
         self._effort = {key: training_effort(training) for key, training in queue.untrained.items()}
-        counts = {test.key: test.config.count for tests in queue.lacking.values() for test in tests}
-        self._effort |= {key: count / _SCORED_AS_FAST for key, count in counts.items()}
+        self._effort |= {test.key: test_effort(test) for tests in queue.lacking.values() for test in tests}
         self._all = sum(self._effort[key] for key in queue.untrained)
         self._all += sum(self._effort[test.key] for tests in queue.lacking.values() for test in tests)
         self._done = 0.0
@@ -157,6 +157,14 @@ def training_effort(training: Training) -> float:
     """In patterns trained, validation included."""
     config = training.config
     return config.steps * config.batch_size + config.validation_count / _SCORED_AS_FAST
+
+
+def test_effort(test: Test) -> float:
+    """Of one training's scores, in patterns trained."""
+    return test.config.count / _SCORED_AS_FAST
+
+
+test_effort.__test__ = False  # type: ignore[attr-defined]  # pytest
 
 
 def estimate(plan: Plan, queue: Queue, rate: float, processes: int) -> str:
