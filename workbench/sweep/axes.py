@@ -34,7 +34,7 @@ _NOT_SWEPT = {
     "protocol": "give --protocol once, to start from",
 } | {
     name: f"run `onehit evaluate` with --{name} in a training's directory"
-    for name in ("no-particle", "development", "overlapping", "unwanted", "curves", "curve-count")
+    for name in ("no-particle", "development", "overlapping", "unwanted", "curves", "map", "curve-count")
 }
 """Options of a study's evaluation that no axis can be, and what to do instead."""
 

@@ -240,7 +240,7 @@ def test_a_report_of_what_is_half_done_says_what_is_missing_and_what_failed(comm
     assert first == "4 trainings and 3 tests: 1 of 12 cells done, 3 failed, 8 missing."
     assert len(others) == 1 and others[0].startswith("The worst: icosahedron on cube (seed 1): ")
     html = (command.out / "report.html").read_text()
-    assert "the training failed: MemoryError: no room" in html and "Worst cells" in html
+    assert "the training failed: MemoryError: no room" in html and "All cells, the worst first" in html
     assert html.count("data:image/png;base64,") == 3 and "Differences from the baseline" not in html
 
 
