@@ -7,11 +7,11 @@ import csv
 import random
 import sys
 import time
-from collections import Counter
+from collections import Counter, namedtuple
+from types import ModuleType
 
 import numpy as np
 from onehit.evaluate.metrics import summarise
-from onehit.evaluate.robustness import Scored
 
 OPTIONS = ["--train.axis", "simulation.geometry", "icosahedron", "torus", "--train.axis", "seed", "0", "1"]
 OPTIONS += ["--test.axis", "geometry", "cube", "sphere", "torus", "--count", "40", "--confidence", "0"]
@@ -34,6 +34,8 @@ class Made:
         return {"training": {"seconds": 1.5, "patterns_per_second": 40.0}, "threshold": 0.0}
 
     def scores(self, config, classifiers, track):
+        from onehit.evaluate.robustness import Scored
+
         names = [(folder / "made").read_text() for folder in classifiers]
         self.trouble("score", config.geometry[0], names)
         self.scored.update((name, config.geometry[0]) for name in names)
@@ -75,12 +77,21 @@ def stand_in(made, replace=setattr):
 
 
 def do_task(text, task):
-    """On a worker: with made-up trainings that take a random time."""
+    """On a worker: with made-up trainings that take a random time, and without JAX, which takes seconds to import."""
     from onehit.workbench.sweep import tasks
 
     made = Made()
     made.trouble = lambda *what: time.sleep(random.random() / 2)
-    stand_in(made)
+    tasks._scores = made.scores
+    loads = type("Classifier", (), {"load": staticmethod(lambda folder: folder)})
+    scored = namedtuple("Scored", "label score summary good bad worst worst_titles bad_pixel")
+    for module, name, content in (
+        ("workbench.commands.study", "train_run", made.train),
+        ("train.classifier", "Classifier", loads),
+        ("evaluate.robustness", "Scored", scored),
+    ):
+        sys.modules[f"onehit.{module}"] = stand_in_module = ModuleType(module)
+        setattr(stand_in_module, name, content)
     return tasks.do_task(text, task)
 
 

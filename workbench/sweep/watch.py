@@ -117,7 +117,7 @@ def _at_work(plan: Plan) -> Iterator[str]:
         step = entries[-1]["step"] if entries else 0
         file = history if entries else plan.run(training) / "config.json"
         minutes = (time.time() - file.stat().st_mtime) / 60
-        yield f"training {describe(training)}: step {step:,} of {training.config.steps:,}, {minutes:.0f} minutes ago"
+        yield f"training {describe(training)}: step {step:,} of {training.config.steps:,}, {minutes:.0f} min ago"
     if len(begun) > _MOST_AT_WORK:
         yield f"and {len(begun) - _MOST_AT_WORK} other trainings"
 

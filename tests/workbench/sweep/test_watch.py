@@ -85,8 +85,8 @@ def test_it_shows_how_far_trainings_are(command, made):
             (plan.run(training) / "history.json").write_text(history)
     said = seen(command.out)
     assert "0 of 4 trainings and 0 of 12 cells done, 12 missing" in said
-    assert "training icosahedron, seed 0: step 0 of 1,200, 0 minutes ago" in said
-    assert "training icosahedron, seed 1: step 300 of 1,200, 0 minutes ago" in said
+    assert "training icosahedron, seed 0: step 0 of 1,200, 0 min ago" in said
+    assert "training icosahedron, seed 1: step 300 of 1,200, 0 min ago" in said
     assert "training torus, seed 0: step 0 of 1,200" in said and "torus, seed 1" not in said
 
 
