@@ -93,7 +93,6 @@ def _shown(plan: Plan) -> tuple[Group, int]:
 def _seconds_left(plan: Plan, missing: Sequence[Cell]) -> float | None:
     """At the speed since the sweep was started last, by the times of its files; None before anything was done."""
     start = (plan.folder / PLAN).stat().st_mtime
-    # A training counts where one of its cells was asked for, but so does what was done before for others: alike.
     records = [(training_record(plan.folder, one.key), training_effort(one)) for one in plan.trainings]
     records += [
         (cell_record(plan.folder, training.key, test.key), test_effort(test)) for training, test in plan.cells()
