@@ -290,6 +290,37 @@ def test_a_task_that_kills_its_workers_is_recorded(command, made):
     assert states == {(True, "failed"): 3, (False, "done"): 9}
 
 
+@pytest.mark.parametrize("late", ["training", "cell"])
+def test_a_shared_folder_may_show_later_what_others_wrote(command, made, monkeypatch, late):
+    """A crew whose files are hidden for a while from whoever looks at once."""
+    hidden, looks = {}, Counter()
+
+    def crew(work, queue):
+        for task in queue:
+            for done in alone(work, [task]):
+                for path in tasks.records(command.out, task) if (late == "training") == ("training" in task) else ():
+                    hidden[path] = path.rename(path.with_name("hidden" + path.name))
+                yield done
+
+    def sleep(seconds):
+        looks[seconds] += 1
+        for path in [*hidden] if seconds == tasks._LOOKS[1] else ():
+            hidden.pop(path).rename(path)
+
+    monkeypatch.setattr(tasks.time, "sleep", sleep)
+    monkeypatch.setattr(sweep, "asked_crew", lambda command: crew)
+    sweep.run_sweep(command)
+    assert {row["state"] for row in rows(command)} == {"done"} and looks[tasks._LOOKS[1]] >= 3
+    assert set(made.trained.values()) | set(made.scored.values()) == {1}
+
+
+def test_what_others_wrote_elsewhere_is_not_waited_for_for_ever(command, made, monkeypatch):
+    monkeypatch.setattr(tasks.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(sweep, "asked_crew", lambda command: lambda work, queue: queue)
+    with pytest.raises(InputError, match=r"is not seen here 122 s later: give a folder that all share"):
+        sweep.run_sweep(command)
+
+
 def test_a_task_is_plain_and_keeps_its_configuration(command):
     plan = plan_sweep(command)
     task = json.loads(json.dumps(tasks.training_task(plan.trainings[0])))
