@@ -66,8 +66,10 @@ class EvaluateConfig:
     """Parts of the detector to hide in further scores: the half, or the quarter, on one side of the beam."""
     curves: tuple[CurveName, ...] = ()
     """Quantities to score against: bins of photons, size, separation or brightness ratio of pairs, background."""
+    map: tuple[tuple[CurveName, CurveName], ...] = ()
+    """Pairs of quantities to score against together, such as photons separation: both are spread out at once."""
     curve_count: int = 4000
-    """Patterns of each geometry that a curve, or a mask, is scored with."""
+    """Patterns of each geometry that a curve, a map or a mask is scored with."""
     protocol: ProtocolName | None = None
     """The protocol that these options are of, and that the classifier must have been trained by."""
     test_seed: int = 2_000_003
@@ -89,6 +91,9 @@ class EvaluateConfig:
                 raise InputError(f"{name} is {count}; give 0, for none, or at least 20 patterns")
         if self.unwanted < 0:
             raise InputError(f"unwanted is {self.unwanted}; give 0, for none, or a number of patterns")
+        for first, second in self.map:
+            if first == second:
+                raise InputError(f"map {first} {second}: a map is over two quantities: name two")
         if self.curve_count < 20:
             raise InputError(f"curve_count is {self.curve_count}; at least 20 patterns are needed")
         if not 0 <= self.test_seed < 2**32:

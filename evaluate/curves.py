@@ -1,10 +1,11 @@
 """Rates against what makes patterns hard: photons, separation, brightness ratio, size, background; and masks.
 
-Each curve is one simulation with that quantity spread out, its patterns binned by their truth.
+Each curve is one simulation with that quantity spread out, its patterns binned by their truth; a map spreads out two.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -106,7 +107,7 @@ CURVES = {
 }
 
 
-SWEEPS = ("no_particle", "development", "overlapping", "unwanted", "masked", "curves")
+SWEEPS = ("no_particle", "development", "overlapping", "unwanted", "masked", "curves", "maps")
 """Names of what `score_sweeps` returns."""
 
 
@@ -115,8 +116,9 @@ def score_sweeps(classifier: Classifier, config: EvaluateConfig, track: Track = 
 
     `no_particle`: see `score_no_particle`; `development`, `overlapping`: a summary per geometry; `unwanted`: see
     `score_unwanted`; `masked`: for each part that is hidden, a summary per geometry, with
-    `recall_at_precision_0.995`; `curves`: for each quantity, its bins per geometry, see `score_curve`. Raises
-    InputError for an unknown geometry.
+    `recall_at_precision_0.995`; `curves`: for each quantity, its bins per geometry, see `score_curve`; `maps`: for each
+    pair of quantities, as "photons separation", its fields per geometry, see `score_map`. Raises InputError for an
+    unknown geometry.
     """
     result: dict[str, Any] = {}
     tests = {name: replace(config.test, geometry=(name,)) for name in config.geometry}
@@ -143,6 +145,12 @@ def score_sweeps(classifier: Classifier, config: EvaluateConfig, track: Track = 
     for quantity in config.curves:
         result.setdefault("curves", {})[quantity] = {
             name: score_curve(classifier, CURVES[quantity], test, config.curve_count, config.test_seed, track)
+            for name, test in tests.items()
+        }
+    for pair in config.map:
+        curves = tuple(CURVES[quantity] for quantity in pair)
+        result.setdefault("maps", {})[" ".join(pair)] = {
+            name: score_map(classifier, curves, test, config.curve_count, config.test_seed, track)
             for name, test in tests.items()
         }
     return result
@@ -172,19 +180,45 @@ def score_curve(
     `_interval`s, None where there is nothing to tell them from. For pairs, whose value a single hit does not have,
     all single hits stand in every bin.
     """
+    fields = score_map(classifier, (curve,), config, count, seed, track)
+    return [field | {side: field[side][0] for side in ("low", "high")} for field in fields]
+
+
+def score_map(
+    classifier: Classifier,
+    curves: tuple[Curve, ...],
+    config: SimulationConfig,
+    count: int,
+    seed: int,
+    track: Track = no_track,
+) -> list[dict[str, Any]]:
+    """The same over several quantities at once, all spread out: in each field where bins of theirs meet.
+
+    `low` and `high` have a number for each quantity. A single hit has no value of a pair: it stands in every bin of
+    such a quantity, and in its own of the others.
+    """
     config = config.marginals()  # a quantity that is spread goes with no other
-    simulated = simulated_source(curve.spread(config), seed)
-    scores = score_source(classifier, as_pictures(simulated), np.arange(count), track, f"scoring {curve.quantity}")
+    spread = config
+    # Background asks for certain photons, unless these are spread out too.
+    for curve in sorted(curves, key=lambda curve: curve is CURVES["photons"]):
+        spread = curve.spread(spread)
+    source = as_pictures(simulated_source(spread, seed))
+    what = " and ".join(curve.quantity for curve in curves)
+    scores = score_source(classifier, source, np.arange(count), track, f"scoring {what}")
     assert scores.truth is not None
-    value = curve.value(scores.truth, config)
-    bins = []
-    for low, high in zip(curve.edges[:-1], curve.edges[1:], strict=True):
-        inside = (value >= low) & (value < high)
+    values = [curve.value(scores.truth, config) for curve in curves]
+    fields = []
+    for bins in product(*(zip(curve.edges[:-1], curve.edges[1:], strict=True) for curve in curves)):
+        low, high = ([bin[side] for bin in bins] for side in (0, 1))
+        inside, wide = np.ones((2, count), bool)
+        for value, (start, stop) in zip(values, bins, strict=True):
+            within = (value >= start) & (value < stop)
+            inside &= within
+            wide &= within | (np.isnan(value) & (scores.label == 1))
         if not inside.any():
             continue
-        inside |= np.isnan(value) & (scores.label == 1)
-        summary = summarise(scores.label[inside], scores.score[inside], classifier.threshold)
+        summary = summarise(scores.label[wide], scores.score[wide], classifier.threshold)
         names = ("n_good", "n_bad", "false_negative_rate", "false_positive_rate", "auc")
         intervals = [f"{name}_interval" for name in names[2:]]
-        bins.append({"low": low, "high": high} | {name: summary[name] for name in (*names, *intervals)})
-    return bins
+        fields.append({"low": low, "high": high} | {name: summary[name] for name in (*names, *intervals)})
+    return fields

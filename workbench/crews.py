@@ -1,5 +1,11 @@
 """Who does the work of a command that may be shared."""
 
+import os
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+
 from ..geometries.errors import InputError
 from ..simulate.sets.work import Crew
 from .options import SharedWork
@@ -7,7 +13,7 @@ from .options import SharedWork
 
 def asked_crew(command: SharedWork) -> Crew | None:
     """The crew that the options ask for, None where they ask for none. Raises InputError for two of them."""
-    asked = [name for name in ("workers", "scheduler", "slurm") if getattr(command, name)]
+    asked = [name for name in ("workers", "scheduler", "slurm", "sbatch") if getattr(command, name)]
     if len(asked) > 1:
         raise InputError(f"both --{asked[0]} and --{asked[1]} are given: choose one")
     if command.workers:
@@ -23,3 +29,28 @@ def asked_crew(command: SharedWork) -> Crew | None:
 
         return on_slurm(command.jobs)
     return None
+
+
+def part_of(part: str) -> tuple[int, int]:
+    """K and N of a part "K/N". Raises InputError for what is none."""
+    numbers = re.fullmatch(r"(\d+)/(\d+)", part)
+    if numbers is None or not int(numbers[1]) < int(numbers[2]):
+        raise InputError(f"part is {part}; write K/N, such as 0/4 for the first of four parts, K below N")
+    return int(numbers[1]), int(numbers[2])
+
+
+def array_script(what: str, command: Sequence[str], parts: int, last: Sequence[str] = ()) -> str:
+    """A shell script that submits an array of jobs, each of which does a part, and one that does the rest.
+
+    what: is made, for a comment; command: words of `onehit`; last: further words of the last job's.
+    """
+    run = (sys.executable, "-m", "onehit.workbench.cli", *command)
+    array = shlex.quote(f"{shlex.join(run)} --part $SLURM_ARRAY_TASK_ID/{parts}")
+    return f"""#!/bin/sh
+# {what}, made by {parts} array tasks and checked and completed by a last job.
+# Run this where sbatch is. What the site needs (partition, account, time, ...) may be added to both lines.
+set -eu
+cd {shlex.quote(os.getcwd())}
+array=$(sbatch --parsable --job-name=onehit --array=0-{parts - 1} --wrap={array})
+# afterany: what failed tasks left is done by the last job.
+sbatch --job-name=onehit --dependency="afterany:${{array%%;*}}" --wrap={shlex.quote(shlex.join((*run, *last)))}"""

@@ -42,6 +42,11 @@ class SharedWork:
     slurm: bool = False
     """Have workers in SLURM jobs share the work; the options under --slurm say what jobs. Needs onehit[cluster]."""
     jobs: Annotated[SlurmConfig, arg(name="slurm")] = field(default_factory=SlurmConfig)
+    part: str | None = None
+    """Do only part K of N, as K/N with K from 0: every Nth shard of a set, every Nth training of a sweep and its cells.
+    When all parts are done, the command without --part completes the whole (of a set, with --resume)."""
+    sbatch: int | None = None
+    """Print a script that has SLURM do the work by so many array tasks, each a part, and a last job."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +69,6 @@ class Simulate(SharedWork):
     """Go on with a set that was begun, after any stop: shards that are there are checked, damaged ones made again."""
     dry_run: bool = False
     """Only say how large the set would be and how long it would take."""
-    part: str | None = None
-    """Make only part K of N, as K/N with K from 0: every Nth shard. When all parts are done, --resume completes the
-    set."""
-    sbatch: int | None = None
-    """Begin the set and print a script that has SLURM make it by so many array tasks."""
     simulation: Annotated[SimulationConfig, arg(name="")] = field(default_factory=SimulationConfig)
 
 
@@ -113,6 +113,11 @@ class Sweep(SharedWork):
     """Do again what failed before."""
     dry_run: bool = False
     """Only say how many trainings, tests and patterns there are, and how long they would take."""
+    parquet: bool = False
+    """Write sweep.parquet beside sweep.csv, its numbers as numbers. Needs onehit[parquet]."""
+    watch: Path | None = None
+    """Only show how the sweep in that directory stands, until it is done: what is at work, what is lost so far, the
+    time left. Reads files alone, so it may run anywhere that sees them; other options are not needed."""
     rate: float = 60.0
     """For --dry-run: patterns a second that a process trains on, where no training was done here before to tell."""
     strict: bool = False

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from onehit.evaluate import curves
 from onehit.evaluate.config import EvaluateConfig
-from onehit.evaluate.curves import CURVES, brightness_ratio, score_curve, score_sweeps, separation
-from onehit.geometries import geometry
+from onehit.evaluate.curves import CURVES, brightness_ratio, score_curve, score_map, score_sweeps, separation
+from onehit.geometries import InputError, geometry
 from onehit.simulate import SimulatedSource
 from onehit.simulate.config import BAD_KINDS, BadConfig
 from schemas import check
@@ -94,17 +94,49 @@ def test_pairs_fill_the_separation_curve_down_to_one_behind_the_other(small_simu
     assert [b["low"] for b in bins][:3] == [0.05, 0.25, 0.5]
 
 
+def test_a_map_bins_by_both_quantities_as_their_truth_has_them(small_simulation):
+    both = CURVES["photons"], CURVES["separation"]
+    fields = score_map(Photons(1e4), both, small_simulation, 300, 5)  # pyright: ignore
+    # The same patterns: both are spread out, and a tenth is single.
+    spread = replace(small_simulation, photons=(10**2.5, 1e6), particles=(2, 2), separation=(0.05, 8.0))
+    truth = SimulatedSource(replace(spread, good_fraction=0.1), 5).patterns(np.arange(300)).truth
+    photons, apart = np.asarray(truth.photons), separation(truth, small_simulation)
+    single = np.asarray(truth.label) == 1
+    x, y = (np.array(curve.edges) for curve in both)
+    wanted, _, _ = np.histogram2d(photons[~single], apart[~single], (x, y))
+    singles, _ = np.histogram(photons[single], x)
+    assert {(*f["low"], *f["high"]): (f["n_good"], f["n_bad"]) for f in fields} == {
+        (x[i], y[j], x[i + 1], y[j + 1]): (singles[i], wanted[i, j]) for i, j in np.argwhere(wanted)
+    }
+    for field in fields:
+        if field["low"][0] >= 1.1e4:
+            assert field["false_negative_rate"] in (0, None) and field["false_positive_rate"] == 1
+
+
+@pytest.mark.parametrize("pair", [("background", "photons"), ("photons", "background")])
+def test_photons_of_a_map_are_spread_wherever_they_stand(pair, small_simulation, monkeypatch):
+    def simulated_source(config, seed):
+        assert config.photons == (10**2.5, 1e6) and config.background.uniform == (0.0, 2.0)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(curves, "simulated_source", simulated_source)
+    with pytest.raises(KeyboardInterrupt):
+        score_map(Photons(1e4), tuple(CURVES[name] for name in pair), small_simulation, 100, 5)  # pyright: ignore
+
+
 def test_sweeps_hold_what_was_asked_for_and_no_more(small_simulation):
     config = EvaluateConfig(geometry=("icosahedron",), count=40, test=small_simulation, curve_count=40, no_particle=0)
     assert score_sweeps(Photons(1e4), config) == {}  # pyright: ignore
     config = replace(config, overlapping=40, masked=("half",), curves=("brightness",))
+    config = replace(config, map=(("brightness", "separation"),))
     found = score_sweeps(Photons(1e4), config)  # pyright: ignore
-    assert set(found) == {"overlapping", "masked", "curves"}
+    assert set(found) == {"overlapping", "masked", "curves", "maps"}
     for name, part in found.items():
         check("metrics", part, f"/properties/{name}")
     assert found["overlapping"]["icosahedron"]["n_good"] + found["overlapping"]["icosahedron"]["n_bad"] == 40
     assert "recall_at_precision_0.995" in found["masked"]["half"]["icosahedron"]
     assert found["curves"]["brightness"]["icosahedron"]
+    assert found["maps"]["brightness separation"]["icosahedron"]
 
 
 def test_development_shapes_are_scored_each_with_its_own_multi_hits(small_simulation, monkeypatch):
@@ -128,3 +160,8 @@ def test_a_hidden_half_hides_half_of_the_photons(small_simulation):
     masked = score_sweeps(Photons(1e4), config)["masked"]  # pyright: ignore
     assert masked["half"]["icosahedron"]["false_negative_rate"] == 1
     assert masked["quarter"]["icosahedron"]["false_negative_rate"] == 0
+
+
+def test_a_map_over_one_quantity_twice_is_refused():
+    with pytest.raises(InputError, match="name two"):
+        EvaluateConfig(map=(("photons", "photons"),)).check()

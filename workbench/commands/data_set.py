@@ -1,8 +1,5 @@
 """`onehit simulate`: patterns to files."""
 
-import os
-import re
-import shlex
 import shutil
 import sys
 import time
@@ -15,7 +12,7 @@ from ...geometries.species import described
 from ...simulate.formats.manifest import read_manifest
 from ...simulate.sets.plan import Plan, encoded, plan_set, simulated
 from ...simulate.sets.shards import begin, by, mixture, write_set, write_shards
-from ..crews import asked_crew
+from ..crews import array_script, asked_crew, part_of
 from ..options import Simulate
 from ..progress import track_shards
 
@@ -30,13 +27,13 @@ def run_simulation(command: Simulate) -> None:
     if command.dry_run:
         print(f"{command.out}: {_estimate(plan)}")
         return
+    crew = asked_crew(command)
     if command.sbatch is not None:
         _check_parts(plan, command.sbatch)
         begin(plan, resume=True, say=_warn)
         print(_script(plan, command.sbatch))
         return
     numbers = None if command.part is None else _part(plan, command.part)
-    crew = asked_crew(command)
     write_set(plan, write_shards if crew is None else by(crew), numbers, command.resume, track_shards, _warn)
     if numbers is not None:
         print(f"{plan.folder}: part {command.part} is done; when all are, the command with --resume completes the set")
@@ -47,11 +44,9 @@ def run_simulation(command: Simulate) -> None:
 
 def _part(plan: Plan, part: str) -> range:
     """The shards of part K of N."""
-    numbers = re.fullmatch(r"(\d+)/(\d+)", part)
-    if numbers is None or not int(numbers[1]) < int(numbers[2]):
-        raise InputError(f"part is {part}; write K/N, such as 0/4 for the first of four parts, K below N")
-    _check_parts(plan, int(numbers[2]))
-    return range(int(numbers[1]), plan.shards, int(numbers[2]))
+    number, parts = part_of(part)
+    _check_parts(plan, parts)
+    return range(number, plan.shards, parts)
 
 
 def _check_parts(plan: Plan, parts: int) -> None:
@@ -65,17 +60,8 @@ def _check_parts(plan: Plan, parts: int) -> None:
 def _script(plan: Plan, parts: int) -> str:
     """A shell script that submits an array of jobs that make the shards, and one that completes the set."""
     # All that decides the set stands in its manifest by now: later changes of files of options do not matter.
-    words = (sys.executable, "-m", "onehit.workbench.cli", "simulate", str(plan.out), "--from", str(plan.folder))
-    command = shlex.join(words)
-    array = shlex.quote(f"{command} --part $SLURM_ARRAY_TASK_ID/{parts}")
-    return f"""#!/bin/sh
-# {_contents(plan)}, made by {parts} array tasks and checked and completed by a last job.
-# Run this where sbatch is. What the site needs (partition, account, time, ...) may be added to both lines.
-set -eu
-cd {shlex.quote(os.getcwd())}
-array=$(sbatch --parsable --job-name=onehit --array=0-{parts - 1} --wrap={array})
-# afterany: shards that a failed task left are made by the last job.
-sbatch --job-name=onehit --dependency="afterany:${{array%%;*}}" --wrap={shlex.quote(f"{command} --resume")}"""
+    command = ("simulate", str(plan.out), "--from", str(plan.folder))
+    return array_script(_contents(plan), command, parts, ("--resume",))
 
 
 def _estimate(plan: Plan) -> str:

@@ -14,6 +14,7 @@ from ...evaluate import figures
 from ...evaluate.config import EvaluateConfig
 from ...evaluate.curves import CURVES, SWEEPS, score_sweeps
 from ...evaluate.gap.unlabelled import read_calibration, score_unlabelled
+from ...evaluate.map_figure import two_quantities_figure
 from ...evaluate.metrics import format_auc, format_rate, summarise
 from ...evaluate.protocols import check_protocol
 from ...evaluate.robustness import Scored, score_experiment, score_geometries
@@ -245,6 +246,14 @@ def _draw(run: Path, scored: dict[str, Scored], real: Scored | None, metrics) ->
             f"Errors by {quantity}",
             "At the frozen threshold, with 95 % intervals.",
             figures.curve_figure(CURVES[quantity].quantity, curves),
+        )
+    for pair, fields in metrics.get("maps", {}).items():
+        first, second = (CURVES[quantity].quantity for quantity in pair.split())
+        keep(
+            f"map-{pair.replace(' ', '-')}",
+            f"Errors by {pair.replace(' ', ' and ')}",
+            "At the frozen threshold, per cent. Darker is worse; grey: fewer than five patterns tell it.",
+            two_quantities_figure((first, second), fields),
         )
     for name, s in everything.items():
         titles = ["single"] * len(s.good) + ["not single"] * len(s.bad)

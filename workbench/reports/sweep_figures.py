@@ -4,13 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from ...evaluate.figure_style import GREY, INK, LEGEND, TITLE, colours_of, styled_figure
+from ...evaluate.map_figure import WORSE
 
-_WORSE = LinearSegmentedColormap.from_list("worse", ["#F3F4F6", "#F0A57C", "#B5400B"])
 _MOST_WRITTEN = 400
 """Cells of a map that numbers are written into."""
 
@@ -35,7 +34,7 @@ def map_figure(
     size = min(left + 1.15 * columns + 0.9, 24.0), min(0.46 * rows + below + 0.4, 60.0)
     figure, (axes,) = styled_figure(1, 1, (max(size[0], 4.0), max(size[1], 2.2)))
     shade = (mean - best) / (worst - best)
-    axes.imshow(np.ma.masked_invalid(shade), _WORSE.with_extremes(bad=GREY), vmin=0, vmax=1, aspect="auto")
+    axes.imshow(np.ma.masked_invalid(shade), WORSE.with_extremes(bad=GREY), vmin=0, vmax=1, aspect="auto")
     tilted = max(map(len, tests)) > 14
     axes.set_xticks(range(columns), tests, rotation=30 if tilted else 0, ha="right" if tilted else "center")
     axes.set_yticks(range(rows), trainings)

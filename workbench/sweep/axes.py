@@ -34,7 +34,7 @@ _NOT_SWEPT = {
     "protocol": "give --protocol once, to start from",
 } | {
     name: f"run `onehit evaluate` with --{name} in a training's directory"
-    for name in ("no-particle", "development", "overlapping", "unwanted", "curves", "curve-count")
+    for name in ("no-particle", "development", "overlapping", "unwanted", "curves", "map", "curve-count")
 }
 """Options of a study's evaluation that no axis can be, and what to do instead."""
 
@@ -104,15 +104,16 @@ class Axes:
         try:
             with table.open("rb") as file:
                 content = file.read(_LARGEST_TABLE + 1)
-            head, *rows = [row for row in csv.reader(StringIO(content.decode("utf-8-sig"))) if any(row)]
         except OSError as error:
             raise InputError(f"{table} cannot be read: {error.strerror}") from None
-        except (ValueError, csv.Error):
-            raise InputError(f"{table} is no table: expected CSV whose first line names the axes") from None
         if len(content) > _LARGEST_TABLE:
             raise InputError(
                 f"{table} has more than {_LARGEST_TABLE:,} bytes: at most {MOST_POINTS:,} points are possible"
             )
+        try:
+            head, *rows = [row for row in csv.reader(StringIO(content.decode("utf-8-sig"))) if any(row)]
+        except (ValueError, csv.Error):
+            raise InputError(f"{table} is no table: expected CSV whose first line names the axes") from None
         names = [option(name.strip(), self.side).name for name in head]
         if len(set(names)) < len(names):
             raise InputError(f"{table} has two columns of the same name")

@@ -57,7 +57,7 @@ class Plan:
     """A sweep. Made by `plan_sweep`.
 
     only: values that a cell must have to be worked on, by axis, or by `file`; baseline: those of the trainings that
-    others are compared with.
+    others are compared with; part: (K, N), of the chosen trainings every Nth from K on is worked on.
     """
 
     folder: Path
@@ -65,6 +65,7 @@ class Plan:
     tests: tuple[Test, ...]
     only: dict[str, list[str]]
     baseline: Point
+    part: tuple[int, int] = (0, 1)
 
     @property
     def train_axes(self) -> list[str]:
@@ -78,7 +79,8 @@ class Plan:
 
     def cells(self) -> Iterator[tuple[Training, Test]]:
         """Those that are asked for."""
-        for training in filter(self._chosen, self.trainings):
+        first, parts = self.part
+        for training in [*filter(self._chosen, self.trainings)][first::parts]:
             for test in filter(self._chosen, self.tests):
                 yield training, test
 

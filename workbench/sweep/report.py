@@ -135,7 +135,8 @@ def _sections(cells: Sequence[Cell], done: Sequence[Cell], names: Names) -> list
         note = (
             "Those that lose most single hits at the frozen threshold. Intervals: Wilson for rates, Newcombe for AUC."
         )
-        found.append(Table("Worst cells", note, _COLUMNS, rows))
+        heading = "Worst cells" if len(done) > _WORST else "All cells, the worst first"
+        found.append(Table(heading, note, _COLUMNS, rows))
     if _WORST < len(done) <= _MOST_ROWS:
         rows = [_row(cell, names) for cell in done]
         found.append(Table("All cells", "sweep.csv has these, and more of each.", _COLUMNS, rows))

@@ -1,8 +1,6 @@
-"""What a sweep has found: a table with a row for each training and test, means over seeds, paired differences."""
+"""What a sweep has found: its cells, means over seeds, paired differences."""
 
-import csv
 from collections.abc import Callable, Iterable, Sequence
-from io import StringIO
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,14 +12,7 @@ from .plan import SEEDS, Plan, Test, Training, describe, label
 from .tasks import cell_record, read_record, training_record
 
 ALL_FRAMES = "all frames"
-_RATES = ("false_negative_rate", "false_positive_rate", "false_negative_rate_at_zero_fp")
-_MEASURES = (
-    *("n_good", "n_bad", "n_invalid", "auc", "auc_interval"),
-    *("false_negative_rate", "false_negative_rate_interval", "false_negatives"),
-    *("false_positive_rate", "false_positive_rate_interval", "false_positives"),
-    *("false_negative_rate_at_zero_fp", "false_negative_rate_at_zero_fp_interval", "photons_auc", "calibration_error"),
-)
-"""By metrics.json's names; an interval fills two columns, _low and _high."""
+_RATES = ("false_negative_rate", "false_positive_rate")
 
 
 class Cell(NamedTuple):
@@ -54,34 +45,6 @@ def cells_of(plan: Plan) -> list[Cell]:
             state = "done" if "summaries" in record else "failed" if reason else "missing"
             found.append(Cell(training, test, state, reason, record, trained))
     return found
-
-
-def table(plan: Plan, cells: Iterable[Cell]) -> str:
-    """sweep.csv: for each cell one row, of real frames another one for those that are bright enough, or fit."""
-    measures = [column for name in _MEASURES for column in _columns(name)]
-    head = [*plan.train_axes, *plan.test_axes, "file", "frames", "state", "reason", *measures, "threshold"]
-    head += ["train_seconds", "test_seconds", "versions", "run_directory"]
-    text = StringIO()
-    writer = csv.DictWriter(text, head, restval="", lineterminator="\n")
-    writer.writeheader()
-    for cell in cells:
-        row: dict[str, Any] = {**cell.training.point, **cell.test.point, "file": cell.test.file}
-        row |= {"state": cell.state, "reason": cell.reason, "run_directory": str(plan.run(cell.training))}
-        row |= {"threshold": cell.trained.get("threshold"), "train_seconds": cell.trained.get("seconds")}
-        row |= {"test_seconds": cell.record.get("seconds")}
-        row |= {"versions": " ".join(f"{name}={v}" for name, v in cell.record.get("versions", {}).items())}
-        for frames, summary in cell.record.get("summaries", {ALL_FRAMES: {}}).items():
-            found = {"frames": frames}
-            for name in _MEASURES:
-                value = summary.get(name)
-                values = value if isinstance(value, list) else [value] * len(_columns(name))
-                found |= dict(zip(_columns(name), values, strict=True))
-            writer.writerow({name: value for name, value in (row | found).items() if value is not None})
-    return text.getvalue()
-
-
-def _columns(measure: str) -> list[str]:
-    return [f"{measure}_low", f"{measure}_high"] if measure.endswith("_interval") else [measure]
 
 
 class Names:
@@ -251,7 +214,7 @@ def worst_cells(cells: Iterable[Cell], count: int) -> list[Cell]:
     """Those that lose most single hits at the frozen threshold; of as many, those that keep most others."""
 
     def badness(cell: Cell) -> tuple[float, float]:
-        lost, kept = (cell.summary[rate] for rate in _RATES[:2])
+        lost, kept = (cell.summary[rate] for rate in _RATES)
         return -(lost or 0.0), -(kept or 0.0)
 
     return sorted((cell for cell in cells if cell.state == "done"), key=badness)[:count]

@@ -3,22 +3,24 @@
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable
 
 from ...simulate.sets.work import Crew, Work
 from .plan import Plan, Test, Training
 from .tasks import (
     Task,
+    awaited,
     cell_record,
     common_text,
     read_record,
     record_failure,
+    records,
     test_task,
     training_record,
     training_task,
 )
 
+DO_TASK = "onehit.workbench.sweep.tasks:do_task"
 TRAININGS_AT_ONCE = 16
 """That one task scores on the same patterns: so many cells at most are lost by a kill."""
 _SCORED_AS_FAST = 5
@@ -97,7 +99,7 @@ def work_off(plan: Plan, queue: Queue, crew: Crew, shown: bool, refresh: Callabl
         return task
 
     work = Work(
-        "onehit.workbench.sweep.tasks:do_task",
+        DO_TASK,
         common_text(plan.folder, shown),
         plan.folder.absolute(),
         "task",
@@ -106,11 +108,12 @@ def work_off(plan: Plan, queue: Queue, crew: Crew, shown: bool, refresh: Callabl
         1,
         given_up,
     )
-    left = _Left(plan, queue)
+    left = _Left(queue)
     last = time.monotonic()
     for task in crew(work, queue):
+        ended = [awaited(path) for path in records(plan.folder, task)]
         queue.done(task)
-        left.tell(task)
+        left.tell(task, sum("failed" in record for record in ended))
         if time.monotonic() - last >= 60:
             refresh()
             last = time.monotonic()
@@ -119,28 +122,25 @@ def work_off(plan: Plan, queue: Queue, crew: Crew, shown: bool, refresh: Callabl
 class _Left:
     """Tells on standard error what is done and how long the rest may take."""
 
-    def __init__(self, plan: Plan, queue: Queue):
-        self._folder, self._lacking = plan.folder, queue.lacking
+    def __init__(self, queue: Queue):
+        self._lacking = queue.lacking
         self._start = time.monotonic()
         self._trainings, self._cells = len(queue.untrained), sum(map(len, queue.lacking.values()))
         self._trained = self._scored = self._failed = 0
         self._effort = {key: training_effort(training) for key, training in queue.untrained.items()}
-        counts = {test.key: test.config.count for tests in queue.lacking.values() for test in tests}
-        self._effort |= {key: count / _SCORED_AS_FAST for key, count in counts.items()}
+        self._effort |= {test.key: test_effort(test) for tests in queue.lacking.values() for test in tests}
         self._all = sum(self._effort[key] for key in queue.untrained)
         self._all += sum(self._effort[test.key] for tests in queue.lacking.values() for test in tests)
         self._done = 0.0
 
-    def tell(self, task: Task) -> None:
+    def tell(self, task: Task, failed: int) -> None:
+        """failed: how many of the task's records are of failures."""
         if "training" in task:
             self._trained += 1
             self._done += self._effort[task["training"]]
-            records: Iterable[Path] = [training_record(self._folder, task["training"])]
         else:
             self._scored += len(task["trainings"])
             self._done += self._effort[task["test"]] * len(task["trainings"])
-            records = [cell_record(self._folder, key, task["test"]) for key in task["trainings"]]
-        failed = sum("failed" in (read_record(path) or {}) for path in records)
         self._failed += failed
         if failed and "training" in task:  # which leaves its cells undone
             lost = self._lacking[task["training"]]
@@ -157,6 +157,14 @@ def training_effort(training: Training) -> float:
     """In patterns trained, validation included."""
     config = training.config
     return config.steps * config.batch_size + config.validation_count / _SCORED_AS_FAST
+
+
+def test_effort(test: Test) -> float:
+    """Of one training's scores, in patterns trained."""
+    return test.config.count / _SCORED_AS_FAST
+
+
+test_effort.__test__ = False  # type: ignore[attr-defined]  # pytest
 
 
 def estimate(plan: Plan, queue: Queue, rate: float, processes: int) -> str:

@@ -9,10 +9,11 @@ Every file is there whole or not at all, so any stop leaves a sweep that goes on
 """
 
 import json
+import os
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import chdir
+from contextlib import chdir, suppress
 from dataclasses import asdict
 from errno import EDQUOT, ENOSPC
 from io import BytesIO
@@ -31,6 +32,9 @@ if TYPE_CHECKING:  # import JAX
     from ...evaluate.robustness import Scored
     from ...train.classifier import Classifier
     from .plan import Test, Training
+
+_LOOKS = (0.1, 0.4, 1.5, *[6.0] * 20)
+"""Seconds between looks for a record."""
 
 Task = dict[str, Any]
 """Plain values alone: `training` or `test` (a key), `config`, and of a test the keys of the `trainings` to score."""
@@ -90,11 +94,30 @@ def read_record(path: Path) -> dict[str, Any] | None:
         raise InputError(f"{path} is damaged ({error}): remove it, and the same command makes it again") from None
 
 
+def awaited(path: Path) -> dict[str, Any]:
+    """A record that was written, perhaps on another machine: a shared folder may show it later. Raises InputError where
+    it does not within two minutes."""
+    for seconds in (0.0, *_LOOKS):
+        time.sleep(seconds)
+        with suppress(OSError):
+            os.listdir(path.parent)  # has NFS forget that it was not there
+        if (found := read_record(path)) is not None:
+            return found
+    raise InputError(
+        f"{path} was written by a worker and is not seen here {sum(_LOOKS):.0f} s later: give a folder that all share; "
+        "the same command goes on"
+    )
+
+
+def records(folder: Path, task: Task) -> list[Path]:
+    """The files that say how it ended."""
+    return [training_record(folder, task["training"])] if "training" in task else _cells(folder, task)
+
+
 def record_failure(folder: Path, task: Task, reason: str, details: str = "") -> None:
     """Of a training, or of all cells of a test."""
     content = {"failed": reason, "details": details, "versions": versions()}
-    paths = [training_record(folder, task["training"])] if "training" in task else _cells(folder, task)
-    for path in paths:
+    for path in records(folder, task):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, json.dumps(content, indent=1) + "\n")
 
@@ -129,6 +152,8 @@ def _score(folder: Path, task: Task, track: Track) -> None:
         from ...train.classifier import Classifier
 
         start = time.perf_counter()
+        for key in keys:
+            awaited(training_record(folder, key))
         classifiers = [Classifier.load(folder / "trainings" / key) for key in keys]
         found = _scores(config, classifiers, track)
         seconds = (time.perf_counter() - start) / len(keys)

@@ -147,9 +147,11 @@ def test_a_run_can_be_scored_again_on_something_else(study, tmp_path, capsys):
     run, command = study
     options = command[command.index("--test.instrument.shape") :]
     options = options[: options.index("--network.size")]
-    options += ["--no-particle", "0"]
+    options += ["--no-particle", "0", "--map", "photons", "separation", "--curve-count", "40"]
     assert main(["evaluate", str(run), "--geometry", "sphere:subdivisions=1", "--count", "40", *options]) == 0
     printed = capsys.readouterr().out
     assert "sphere" in printed and "without a particle" not in printed
     assert "no_particle" not in json.loads((run / "metrics.json").read_text())
     assert list(json.loads((run / "metrics.json").read_text())["robustness"]) == ["sphere:subdivisions=1"]
+    assert "Errors by photons and separation" in (run / "report.html").read_text()
+    assert json.loads((run / "config.json").read_text())["evaluate"]["map"] == [["photons", "separation"]]

@@ -1,7 +1,6 @@
 """Sweeps whose trainings and scores are made up, so that a hundred take a second: who does what when, and what is left
 of it after every kind of trouble."""
 
-import csv
 import errno
 import json
 import random
@@ -12,92 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from filelock import FileLock
-from onehit.evaluate.metrics import summarise
-from onehit.evaluate.robustness import Scored
+from made_up_sweeps import lasting, rows
 from onehit.geometries import InputError
-from onehit.simulate import config_io
 from onehit.simulate.sets.work import alone
-from onehit.train import Classifier
-from onehit.workbench.cli import _parse
-from onehit.workbench.commands import study, sweep
+from onehit.workbench.commands import sweep
 from onehit.workbench.sweep import run, tasks
 from onehit.workbench.sweep.plan import plan_sweep
 from onehit.workbench.sweep.report import write_report
 from onehit.workbench.sweep.results import Names, cells_of, differences, measure_lines, measure_map, sentence
-from schemas import check, row
-
-OPTIONS = ["--train.axis", "simulation.geometry", "icosahedron", "torus", "--train.axis", "seed", "0", "1"]
-OPTIONS += ["--test.axis", "geometry", "cube", "sphere", "torus", "--count", "40", "--confidence", "0"]
-
-
-@pytest.fixture(scope="module")
-def parsed():
-    return _parse("sweep", OPTIONS)
-
-
-@pytest.fixture
-def command(parsed, tmp_path):
-    return replace(parsed, out=tmp_path / "sweep")
-
-
-class Made:
-    """What was done how often; trouble: called before each, with a training's seed and geometry, or a test's geometry
-    and its trainings."""
-
-    def __init__(self):
-        self.trained, self.scored, self.together = Counter(), Counter(), []
-        self.trouble = lambda *what: None
-
-    def train(self, config, folder, track):
-        name = config.simulation.geometry[0], config.seed
-        self.trouble("train", name)
-        self.trained[name] += 1
-        folder.mkdir(exist_ok=True)
-        (folder / "made").write_text(f"{name[0]} {name[1]}")
-        return {"training": {"seconds": 1.5, "patterns_per_second": 40.0}, "threshold": 0.0}
-
-    def scores(self, config, classifiers, track):
-        names = [(folder / "made").read_text() for folder in classifiers]
-        self.trouble("score", config.geometry[0], names)
-        self.scored.update((name, config.geometry[0]) for name in names)
-        self.together.append(len(names))
-        found = []
-        for name in names:
-            # A training recognises what it was trained on; the seed changes little.
-            label = np.arange(config.count) % 2
-            own = name.split()[0] == config.geometry[0]
-            score = np.where(label == 1, 5.0, -5.0) if own else np.linspace(-2, 1, config.count)
-            score = score + 0.1 * int(name.split()[1])
-            nothing = np.zeros((0, 4, 4))
-            summary = summarise(label, score, 0.0) | {"photons_auc": 0.5, "calibration_error": 0.1}
-            scored = Scored(label, score, summary, nothing, nothing, nothing, [], np.zeros((4, 4), bool))
-            found.append((scored, {"all frames": summary}))
-        return found
-
-
-@pytest.fixture
-def made(monkeypatch):
-    made = Made()
-    monkeypatch.setattr(study, "train_run", made.train)
-    monkeypatch.setattr(tasks, "_scores", made.scores)
-    monkeypatch.setattr(config_io, "_sync", lambda descriptor: None)  # no power cut here
-    monkeypatch.setattr(Classifier, "load", staticmethod(lambda folder: folder))
-    monkeypatch.setattr(sweep, "write_report", lambda plan, command, cells: [])
-    return made
-
-
-def rows(command):
-    with (command.out / "sweep.csv").open() as file:
-        found = list(csv.DictReader(file))
-    for one in found:
-        check("sweep", row(one))
-    return found
-
-
-def lasting(command):
-    """The table without what differs from run to run."""
-    return [{name: value for name, value in row.items() if not name.endswith("_seconds")} for row in rows(command)]
-
 
 def test_every_training_is_done_once_and_all_are_shown_the_same_patterns(command, made):
     sweep.run_sweep(command)
@@ -192,7 +113,7 @@ def test_a_full_disk_is_no_fault_of_a_cell(command, made):
 def test_a_sweep_that_is_stopped_anywhere_ends_as_an_undisturbed_one(command, made, monkeypatch):
     undisturbed = replace(command, out=command.out.with_name("undisturbed"))
     sweep.run_sweep(undisturbed)
-    expected = [{**row, "run_directory": ""} for row in lasting(undisturbed)]
+    expected = lasting(undisturbed)
     rng = random.Random(0)
     whole = tasks.write_whole
     for number in range(6):
@@ -221,7 +142,7 @@ def test_a_sweep_that_is_stopped_anywhere_ends_as_an_undisturbed_one(command, ma
                 break
             except KeyboardInterrupt:
                 pass
-        assert stops["stops"] and [{**row, "run_directory": ""} for row in lasting(stopped)] == expected
+        assert stops["stops"] and lasting(stopped) == expected
         assert made.scored.total() <= 12 * (stops["stops"] + 1)
 
 
@@ -318,7 +239,7 @@ def test_a_report_of_what_is_half_done_says_what_is_missing_and_what_failed(comm
     assert first == "4 trainings and 3 tests: 1 of 12 cells done, 3 failed, 8 missing."
     assert len(others) == 1 and others[0].startswith("The worst: icosahedron on cube (seed 1): ")
     html = (command.out / "report.html").read_text()
-    assert "the training failed: MemoryError: no room" in html and "Worst cells" in html
+    assert "the training failed: MemoryError: no room" in html and "All cells, the worst first" in html
     assert html.count("data:image/png;base64,") == 3 and "Differences from the baseline" not in html
 
 
@@ -366,6 +287,37 @@ def test_a_task_that_kills_its_workers_is_recorded(command, made):
     run.work_off(plan, run.Queue(plan), crew, False, lambda: None)
     states = Counter((cell.training.key == killer, cell.state) for cell in cells_of(plan))
     assert states == {(True, "failed"): 3, (False, "done"): 9}
+
+
+@pytest.mark.parametrize("late", ["training", "cell"])
+def test_a_shared_folder_may_show_later_what_others_wrote(command, made, monkeypatch, late):
+    """A crew whose files are hidden for a while from whoever looks at once."""
+    hidden, looks = {}, Counter()
+
+    def crew(work, queue):
+        for task in queue:
+            for done in alone(work, [task]):
+                for path in tasks.records(command.out, task) if (late == "training") == ("training" in task) else ():
+                    hidden[path] = path.rename(path.with_name("hidden" + path.name))
+                yield done
+
+    def sleep(seconds):
+        looks[seconds] += 1
+        for path in [*hidden] if seconds == tasks._LOOKS[1] else ():
+            hidden.pop(path).rename(path)
+
+    monkeypatch.setattr(tasks.time, "sleep", sleep)
+    monkeypatch.setattr(sweep, "asked_crew", lambda command: crew)
+    sweep.run_sweep(command)
+    assert {row["state"] for row in rows(command)} == {"done"} and looks[tasks._LOOKS[1]] >= 3
+    assert set(made.trained.values()) | set(made.scored.values()) == {1}
+
+
+def test_what_others_wrote_elsewhere_is_not_waited_for_for_ever(command, made, monkeypatch):
+    monkeypatch.setattr(tasks.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(sweep, "asked_crew", lambda command: lambda work, queue: queue)
+    with pytest.raises(InputError, match=r"is not seen here 122 s later: give a folder that all share"):
+        sweep.run_sweep(command)
 
 
 def test_a_task_is_plain_and_keeps_its_configuration(command):
