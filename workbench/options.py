@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, UseAppendAction, arg
 
+from ..evaluate.calibration.search import CalibrateConfig
 from ..evaluate.comparison.config import CompareConfig
 from ..evaluate.config import EvaluateConfig
-from ..evaluate.gap.search import CalibrateConfig
 from ..simulate.config import SimulationConfig
 from ..simulate.reading.config import FileConfig
 from ..simulate.sets.slurm import SlurmConfig

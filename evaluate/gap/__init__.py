@@ -1,1 +1,1 @@
-"""How far simulated frames are from real ones, in what, and which simulation comes nearest."""
+"""How far simulated frames are from real ones, and in what."""

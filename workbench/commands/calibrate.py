@@ -11,12 +11,10 @@ import numpy as np
 from jaxtyping import Float
 from threadpoolctl import threadpool_limits
 
-from ...evaluate.gap.calibration import COVERAGE, QUANTILES, Calibration, calibrate
-from ...evaluate.gap.calibration_figures import parameters_figure, profiles_figure, scores_figure
-from ...evaluate.gap.features import Features
-from ...evaluate.gap.forecast import forecast, of_shares
-from ...evaluate.gap.frames import LEAST, Sample, gain_matched, matched, sampled
-from ...evaluate.gap.labels import (
+from ...evaluate.calibration.figures import parameters_figure, profiles_figure, scores_figure
+from ...evaluate.calibration.fit import COVERAGE, QUANTILES, Calibration, calibrate
+from ...evaluate.calibration.forecast import forecast, of_shares
+from ...evaluate.calibration.labels import (
     FRAMES,
     LABELS,
     Judged,
@@ -27,10 +25,12 @@ from ...evaluate.gap.labels import (
     with_labels,
     write_judged,
 )
-from ...evaluate.gap.pool import KINDS, Simulator, with_shares
-from ...evaluate.gap.search import parameters
+from ...evaluate.calibration.pool import KINDS, Simulator, with_shares
+from ...evaluate.calibration.search import parameters
+from ...evaluate.calibration.unlabelled import read_calibration
+from ...evaluate.gap.features import Features
+from ...evaluate.gap.frames import LEAST, Sample, gain_matched, matched, sampled
 from ...evaluate.gap.two_sample import TwoSample, floor, two_sample_test
-from ...evaluate.gap.unlabelled import read_calibration
 from ...evaluate.metrics import format_auc, format_rate
 from ...geometries.errors import InputError
 from ...simulate.config import BadConfig, SimulationConfig

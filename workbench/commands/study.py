@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from ...evaluate import figures
+from ...evaluate.calibration.unlabelled import read_calibration, score_unlabelled
 from ...evaluate.config import EvaluateConfig
 from ...evaluate.curves import CURVES, SWEEPS, score_sweeps
-from ...evaluate.gap.unlabelled import read_calibration, score_unlabelled
 from ...evaluate.map_figure import two_quantities_figure
 from ...evaluate.metrics import format_auc, format_rate, summarise
 from ...evaluate.protocols import check_protocol

@@ -6,8 +6,8 @@ import shutil
 import h5py
 import numpy as np
 import pytest
+from onehit.evaluate.calibration.unlabelled import score_unlabelled
 from onehit.evaluate.config import EvaluateConfig
-from onehit.evaluate.gap.unlabelled import score_unlabelled
 from onehit.simulate.config_io import from_json
 from onehit.workbench.cli import main
 from schemas import check

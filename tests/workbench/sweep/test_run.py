@@ -20,6 +20,7 @@ from onehit.workbench.sweep.plan import plan_sweep
 from onehit.workbench.sweep.report import write_report
 from onehit.workbench.sweep.results import Names, cells_of, differences, measure_lines, measure_map, sentence
 
+
 def test_every_training_is_done_once_and_all_are_shown_the_same_patterns(command, made):
     sweep.run_sweep(command)
     assert made.trained == {(shape, seed): 1 for shape in ("icosahedron", "torus") for seed in (0, 1)}

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from onehit.evaluate.gap.calibration import Calibration, Fit
-from onehit.evaluate.gap.forecast import forecast
-from onehit.evaluate.gap.pool import KINDS, Pool
+from onehit.evaluate.calibration.fit import Calibration, Fit
+from onehit.evaluate.calibration.forecast import forecast
+from onehit.evaluate.calibration.pool import KINDS, Pool
 from schemas import check
 
 

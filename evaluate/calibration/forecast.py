@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ..metrics import rate_interval
-from .calibration import COVERAGE, Calibration, Fit
+from .fit import COVERAGE, Calibration, Fit
 from .latents import of_each_kind
 from .pool import KINDS
 from .unfolding import effective_size

@@ -18,8 +18,8 @@ from ...simulate.reading.file_source import FileSource
 from ...simulate.source import as_pictures
 from ...train.classifier import Classifier
 from ...train.loop import frame_masks, frames_at_once, score_source
+from ..gap.frames import sampled
 from ..metrics import rate_interval
-from .frames import sampled
 
 _MOST = 2000
 """Frames of the file that are scored: as many tell a share to two points."""

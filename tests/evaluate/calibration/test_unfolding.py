@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from onehit.evaluate.gap.unfolding import (
+from onehit.evaluate.calibration.unfolding import (
     density_ratio,
     effective_size,
     shares_of_kinds,

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from .two_sample import codes
+from ..gap.two_sample import codes
 
 _FOLDS = 3
 _STEPS = 8

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from onehit.evaluate.gap.calibration import limited
-from onehit.evaluate.gap.search import CalibrateConfig, Parameter, parameters, searched
+from onehit.evaluate.calibration.fit import limited
+from onehit.evaluate.calibration.search import CalibrateConfig, Parameter, parameters, searched
 from onehit.geometries import InputError
 from onehit.simulate.config import BackgroundConfig, BeamConfig, ReadoutConfig, SimulationConfig
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from onehit.evaluate.gap.pool import Simulator, with_shares
-from onehit.evaluate.gap.search import parameters
+from onehit.evaluate.calibration.pool import Simulator, with_shares
+from onehit.evaluate.calibration.search import parameters
 from onehit.simulate.beamline.instrument import InstrumentConfig
 from onehit.simulate.config import BackgroundConfig, BadConfig, SimulationConfig
 from onehit.simulate.source import SimulatedSource

@@ -17,7 +17,7 @@ from ...simulate.populations import with_populations
 from ...simulate.progress import Track, no_track
 from ...simulate.source import as_pictures
 from ...train.classifier import Classifier
-from .features import FeatureExtractor
+from ..gap.features import FeatureExtractor
 from .search import Parameter
 
 CHUNK = 128

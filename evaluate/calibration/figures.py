@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from ..figure_style import GREY, INK, LEGEND, styled_figure
-from .calibration import Calibration
+from .fit import Calibration
 from .unfolding import weighted_quantiles
 
 _FITTED = "#0072B2"

@@ -2,7 +2,15 @@
 
 import numpy as np
 import pytest
-from onehit.evaluate.gap.labels import Judged, chances, chosen, labelled_rates, read_judged, with_labels, write_judged
+from onehit.evaluate.calibration.labels import (
+    Judged,
+    chances,
+    chosen,
+    labelled_rates,
+    read_judged,
+    with_labels,
+    write_judged,
+)
 from onehit.geometries.errors import InputError
 
 FRAMES, THRESHOLD = 1500, 0.0

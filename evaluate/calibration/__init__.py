@@ -1,0 +1,1 @@
+"""A simulation fitted to frames without labels, and what it forecasts of a classifier."""
