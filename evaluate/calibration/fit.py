@@ -17,6 +17,7 @@ from .unfolding import effective_size, of_frames, shares_of_kinds, tilted, unfol
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 COVERAGE = 0.9
 _ITERATIONS = 3
+_LAST = 6  # round
 _SMOOTH = 0.2
 """Width of the noise on drawn rows, in standard deviations of what is drawn."""
 _LEAST_SINGLES = 100.0
@@ -108,13 +109,13 @@ def calibrate(
         rows = simulator.drawn(searched, patterns, 10 * seed + number)
         pool = simulator(rows, 10 * seed + number, track, f"round {number}")
     fit = before = None
-    for number, count in ((3, patterns), (4, patterns), (5, 2 * patterns)):
+    for number, count in ((3, patterns), (4, patterns), (5, patterns), (_LAST, 2 * patterns)):
         estimator = Estimator(pool, searched, seed)
         if fit is None:
             rows = simulator.drawn(searched, count, 10 * seed + number)
         else:
             rows = drawn_again(pool, fit, searched, count, seed + number)
-        pool = simulator(rows, 10 * seed + number, track, f"round {number}", scored=patterns if number == 5 else 0)
+        pool = simulator(rows, 10 * seed + number, track, f"round {number}", scored=patterns if number == _LAST else 0)
         before, fit = fit, fit_pool(features, pool, estimator, searched, seed)
         say(f"round {number}: {effective_size(fit.weights):.0f} of {len(pool.kind)} patterns in effect")
     assert fit is not None and before is not None

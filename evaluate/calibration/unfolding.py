@@ -11,6 +11,7 @@ from ..gap.two_sample import codes
 
 _FOLDS = 3
 _STEPS = 8
+_FEW = 100  # patterns in effect, from which no more are given away
 _SURELY = 0.002
 """No probability is nearer to 0 or 1: a weight is at most 500."""
 
@@ -93,7 +94,7 @@ def tilted(
     scaled = (truth - truth.mean(0)) / np.maximum(truth.std(0), 1e-12)
     wanted = np.array([column[used].mean() for column, used in zip(real.T, of_real.T, strict=True)])
     error = np.array([column[used].var() / used.sum() for column, used in zip(real.T, of_real.T, strict=True)])
-    least = effective_size(weights) / 4
+    least = max(effective_size(weights) / 4, min(effective_size(weights), _FEW))
     for _ in range(_STEPS):
         share = weights[:, None] * of_simulated
         share = share / share.sum(0)
