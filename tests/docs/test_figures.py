@@ -15,7 +15,7 @@ matplotlib.use("agg")
 DOCS = Path(__file__).parents[2] / "docs"
 FIGURES = DOCS / "figures"
 NAMES = sorted(path.stem for path in FIGURES.glob("*.py"))
-QUICK = ("axes", "born", "polarisation", "sizes")
+QUICK = ("axes", "born")
 
 
 def drawn(name: str, folder: Path) -> np.ndarray:
