@@ -105,8 +105,8 @@ def detector_plane(
 
 
 def q_map(instrument: Instrument) -> Float[np.ndarray, "y x 3"]:
-    """Scattering vector of every pixel centre, in 1/m: q = k (u - z), u the direction to it, z that of the beam, so that
-    |q| = 4 pi sin(theta) / wavelength, 2 theta the angle between the two."""
+    """Scattering vector of every pixel centre, in 1/m: q = k (u - z), u the direction to it, z that of the beam, so
+    that |q| = 4 pi sin(theta) / wavelength, 2 theta the angle between the two."""
     return instrument.wavenumber * _scattering(pixel_positions(instrument))[2]
 
 
