@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from tyro.conf import arg
+from tyro.conf import UseAppendAction, arg
 
 from ..geometries.errors import InputError
 from ..simulate.config import SimulationConfig
@@ -66,8 +66,9 @@ class EvaluateConfig:
     """Parts of the detector to hide in further scores: the half, or the quarter, on one side of the beam."""
     curves: tuple[CurveName, ...] = ()
     """Quantities to score against: bins of photons, size, separation or brightness ratio of pairs, background."""
-    map: tuple[tuple[CurveName, CurveName], ...] = ()
-    """Pairs of quantities to score against together, such as photons separation: both are spread out at once."""
+    map: UseAppendAction[tuple[tuple[CurveName, CurveName], ...]] = ()
+    """Two quantities to score against together, such as photons separation: both are spread out at once. Given again
+    for further pairs."""
     curve_count: int = 4000
     """Patterns of each geometry that a curve, a map or a mask is scored with."""
     protocol: ProtocolName | None = None

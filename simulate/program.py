@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple, get_args, get_origin, get_type_hints
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Bool, Complex, Float, Int, Num, PRNGKeyArray, UInt32
 
 from ..geometries.amplitude_grid import AmplitudeGrid, look_up
@@ -21,6 +22,7 @@ from ..geometries.form_factor import Polyhedron, form_factor
 from .beamline.panel import PLANCK_TIMES_C_EV_M
 from .beamline.reciprocal import DetectorPlane
 from .config import BeamConfig
+from .devices import AXIS, mesh
 from .populations import is_population
 from .scattering.diffraction import ellipsoid_amplitudes, intensity, particle_amplitudes
 from .scattering.keys import NamedKeys, named_keys
@@ -191,16 +193,38 @@ def run_program(
     """Counts and truth of the patterns of these indices, (B,) int >= 0, in their order."""
     # To a power of two, so that batches of other lengths meet a compiled program. What is filled up costs a scene each.
     batch, size = len(indices), _chunk_size(setup, variant.slots)
+    devices = mesh()
+    number = 1 if devices is None else devices.size
+    each = -(-batch // number)  # on every device
     fewest = min(_FEWEST, 1 << (_MOST_FILLED_PIXELS // setup.plane.solid_angle.size).bit_length() >> 1)
-    padded = np.zeros(max(size, fewest, 1 << (batch - 1).bit_length()), np.uint32)
-    padded[:batch] = indices
-    results = compiled(setup, key, padded, batch, size, variant)
-    return results if batch == len(padded) else _first(results, batch)
+    padded = np.zeros((number, max(size, fewest, 1 << (each - 1).bit_length())), np.uint32)
+    padded[:, :each] = np.resize(indices, (number, each))
+    if devices is None:
+        results = compiled(setup, key, padded[0], batch, size, variant)
+    else:
+        results = _compiled_on(setup, key, padded.ravel(), each, size, variant, devices)
+    return results if batch == padded.size else _first(results, number, each, batch)
 
 
-@partial(jax.jit, static_argnums=1)  # one small program instead of one for every shape
-def _first(results, batch: int):
-    return jax.tree.map(lambda a: a[:batch], results)
+@partial(jax.jit, static_argnums=(1, 2, 3))  # one small program instead of one for every shape
+def _first(results, devices: int, each: int, batch: int):
+    def first(a: jax.Array) -> jax.Array:
+        return a.reshape(devices, -1, *a.shape[1:])[:, :each].reshape(devices * each, *a.shape[1:])[:batch]
+
+    return jax.tree.map(first, results)
+
+
+@partial(jax.jit, static_argnums=(4, 5, 6))
+def _compiled_on(setup, key, indices, count, size: int, variant: Variant, devices: Mesh):
+    """`compiled` for the first `count` of the indices of each device, on its own: they need nothing of each other."""
+    part, whole = PartitionSpec(AXIS), PartitionSpec()
+    return jax.shard_map(
+        lambda setup, key, indices, count: compiled(setup, key, indices, count, size, variant),
+        mesh=devices,
+        in_specs=(whole, whole, part, whole),
+        out_specs=part,
+        check_vma=False,
+    )(setup, key, indices, count)
 
 
 def _chunk_size(setup: Setup, slots: int) -> int:

@@ -29,6 +29,7 @@ from .beamline.materials import contrast_of_electrons, material
 from .beamline.pixels import assemble
 from .beamline.reciprocal import detector_plane
 from .config import SimulationConfig
+from .devices import everywhere
 from .populations import row_limits, tabulated
 from .program import (
     Amplitudes,
@@ -206,6 +207,7 @@ class SimulatedSource:
             None if config.population is None else jnp.asarray(row_limits(config.population)),
             None if species_shares is None else jnp.asarray(np.cumsum(species_shares), jnp.float32),
         )
+        self._setup = everywhere(self._setup)
         meshes_of = tuple(brought)
         self._planes = where
         rooms = tuple(type(part) for part in (*kinds, *effects))
@@ -314,7 +316,7 @@ class SimulatedSource:
                 f"other numbers are not enough for this simulation ({', '.join([*missing, *changed])}): make a source "
                 "of its own with onehit.simulate.simulated_source"
             )
-        other.config, other._setup = config, setup
+        other.config, other._setup = config, everywhere(setup)
         return other
 
     def patterns(self, indices: Indices) -> Patterns:

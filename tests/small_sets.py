@@ -6,7 +6,7 @@ from onehit.simulate import InstrumentConfig, SimulationConfig
 from onehit.simulate.sets.plan import plan_set
 
 SHARD = 64
-_QUICK = SimulationConfig(
+QUICK = SimulationConfig(
     instrument=InstrumentConfig(shape=(16, 16), pixel_size_m=4.8e-3),
     geometry=("cube",),
     good_fraction=1.0,
@@ -18,7 +18,7 @@ _QUICK = SimulationConfig(
 def small_plan(folder, shards=12):
     """Of a set in that folder, which is made."""
     folder.mkdir(exist_ok=True)
-    return plan_set(folder / "set.cxi", _QUICK, seed=3, count=shards * SHARD, shard=SHARD)
+    return plan_set(folder / "set.cxi", QUICK, seed=3, count=shards * SHARD, shard=SHARD)
 
 
 def differences(plan, expected):

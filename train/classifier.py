@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from ..geometries.errors import InputError
 from ..simulate.config_io import from_dict, from_json, to_json, write_whole
+from ..simulate.devices import everywhere, spread
 from ..simulate.reading.invalid_frames import frame_flags
 from .checkpoint import SCORING, Checkpoint, Checkpoints
 from .config import DEFAULT, TrainConfig
@@ -46,7 +47,7 @@ class Classifier:
         self.threshold = threshold
         self.temperature = temperature
         self.invalid = 0
-        self.checkpoint = checkpoint
+        self.checkpoint = everywhere(checkpoint)
         self.structure, _, _ = split_network(config.network)
 
     @classmethod
@@ -160,8 +161,8 @@ class Classifier:
         score = log_odds(
             state.parameters,
             state.batch_statistics,
-            counts,
-            bad,
+            spread(counts),
+            spread(bad) if bad.ndim == 3 else bad,
             self.checkpoint.standardisation,
             structure=self.structure,
             views=self.config.network.views,

@@ -17,6 +17,7 @@ from ..geometries.errors import InputError
 from ..simulate.beamline.pixels import picture_shape
 from ..simulate.config import SimulationConfig
 from ..simulate.config_io import from_json, to_json, write_whole
+from ..simulate.devices import everywhere, spread
 from ..simulate.empty_shots import simulated_source
 from ..simulate.interrupt import interruptible
 from ..simulate.progress import Track, no_track
@@ -98,7 +99,9 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
 
     def frames(indices: Integer[np.ndarray, " batch"]):
         patterns = training.patterns(indices)
-        return *to_size(patterns.counts, frame_masks(training, indices), config.network.size), patterns.label
+        counts, bad = to_size(patterns.counts, frame_masks(training, indices), config.network.size)
+        label = spread(patterns.label)
+        return spread(counts), spread(bad) if bad.ndim == 3 else bad, label
 
     checkpoint = checkpoints.latest(empty_checkpoint(config))
     history: list[dict[str, float]] = []
@@ -115,7 +118,7 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
         checkpoint = checkpoint._replace(standardisation=measured)
     elif (run / "history.json").is_file():
         history = json.loads((run / "history.json").read_text())
-    state, standardisation = checkpoint
+    state, standardisation = everywhere(checkpoint)
     first = int(state.step)
     history = [entry for entry in history if entry["step"] <= first]
 

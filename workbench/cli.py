@@ -14,6 +14,7 @@ from typing import Any, get_origin, get_type_hints
 from ..geometries.errors import InputError, InputWarning
 from ..simulate.cache import use_cache
 from ..simulate.config import SimulationConfig
+from ..simulate.devices import ask_for
 from ..simulate.platforms import check_platform
 from .options import (
     Bench,
@@ -150,6 +151,10 @@ _PROTOCOL = {
     "--protocol": "--protocol poster, icosahedra or procedural takes those of an experiment that anyone can repeat.",
     "--preset": "--preset full trains four times as long.",
 }
+_DEVICES = (
+    "--devices N has every process compute on N devices of its machine, the CPU being made into as many; default: all "
+    "GPUs that JAX finds, or the CPU as one."
+)
 _HELP = {name: _CONFIG for name in COMMANDS}
 _HELP |= {"simulate": _CONFIG | _FROM | _LIKE, "gallery": _CONFIG | _LIKE}
 _HELP |= {name: _CONFIG | _PROTOCOL | _LIKE for name in ("study", "sweep", "train", "evaluate")}
@@ -270,6 +275,11 @@ def _run(argv: list[str]) -> int:
         hint = f"did you mean {near[0]}? " if near else ""
         raise InputError(f"unknown command {name!r}: {hint}the commands are {', '.join(COMMANDS)}")
     run = COMMANDS[name][1]
+    devices, rest = _take("--devices", rest)
+    if devices is not None:
+        if not devices.isdecimal():
+            raise InputError(f"--devices {devices}: give a number, 1 or more")
+        ask_for(int(devices))
     if not {"--help", "-h"} & {*rest}:
         use_cache()
     run(_parse(name, rest))
@@ -327,7 +337,7 @@ def _parse(name: str, argv: list[str]):
             found = protocol(value, preset == "full")._asdict()
             parts = {f.name: found[f.name] for f in fields(kind) if f.name in found}
             given["default"] = kind(**{field: Path(path) for field, path in first.items()}, **parts)
-    description = "\n\n".join([cleandoc(str(kind.__doc__)), *_HELP[name].values()])
+    description = "\n\n".join([cleandoc(str(kind.__doc__)), *_HELP[name].values(), _DEVICES])
     command = tyro.cli(kind, prog=f"onehit {name}", description=description, args=argv, **given)
     _check_sizes(command, argv)
     if name != "simulate":

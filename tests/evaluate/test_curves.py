@@ -10,6 +10,7 @@ from onehit.evaluate.curves import CURVES, brightness_ratio, score_curve, score_
 from onehit.geometries import InputError, geometry
 from onehit.simulate import SimulatedSource
 from onehit.simulate.config import BAD_KINDS, BadConfig
+from onehit.workbench.cli import _parse
 from schemas import check
 
 
@@ -160,6 +161,11 @@ def test_a_hidden_half_hides_half_of_the_photons(small_simulation):
     masked = score_sweeps(Photons(1e4), config)["masked"]  # pyright: ignore
     assert masked["half"]["icosahedron"]["false_negative_rate"] == 1
     assert masked["quarter"]["icosahedron"]["false_negative_rate"] == 0
+
+
+def test_further_maps_are_given_again():
+    typed = ["run", "--map", "photons", "separation", "--map", "size", "background"]
+    assert _parse("evaluate", typed).evaluate.map == (("photons", "separation"), ("size", "background"))
 
 
 def test_a_map_over_one_quantity_twice_is_refused():

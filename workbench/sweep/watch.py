@@ -1,6 +1,7 @@
 """How a sweep stands, from its files alone, whoever works on it and wherever."""
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -62,7 +63,7 @@ def read_plan(folder: Path) -> Plan:
 
 def watch(folder: Path, console: Console | None = None, pause: Callable[[float], Any] = time.sleep) -> None:
     """Show it on a terminal until all that was asked for is done, or Ctrl-C; elsewhere once."""
-    console = console or Console()
+    console = console or (Console() if sys.stdout.isatty() else Console(width=200))
     if not console.is_terminal:
         console.print(_shown(read_plan(folder))[0])
         return
