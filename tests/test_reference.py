@@ -57,7 +57,7 @@ def test_options_are_those_of_the_command_line(name, capsys, monkeypatch):
         cli.main([name, "--help"])
     helped = set(re.findall(r"^.? ?(--[a-z][\w.-]*)", capsys.readouterr().out, re.MULTILINE))
     said = {option.split()[0] for option in cli._HELP[name]}
-    assert typed(cli.COMMANDS[name][0]) == helped - said
+    assert typed(cli.COMMANDS[name][0]) | said == helped | said
 
 
 def test_links_between_what_is_made_lead_somewhere():
