@@ -56,7 +56,7 @@ def test_options_are_those_of_the_command_line(name, capsys, monkeypatch):
     with pytest.raises(SystemExit):
         cli.main([name, "--help"])
     helped = set(re.findall(r"^.? ?(--[a-z][\w.-]*)", capsys.readouterr().out, re.MULTILINE))
-    said = {option.split()[0] for option in cli._HELP[name]}
+    said = {option.split()[0] for option in cli._HELP[name] | cli._EVERY}
     assert typed(cli.COMMANDS[name][0]) | said == helped | said
 
 

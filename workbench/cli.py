@@ -151,10 +151,11 @@ _PROTOCOL = {
     "--protocol": "--protocol poster, icosahedra or procedural takes those of an experiment that anyone can repeat.",
     "--preset": "--preset full trains four times as long.",
 }
-_DEVICES = (
-    "--devices N has every process compute on N devices of its machine, the CPU being made into as many; default: all "
-    "GPUs that JAX finds, or the CPU as one."
-)
+_EVERY = {
+    "--devices": "--devices N has every process compute on N devices of its machine, the CPU being made into as many; "
+    "default: all GPUs that JAX finds, or the CPU as one."
+}
+"""Options of every command that are of the process."""
 _HELP = {name: _CONFIG for name in COMMANDS}
 _HELP |= {"simulate": _CONFIG | _FROM | _LIKE, "gallery": _CONFIG | _LIKE}
 _HELP |= {name: _CONFIG | _PROTOCOL | _LIKE for name in ("study", "sweep", "train", "evaluate")}
@@ -337,7 +338,7 @@ def _parse(name: str, argv: list[str]):
             found = protocol(value, preset == "full")._asdict()
             parts = {f.name: found[f.name] for f in fields(kind) if f.name in found}
             given["default"] = kind(**{field: Path(path) for field, path in first.items()}, **parts)
-    description = "\n\n".join([cleandoc(str(kind.__doc__)), *_HELP[name].values(), _DEVICES])
+    description = "\n\n".join([cleandoc(str(kind.__doc__)), *(_HELP[name] | _EVERY).values()])
     command = tyro.cli(kind, prog=f"onehit {name}", description=description, args=argv, **given)
     _check_sizes(command, argv)
     if name != "simulate":

@@ -17,7 +17,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from onehit.simulate.scattering.ranges import Range
-from onehit.workbench.cli import _HELP, COMMANDS
+from onehit.workbench.cli import _EVERY, _HELP, COMMANDS
 from tyro.conf import Positional
 
 _ROOT = Path(__file__).parents[2]
@@ -135,7 +135,7 @@ def command_page(name: str) -> str:
     options = options_of(kind)
     words = [f"{o.name.upper()} ..." if "..." in o.takes else o.name.upper() for o in options if o.is_positional]
     usage = " ".join(["onehit", name, *words, "[options]"])
-    above = [re.sub(r"^(--[a-z]+(?: [A-Z]+)?)", r"- `\1`", text) for text in _HELP[name].values()]
+    above = [re.sub(r"^(--[a-z]+(?: [A-Z]+)?)", r"- `\1`", text) for text in (_HELP[name] | _EVERY).values()]
     about = inspect.cleandoc(str(kind.__doc__))
     return "\n".join([about, "", f"    {usage}", "", *above, "", *_tables(options, "options.md")])
 
