@@ -13,8 +13,9 @@ def calibration(score, kind, shares):
     count = len(score)
     zeros = np.zeros(count)
     pool = Pool(np.zeros((count, 1)), kind, np.zeros((count, 1)), zeros, np.arange(count) * 10.0, zeros, score)
-    fit = Fit(np.ones(count), {}, np.asarray(shares))
-    return Calibration(pool, pool, fit, fit, [fit, fit, fit], np.zeros((1, 1)), {}, float(count), {})
+    fit = Fit(np.ones(count), {}, np.asarray(shares), {})
+    none = np.zeros((1, 1))
+    return Calibration(pool, pool, fit, fit, [fit, fit, fit], none, none, float(count), {}, np.zeros(0))
 
 
 def test_rates_are_those_of_the_pool_at_the_fitted_shares():
