@@ -82,9 +82,9 @@ def _enlarged(frames: Shaped[np.ndarray, "frames y x"], rows: int) -> Shaped[np.
     return frames.repeat(factor, 1).repeat(factor, 2)
 
 
-def _kinds(base: SimulationConfig):
+def _kinds(base: SimulationConfig) -> Pictures:
     """One picture a kind of hit."""
-    pictures = {"single hit": (None, replace(base, good_fraction=1.0))}
+    pictures: Pictures = {"single hit": (None, replace(base, good_fraction=1.0))}
     for kind in base.bad.shares():
         bad = replace(base.bad, **{name: float(name == kind) for name in base.bad.shares()})
         only = replace(base, good_fraction=0.0, bad=bad)
@@ -115,7 +115,7 @@ def _detectors(base: SimulationConfig) -> Pictures:
     return found
 
 
-def _effects(base: SimulationConfig):
+def _effects(base: SimulationConfig) -> Pictures:
     """Two configurations for each effect: without and with it."""
     only_multi_hits = replace(base.bad, **{name: float(name == "multi_hit") for name in base.bad.shares()})
     single = replace(base, good_fraction=1.0, photons=(1e5, 1e5))
