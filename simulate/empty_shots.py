@@ -51,7 +51,8 @@ def empty_shots(config: SimulationConfig) -> EmptyShots | None:
     if source.shape != wanted:
         raise InputError(
             f"{name} has frames of {source.shape[0]} x {source.shape[1]} pixels, the instrument {wanted[0]} x "
-            f"{wanted[1]}: give empty shots of that detector, or {OPTION}.centre, .binning and .shape to fit them"
+            f"{wanted[1]}: give empty shots of that detector; {OPTION}.geom puts panels together, and "
+            f"{OPTION}.centre, .binning and .shape make pictures fit"
         )
     _check_photons(source)
     if background.frames_as == "mean":
