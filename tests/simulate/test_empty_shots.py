@@ -177,7 +177,7 @@ PEAKS = np.rint(50 + 20 * RNG.poisson(0.3, SHOTS.shape) + RNG.normal(0, 2, SHOTS
 @pytest.mark.parametrize(
     ("content", "read", "message"),
     [
-        ({"counts": SHOTS[:, :8, :8]}, {}, r"8 x 8 pixels, the instrument 16 x 16: give .*; --background.read.geom puts"),
+        ({"counts": SHOTS[:, :8, :8]}, {}, r"8 x 8 pixels, the instrument 16 x 16: .* --background.read.geom"),
         ({"counts": SHOTS, "bad_pixel": MASK | True}, {}, r"no pixel is left unmasked: give another --background.read"),
         ({"counts": SHOTS + 0.3}, {}, r"no whole numbers of photons.*: give --background.read.adu-per-photon"),
         ({"counts": SHOTS - 2}, {"mask": ""}, r"no whole numbers of photons.*: give --background.read.adu-per-photon"),
