@@ -38,10 +38,10 @@ def populations(config: Any) -> dict[str, Population | None]:
     return found
 
 
-def with_populations(config: T, changed: Mapping[str, Population]) -> T:
-    """The configuration with some of them changed, by those names."""
+def with_populations(config: T, changed: Mapping[str, Population | float]) -> T:
+    """The configuration with some of them, or of its plain numbers, changed, by those names."""
     own: dict[str, Any] = {}
-    inner: dict[str, dict[str, Population]] = {}
+    inner: dict[str, dict[str, Population | float]] = {}
     for name, value in changed.items():
         head, _, rest = name.partition(".")
         if rest:

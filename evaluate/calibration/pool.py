@@ -129,7 +129,7 @@ class Simulator:
         columns = {p.name: rows[:, i] for i, p in enumerate(self.searched) if not p.is_number}
         write_population(path, columns)
         fixed = {p.name: float(rows[0, i]) for i, p in enumerate(self.searched) if p.is_number}
-        return replace(with_populations(config, fixed), population=str(path))  # type: ignore[arg-type]
+        return replace(with_populations(config, fixed), population=str(path))
 
 
 def with_shares(config: SimulationConfig, shares: Float[np.ndarray, " kinds"]) -> SimulationConfig:

@@ -56,6 +56,9 @@ _FORECAST = ("false_negative_rate", "false_positive_rate", "kept_share")
 
 _MASK_BYTES = 2**28
 
+_FEW_PATTERNS = 100
+"""In effect: with fewer, chance decides what is fitted."""
+
 UNEXPLAINED = 0.65
 """Of the two-sample AUC after a calibration: from there on, something is missing in the simulation."""
 
@@ -176,7 +179,7 @@ def _looked_at(
 
 def fitted_simulation(found: Calibration, simulation: SimulationConfig, population: Path) -> SimulationConfig:
     """The configuration that a calibration found."""
-    fixed = with_populations(simulation, {name: value for name, (value, _) in found.fit.numbers.items()})  # type: ignore[arg-type]
+    fixed = with_populations(simulation, {name: value for name, (value, _) in found.fit.numbers.items()})
     return replace(with_shares(fixed, found.fit.shares), population=str(population.resolve()))
 
 
@@ -275,6 +278,11 @@ def _sentences(result: dict[str, Any]) -> list[str]:
             if labelled[name] is not None
         ]
         lines.append(f"With {labelled['labels']} labels: {', '.join(rates)}.")
+    if result["effective_patterns"] < _FEW_PATTERNS:
+        lines.append(
+            f"Only {result['effective_patterns']:.0f} of {result['patterns']:,} simulated patterns look like the frames, "
+            "so these numbers are unsure: widen the ranges of --simulation, or give more --patterns."
+        )
     if result["unexplained"]:
         lines.append(
             "Something in the frames is not explained by this simulation: see `onehit gap --config` for what differs."

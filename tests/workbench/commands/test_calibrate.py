@@ -10,6 +10,7 @@ from onehit.evaluate.calibration.unlabelled import score_unlabelled
 from onehit.evaluate.config import EvaluateConfig
 from onehit.simulate.config_io import from_json
 from onehit.workbench.cli import main
+from onehit.workbench.commands.calibrate import _sentences
 from schemas import check
 
 DETECTOR = [
@@ -128,6 +129,12 @@ def test_labels_of_chosen_frames_are_added_without_fitting_again(folder, tmp_pat
     low, high = labelled["single_share_interval"]
     assert low <= single.mean() <= high and high - low < 0.2
     assert main([*command, str(found / "labels.csv")]) == 2  # nobody has filled it in
+
+
+def test_a_fit_of_hardly_any_patterns_is_said_to_be_unsure(found):
+    assert not any("unsure" in line for line in _sentences(found))
+    (line,) = (line for line in _sentences(found | {"effective_patterns": 6.2}) if "unsure" in line)
+    assert line.startswith("Only 6 of ") and "--patterns" in line
 
 
 def refused(capsys, *command):
