@@ -280,8 +280,8 @@ def _sentences(result: dict[str, Any]) -> list[str]:
         lines.append(f"With {labelled['labels']} labels: {', '.join(rates)}.")
     if result["effective_patterns"] < _FEW_PATTERNS:
         lines.append(
-            f"Only {result['effective_patterns']:.0f} of {result['patterns']:,} simulated patterns look like the frames, "
-            "so these numbers are unsure: widen the ranges of --simulation, or give more --patterns."
+            f"Only {result['effective_patterns']:.0f} of {result['patterns']:,} simulated patterns look like the "
+            "frames, so these numbers are unsure: widen the ranges of --simulation, or give more --patterns."
         )
     if result["unexplained"]:
         lines.append(

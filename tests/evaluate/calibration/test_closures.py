@@ -62,7 +62,7 @@ def test_a_hidden_configuration_is_found_by_the_default_search(seed):
     ):
         for place, quantile in ((0, 0.05), (2, 0.5), (4, 0.95)):
             estimate = found.estimate(lambda fit, n=name, i=place: float(fit.quantiles[n][i]), 0.0, name=name)
-            wanted = np.quantile(values, quantile)
+            wanted = float(np.quantile(values, quantile))
             assert estimate.value == pytest.approx(wanted, abs=tolerance * wanted + alike), (name, quantile)
     share = found.estimate(lambda fit: float(fit.shares[0]), 0.0, 1.0)
     assert share.value == pytest.approx(single.mean(), abs=0.04)
