@@ -12,7 +12,7 @@ from ...simulate.config_io import write_whole
 
 FRAMES, LABELS = "frames.csv", "labels.csv"
 """What a calibration writes: all frames that it looked at, and those that a person is to label."""
-_SIGMAS = 1.645
+SIGMAS = 1.645
 """Half of an interval of 90 %, in standard deviations."""
 _LEAST_SPREAD = 0.05
 """As unsure as a calibration is taken to be of any frame: it may be wrong where it is sure."""
@@ -87,7 +87,7 @@ def labelled_rates(judged: Judged, threshold: float) -> dict[str, Any]:
         if whole > 0 and (name == "single_share" or np.isfinite(threshold)):
             share = (always + by_single * single).sum() / whole
             # Linearised: Cochran 1977, section 6.3.
-            half = _SIGMAS * np.sqrt((((by_single - share * whole_by_single) * unsure) ** 2).sum()) / whole
+            half = SIGMAS * np.sqrt((((by_single - share * whole_by_single) * unsure) ** 2).sum()) / whole
             found[name] = float(np.clip(share, 0, 1))
             found[f"{name}_interval"] = np.clip([share - half, share + half], 0, 1).tolist()
     return found

@@ -20,12 +20,11 @@ from ...train.classifier import Classifier
 from ...train.loop import frame_masks, frames_at_once, score_source
 from ..gap.frames import sampled
 from ..metrics import rate_interval
+from .labels import SIGMAS
 
 _MOST = 2000
 """Frames of the file that are scored: as many tell a share to two points."""
 _DRAWS = 4000
-_SIGMAS = 1.645
-"""Half of an interval of 90 %, in standard deviations."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,9 @@ class Simulated:
     simulation: SimulationConfig = field(default_factory=SimulationConfig)
 
 
-def score_unlabelled(classifier: Classifier, folder: Path, count: int, seed: int, track: Track = no_track):
+def score_unlabelled(
+    classifier: Classifier, folder: Path, count: int, seed: int, track: Track = no_track
+) -> dict[str, Any]:
     """Scores of the frames of a calibration, beside those of so many patterns of the simulation that it fitted.
 
     folder: what `onehit calibrate` wrote. Returns `file`, `frames`, `kept_share` of them at the frozen threshold with
@@ -43,9 +44,7 @@ def score_unlabelled(classifier: Classifier, folder: Path, count: int, seed: int
     (None where nothing was to be judged), each with its `_interval` of 90 %; and the calibration's `two_sample_auc` and
     `single_share`. Raises InputError where the directory lacks something, or its frames cannot be read.
     """
-    found = read_calibration(folder)
-    paths, read = tuple(map(Path, found["file"])), from_dict(found["read"], FileConfig, str(folder))
-    source = FileSource(paths, read, "--read")
+    found, source = read_calibration(folder), calibrated_frames(folder)
     index, size = sampled(source, _MOST, track).index, frames_at_once(source)
     scores = []
     for first in track(range(0, len(index), size), f"scoring {source.name}", size):
@@ -61,6 +60,12 @@ def score_unlabelled(classifier: Classifier, folder: Path, count: int, seed: int
         "two_sample_auc": found["two_sample_auc"],
         "single_share": found["single_share"],
     }
+
+
+def calibrated_frames(folder: Path) -> FileSource:
+    """The frames that a simulation was fitted to. Raises InputError where they cannot be read any more."""
+    found = read_calibration(folder)
+    return FileSource(tuple(map(Path, found["file"])), from_dict(found["read"], FileConfig, str(folder)), "--read")
 
 
 def read_calibration(folder: Path) -> dict[str, Any]:
@@ -96,7 +101,7 @@ def _forecast(
     lost = drawn(int((single & ~kept).sum()), int((single & kept).sum()))
     let_in = drawn(int((~single & kept).sum()), int((~single & ~kept).sum()))
     low, high = found["single_share"]["interval"]
-    spread = rng.normal(0, (high - low) / 2 / _SIGMAS, _DRAWS)
+    spread = rng.normal(0, (high - low) / 2 / SIGMAS, _DRAWS)
     share = np.clip(found["single_share"]["estimate"] + np.append(0.0, spread), 0, 1)
     all_kept = share * (1 - lost) + (1 - share) * let_in
     values = {

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from ...evaluate import figures
-from ...evaluate.calibration.unlabelled import read_calibration, score_unlabelled
+from ...evaluate.calibration.unlabelled import calibrated_frames, score_unlabelled
 from ...evaluate.config import EvaluateConfig
 from ...evaluate.curves import CURVES, SWEEPS, score_sweeps
 from ...evaluate.map_figure import two_quantities_figure
@@ -109,7 +109,8 @@ def check_evaluation(config: EvaluateConfig, training: TrainConfig) -> FileSourc
         geometry(name)
     check_simulated(config, training)
     if config.calibration is not None:
-        read_calibration(config.calibration)
+        source = calibrated_frames(config.calibration)
+        check_shape(source.name, source.shape, training.network)
     return check_experiment(config, training) if config.experiment is not None else None
 
 

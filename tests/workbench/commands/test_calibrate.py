@@ -2,15 +2,19 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import h5py
 import numpy as np
 import pytest
 from onehit.evaluate.calibration.unlabelled import score_unlabelled
 from onehit.evaluate.config import EvaluateConfig
+from onehit.geometries import InputError
 from onehit.simulate.config_io import from_json
+from onehit.train import NetworkConfig, TrainConfig
 from onehit.workbench.cli import main
 from onehit.workbench.commands.calibrate import _sentences
+from onehit.workbench.commands.study import check_evaluation
 from schemas import check
 
 DETECTOR = [
@@ -135,6 +139,17 @@ def test_a_fit_of_hardly_any_patterns_is_said_to_be_unsure(found):
     assert not any("unsure" in line for line in _sentences(found))
     (line,) = (line for line in _sentences(found | {"effective_patterns": 6.2}) if "unsure" in line)
     assert line.startswith("Only 6 of ") and "--patterns" in line
+
+
+def test_frames_that_are_gone_are_missed_before_any_training(folder, tmp_path, capsys):
+    found = shutil.copytree(folder / "found", tmp_path / "found")
+    result = json.loads((found / "calibration.json").read_text())
+    (found / "calibration.json").write_text(json.dumps(result | {"file": [str(tmp_path / "gone.cxi")]}))
+    config = from_json(found / "config.json", "evaluate", EvaluateConfig)
+    training = TrainConfig(network=NetworkConfig(size=32))
+    with pytest.raises(InputError, match=r"gone\.cxi"):
+        check_evaluation(replace(config, calibration=found), training)
+    assert check_evaluation(config, training) is None
 
 
 def refused(capsys, *command):
