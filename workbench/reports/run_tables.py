@@ -148,8 +148,8 @@ def _unlabelled(metrics: dict[str, Any]) -> Table | None:
         f"{found['frames']:,} frames at the frozen threshold, and what the simulation that was fitted to them "
         "forecasts, with 90 % intervals that take the fit as right. Measured rates have 95 % intervals; those of "
         "single hits and others are of the labelled experiment, where there is one. Simulated frames are told from "
-        f"these with an AUC of {format_auc(auc['before'])} before the fit and {format_auc(auc['after'])} after (0.5: not "
-        "at all)."
+        f"these with an AUC of {format_auc(auc['before'])} before the fit and {format_auc(auc['after'])} after; 0.5: "
+        "not at all."
     )
     return Table("Frames without labels", note, ("Share", "Forecast, %", "Measured, %"), rows)
 
