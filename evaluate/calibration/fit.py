@@ -171,54 +171,48 @@ def fit_pool(
     seed: int,
 ) -> Fit:
     """Weights of a pool for frames, and what they say."""
-    truth = latents(pool, searched).values
+    truth, names = latents(pool, searched)
     real, simulated = estimator.summary(features), estimator.summary(pool.features)
     weights = unfold(real, simulated, truth, pool.kind, _ITERATIONS, seed)
-    count = truth.shape[1]  # the first columns of summaries are estimates of the latents
-    names = latents(pool, searched).names
-    shown = np.array([name in OF_PARTICLE for name in names])
+    # Of summaries the first columns are estimates of the latents.
+    real, simulated = real[:, : truth.shape[1]], simulated[:, : truth.shape[1]]
+    of_particle = np.array([name in OF_PARTICLE for name in names])
     single, like = estimator.kinds(features)[:, :1] > 0.5, estimator.kinds(pool.features)[:, :1] > 0.5
     if single.sum() < _LEAST_SINGLES:
         single, like = np.ones_like(single), np.ones_like(like)
-    weights = tilted(weights, truth, simulated[:, :count], real[:, :count], like | ~shown, single | ~shown)
+    of_real, of_simulated = single | ~of_particle, like | ~of_particle
+    weights = tilted(weights, truth, simulated, real, of_simulated, of_real)
     shares = shares_of_kinds(estimator.kinds(features), occurring(pool))
-    numbers = numbers_of(features, pool, weights, estimator, searched)
+    means = np.array([column[used].mean() for column, used in zip(real.T, of_real.T, strict=True)])
+    numbers = numbers_of(pool, searched, simulated, weights[:, None] * of_simulated, means)
     quantiles = quantiles_of(pool, weights, searched)
     quantiles |= {name: np.full(len(QUANTILES), value) for name, (value, _) in numbers.items()}
     return Fit(weights, quantiles, shares, numbers)
 
 
 def numbers_of(
-    features: Float[np.ndarray, "frames features"],
     pool: Pool,
-    weights: Float[np.ndarray, " patterns"],
-    estimator: Estimator,
     searched: tuple[Parameter, ...],
+    simulated: Float[np.ndarray, "patterns latents"],
+    weights: Float[np.ndarray, "patterns latents"],
+    real: Float[np.ndarray, " latents"],
 ) -> dict[str, tuple[float, float]]:
     """Options that are the same in all frames, and their standard deviations.
 
-    Chunks of the pool have one value each. A regression of these on the mean estimates of their frames, weighted to be
-    like the real ones, says what the mean of the real frames' estimates means (indirect inference: Gourieroux, Monfort
-    & Renault 1993, J. Appl. Econom. 8, S85): single estimates are drawn to the middle of the search, means of many
-    frames are not.
+    simulated, weights: estimates of the pool's latents, and weights that make them like the real ones; real: means of
+    the real frames' estimates. Chunks of the pool have one value each. A regression of these on the mean estimates of
+    their frames says what the real means mean (indirect inference: Gourieroux, Monfort & Renault 1993, J. Appl. Econom.
+    8, S85): single estimates are drawn to the middle of the search, means of many frames are not.
     """
-    columns = [i for i, p in enumerate(searched) if p.is_number]
-    names = latents(pool, searched).names
-    found, simulated = estimator.latents(features), estimator.latents(pool.features)
-    single, like = estimator.kinds(features)[:, 0] > 0.5, estimator.kinds(pool.features)[:, 0] > 0.5
-    real, chunks = [], []
-    for i in columns:
-        column = names.index(searched[i].name)
-        used, alike = np.ones(len(found), bool), np.ones(len(like), bool)
-        if searched[i].of_particle and single.sum() >= _LEAST_SINGLES:
-            used, alike = single, like
-        weight = (weights * alike + 1e-9).reshape(-1, CHUNK)
-        chunks.append(np.average(simulated[:, column].reshape(-1, CHUNK), 1, weight))
-        real.append(found[used, column].mean())
+    columns, names = [i for i, p in enumerate(searched) if p.is_number], latents(pool, searched).names
+    chosen = [names.index(searched[i].name) for i in columns]
+    of_chunk = [
+        np.average(simulated[:, k].reshape(-1, CHUNK), 1, weights[:, k].reshape(-1, CHUNK) + 1e-9) for k in chosen
+    ]
     numbers = {}
     for place, i in enumerate(columns):
         truth, parameter = pool.parameters[::CHUNK, i], searched[i]
-        x, y = np.stack(chunks, 1), np.array(real)
+        x, y = np.stack(of_chunk, 1), real[chosen]
         middle, width = x.mean(0), x.std(0) + 1e-12
         x, y = (x - middle) / width, (y - middle) / width
         x, y = np.append(x, x[:, place, None] ** 2, 1), np.append(y, y[place] ** 2)
