@@ -1,9 +1,7 @@
 """`onehit simulate` as a person types it."""
 
 import json
-import os
 import re
-import shlex
 import signal
 import subprocess
 import sys
@@ -14,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 import trimesh
+from job_arrays import submitted, words
 from onehit.workbench.cli import main
 
 SMALL = ["--instrument.shape", "32", "32", "--instrument.pixel-size-m", "2.4e-3", "--particles", "2", "3"]
@@ -188,23 +187,9 @@ def test_the_sbatch_script_makes_the_set_by_an_array_and_a_last_job(here, monkey
     capsys.readouterr()
     simulate("a b.h5", *LONG, "--sbatch", "2")
     script = capsys.readouterr().out
-    (here / "bin").mkdir()
-    (here / "bin" / "sbatch").write_text('#!/bin/sh\nprintf "%s\\n" "$@" - >> calls\necho "17;cluster"\n')
-    (here / "bin" / "sbatch").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{here / 'bin'}:{os.environ['PATH']}")
-    subprocess.run(["sh"], input=script, text=True, check=True)
-    array, last = [call.splitlines() for call in (here / "calls").read_text().split("\n-\n")[:2]]
-    assert "--array=0-1" in array and "--dependency=afterany:17" in last
-
-    def run(call, task):
-        wrapped = call[-1].removeprefix("--wrap=").replace("$SLURM_ARRAY_TASK_ID", task)
-        python, flag, module, *command = shlex.split(wrapped)
-        assert (python, flag, module) == (sys.executable, "-m", "onehit.workbench.cli")
+    array, last = submitted(script, here, monkeypatch)
+    for command in (words(array, "1"), words(array, "0"), words(last)):
         assert main(command) == 0
-
-    run(array, "1")
-    run(array, "0")
-    run(last, "")
     assert contents(here / "a b.h5.shards") == contents(here / "whole.h5.shards")
     np.testing.assert_array_equal(counts("a b.h5"), counts("whole.h5"))
 

@@ -1,14 +1,11 @@
 """Sweeps by plain job arrays."""
 
-import os
-import shlex
-import subprocess
-import sys
 from collections import Counter
 from dataclasses import replace
 
 import pytest
 from filelock import FileLock
+from job_arrays import submitted, words
 from made_up_sweeps import OPTIONS, lasting, rows
 from onehit.geometries import InputError
 from onehit.workbench.cli import main
@@ -69,24 +66,11 @@ def test_the_sbatch_script_does_the_sweep_by_an_array_and_a_last_job(made, tmp_p
     assert main(said) == 0
     script = capsys.readouterr().out
     assert not made.trained and "4 trainings and 3 tests, made by 2 array tasks" in script
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "sbatch").write_text('#!/bin/sh\nprintf "%s\\n" "$@" - >> calls\necho "17;cluster"\n')
-    (tmp_path / "bin" / "sbatch").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    subprocess.run(["sh"], input=script, text=True, check=True)
-    array, last = [call.splitlines() for call in (tmp_path / "calls").read_text().split("\n-\n")[:2]]
-    assert "--array=0-1" in array and "--dependency=afterany:17" in last
-
-    def run(call, task):
-        wrapped = call[-1].removeprefix("--wrap=").replace("$SLURM_ARRAY_TASK_ID", task)
-        python, flag, module, *command = shlex.split(wrapped)
-        assert (python, flag, module) == (sys.executable, "-m", "onehit.workbench.cli")
-        assert main(command) == 0
-
-    run(array, "1")
+    array, last = submitted(script, tmp_path, monkeypatch)
+    assert main(words(array, "1")) == 0
     assert len(made.trained) == 2 and made.scored.total() == 4
-    run(array, "0")
-    run(last, "")
+    assert main(words(array, "0")) == 0
+    assert main(words(last)) == 0
     assert set(made.trained.values()) | set(made.scored.values()) == {1} and made.scored.total() == 8
     command = sweep.Sweep(out=tmp_path / "a map")
     assert Counter(row["state"] for row in rows(command)) == {"done": 8, "missing": 4}
