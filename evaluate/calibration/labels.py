@@ -70,10 +70,12 @@ def labelled_rates(judged: Judged, threshold: float) -> dict[str, Any]:
     """
     known = np.isfinite(judged.single_hit)
     kept, all_of_them, none = (judged.score >= threshold).astype(float), np.ones(len(known)), np.zeros(len(known))
-    off = np.where(known, judged.single_hit - judged.probability, 0.0) / np.where(known, judged.chance, 1.0)
-    single = judged.probability + off
+    off, chance = np.where(known, judged.single_hit - judged.probability, 0.0), np.where(known, judged.chance, 1.0)
+    single = judged.probability + off / chance
     # By Poisson sampling (Särndal et al., equation 3.5.3): frames that were sure to be labelled are not uncertain.
-    unsure = np.abs(off) * np.sqrt(1 - np.where(known, judged.chance, 1.0))
+    # Labels that all agree do not say that none would differ: as if half of one did (Jeffreys's prior).
+    least = np.sqrt(0.5 / (known.sum() + 1))
+    unsure = np.where(known, np.maximum(np.abs(off), least), 0.0) * np.sqrt(1 - chance) / chance
     found: dict[str, Any] = {"labels": int(known.sum())}
     # A share of sums of (always + by_single * single).
     for name, (always, by_single), (whole_always, whole_by_single) in (

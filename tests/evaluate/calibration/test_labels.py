@@ -55,6 +55,16 @@ def test_intervals_hold_the_truth_even_where_the_calibration_is_wrong(wrong):
     assert abs(np.mean(off)) < 0.01
 
 
+def test_labels_that_all_agree_are_not_taken_for_certainty():
+    truth = np.arange(FRAMES) % 5 == 0
+    score = np.where(truth, 5.0, -5.0)
+    found = estimated(truth, truth.astype(float), score, np.full(FRAMES, 40 / FRAMES), 0)
+    for name, value in rates(truth, score).items():
+        low, high = found[f"{name}_interval"]
+        assert found[name] == pytest.approx(value) and 0.01 < high - low < 0.4
+    assert found["single_share_interval"][1] > 0.2 + 0.5 / 41
+
+
 def test_chosen_labels_tell_more_than_labels_at_random():
     error = {"chosen": [], "at random": []}
     for seed in range(150):
