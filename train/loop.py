@@ -17,7 +17,6 @@ from ..geometries.errors import InputError
 from ..simulate.beamline.pixels import picture_shape
 from ..simulate.config import SimulationConfig
 from ..simulate.config_io import from_json, to_json, write_whole
-from ..simulate.devices import everywhere, spread
 from ..simulate.empty_shots import simulated_source
 from ..simulate.interrupt import interruptible
 from ..simulate.progress import Track, no_track
@@ -25,6 +24,7 @@ from ..simulate.reading.file_source import FileSource
 from ..simulate.reading.invalid_frames import describe_flags, frame_photons
 from ..simulate.scattering.hits.empty import NoBodies
 from ..simulate.source import Indices, Patterns, PatternSource, Truth, as_pictures
+from . import processes
 from .calibration import temperature
 from .checkpoint import Checkpoint, Checkpoints
 from .classifier import Classifier, empty_checkpoint
@@ -88,10 +88,17 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
     so a resumed run ends bit for bit where an uninterrupted one does. Ctrl-C saves a checkpoint, then raises
     KeyboardInterrupt. Raises InputError where the directory holds a run with another configuration, and for frames
     smaller than the network.
+
+    Where processes were joined (`processes.join`), all call this with a directory that all see; the first one writes.
     """
     check_training(config)
+    processes.check_batch(config.batch_size)
     training, validation, validation_indices, data_frames = training_sources(config, track)
-    _claim(run, config)
+    if processes.is_first():
+        _claim(run, config)
+    processes.wait("a run directory")
+    if not processes.is_first():
+        _claim(run, config)
     checkpoints = Checkpoints(run)
     structure, _, _ = split_network(config.network)
     # Another seed, other patterns or another file compile nothing anew.
@@ -100,8 +107,7 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
     def frames(indices: Integer[np.ndarray, " batch"]):
         patterns = training.patterns(indices)
         counts, bad = to_size(patterns.counts, frame_masks(training, indices), config.network.size)
-        label = spread(patterns.label)
-        return spread(counts), spread(bad) if bad.ndim == 3 else bad, label
+        return counts, bad, patterns.label
 
     checkpoint = checkpoints.latest(empty_checkpoint(config))
     history: list[dict[str, float]] = []
@@ -118,18 +124,22 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
         checkpoint = checkpoint._replace(standardisation=measured)
     elif (run / "history.json").is_file():
         history = json.loads((run / "history.json").read_text())
-    state, standardisation = everywhere(checkpoint)
+    state, standardisation = processes.everywhere(checkpoint)
     first = int(state.step)
     history = [entry for entry in history if entry["step"] <= first]
 
     earlier, start = checkpoints.seconds(), time.perf_counter()
 
     def save():
-        write_whole(run / "history.json", json.dumps(history) + "\n")
+        if processes.is_first():
+            write_whole(run / "history.json", json.dumps(history) + "\n")
         checkpoints.save(Checkpoint(state, standardisation), earlier + time.perf_counter() - start)
 
     def batch(step: int):
-        return frames(np.arange(step * config.batch_size, (step + 1) * config.batch_size))
+        shared = np.arange(step * config.batch_size, (step + 1) * config.batch_size)
+        counts, bad, label = frames(processes.part(shared))
+        place_mask = processes.spread if bad.ndim == 3 else processes.everywhere
+        return processes.spread(counts), place_mask(bad), processes.spread(label)
 
     # The next batch is made during a step: neither keeps all cores busy alone.
     with interruptible() as interrupted, ThreadPoolExecutor(1) as maker:
@@ -142,23 +152,27 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
             )
             if (step + 1) % 10 == 0 or step + 1 == config.steps:
                 history.append({"step": step + 1, "loss": float(loss), "accuracy": float(accuracy)})
-            if interrupted or (step + 1) % config.checkpoint_every == 0 or step + 1 == config.steps:
+            stop = processes.any_of(bool(interrupted))
+            if stop or (step + 1) % config.checkpoint_every == 0 or step + 1 == config.steps:
                 save()
-            if interrupted:
+            if stop:
                 checkpoints.close()
                 raise KeyboardInterrupt
     seconds = checkpoints.seconds()
     checkpoints.close()
 
     _, bad = to_size(np.zeros((1, *training.shape)), training.bad_pixel, config.network.size)
-    classifier = Classifier(config, Checkpoint(state, standardisation), np.asarray(bad))
-    validated = score_source(classifier, validation, validation_indices, track, "validating")
+    classifier = Classifier(config, processes.here(Checkpoint(state, standardisation)), np.asarray(bad))
+    validated = score_source(classifier, validation, processes.part(validation_indices), track, "validating")
+    validated = processes.gathered(validated, len(validation_indices))
     label, score = validated.label, validated.score
     rate, confidence = config.false_positive_rate, config.confidence
     thresholds = thresholds_by_group(label, score, rate, confidence, _groups(config, validated))
     classifier.threshold = max(thresholds.values())
     classifier.temperature = temperature(label, score)
-    classifier.save(run)
+    if processes.is_first():
+        classifier.save(run)
+    processes.wait("a classifier")
     patterns = config.steps * config.batch_size
     record: dict[str, Any] = {"steps": config.steps, "patterns": patterns, "history": history}
     record |= {"seconds": round(seconds, 1), "patterns_per_second": round(patterns / seconds, 1)}

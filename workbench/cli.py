@@ -49,7 +49,9 @@ def _simulate(command: Simulate) -> None:
 def _train(command: Train) -> None:
     from .commands.study import print_validation, run_training
 
-    print_validation(run_training(command.train, command.run_directory, command.strict), command.run_directory)
+    metrics = run_training(command.train, command.run_directory, command.strict, command.distributed)
+    if metrics is not None:
+        print_validation(metrics, command.run_directory)
 
 
 def _evaluate(command: Evaluate) -> None:

@@ -134,6 +134,8 @@ class Train:
     """Run directory: new, or one of the same configuration to go on with."""
     strict: bool = False
     """Refuse files about which anything is odd, rather than say it alone: for pipelines."""
+    distributed: bool = False
+    """Be one of the processes that SLURM starts on one machine or several, to train one classifier together."""
     train: Annotated[TrainConfig, arg(name="")] = field(default_factory=TrainConfig)
 
 

@@ -29,6 +29,7 @@ from ...train.calibration import calibration_error
 from ...train.classifier import Classifier
 from ...train.config import TrainConfig, check_shape
 from ...train.loop import VALIDATION_SEED, train
+from ...train.processes import is_first, join
 from ...train.selection import check_scale, size_estimator
 from ..notices import tell
 from ..progress import track
@@ -37,8 +38,19 @@ from ..reports.page import report_content, robustness_table, write_page
 from ..reports.run_tables import run_lines, side_by_side
 
 
-def run_training(config: TrainConfig, run: Path, strict: bool = False) -> dict[str, Any]:
-    """Train in a run directory; writes and returns what metrics.json says of it. strict: see `tell`."""
+def run_training(
+    config: TrainConfig, run: Path, strict: bool = False, distributed: bool = False
+) -> dict[str, Any] | None:
+    """Train in a run directory; writes and returns what metrics.json says of it. strict: see `tell`.
+
+    distributed: with the other processes of this job, of which the first one alone says and writes anything; None for
+    the others.
+    """
+    if distributed:
+        join()
+        if not is_first():
+            train(config, run)
+            return None
     if config.data is not None:
         tell(FileSource(config.data, config.read_data, "--read-data"), "--read-data", strict)
     return train_run(config, run, track)
