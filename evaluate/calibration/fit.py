@@ -11,7 +11,7 @@ from sklearn.linear_model import RidgeCV
 from ...simulate.progress import Track, no_track
 from .latents import Estimator, latents, narrowed
 from .pool import CHUNK, KINDS, Pool, Simulator
-from .search import LOGARITHMIC, OF_PARTICLE, Parameter
+from .search import LEAST, LOGARITHMIC, OF_PARTICLE, Parameter
 from .unfolding import effective_size, of_frames, shares_of_kinds, tilted, unfold, weighted_quantiles
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -156,10 +156,12 @@ def limited(
     new = []
     for parameter in searched:
         high = min(parameter.high, float(most.get(parameter.name, np.inf)))
-        low = parameter.low if parameter.name not in most else min(parameter.low, high / 300)
+        low = parameter.low
         if parameter.name == "photons":
-            low = float(faint / 30)
-        new.append(parameter._replace(low=low).within(low, high) if high > 0 else parameter)
+            low = max(low, float(faint / 30))
+        elif parameter.name in most and low == parameter.high * LEAST:
+            low = high * LEAST
+        new.append(parameter._replace(low=low, high=high) if low < high else parameter)
     return tuple(new)
 
 

@@ -24,8 +24,8 @@ NUMBERS = ("stretch", "beam.pointing_jitter_px", "readout.read_noise_photons")
 OF_PARTICLE = ("diameter_nm", "photons", "fluctuation_strength", "envelope_strength", "stretch")
 """What only a frame with a particle shows."""
 
-_LEAST = 1 / 300
-"""Of a level's highest value: below, a background makes no difference."""
+LEAST = 1 / 300
+"""Of a level's highest value, where it may be none: less of a background makes no difference."""
 
 
 class Parameter(NamedTuple):
@@ -111,7 +111,7 @@ def parameters(config: SimulationConfig) -> tuple[Parameter, ...]:
         known = name in ("diameter_nm", "photons") or tuple(name.split(".")) in is_on
         if known and low < high:
             is_log = name in LOGARITHMIC
-            found.append(Parameter(name, max(low, high * _LEAST) if is_log else low, high, is_log))
+            found.append(Parameter(name, low if low > 0 or not is_log else high * LEAST, high, is_log))
     for name in NUMBERS:
         value = number(config, name)
         if value > 0:

@@ -59,6 +59,15 @@ def test_frames_bound_what_is_searched():
     assert found["diameter_nm"] == Parameter("diameter_nm", 30.0, 150.0, True)
 
 
+def test_what_is_searched_stays_between_the_ends_that_were_stated():
+    config = searched()
+    assert {p.name: p.low for p in parameters(config)}["photons"] == config.photons[0]
+    config = replace(config, photons=(500.0, 1e7), background=BackgroundConfig(uniform=(0.02, 1.0), halo=(0.0, 20.0)))
+    found = {p.name: p for p in limited(parameters(config), 1000.0 * 2.0 ** np.arange(8), (64, 64))}
+    assert found["photons"].low == 500 and found["background.uniform"].low == 0.02
+    assert found["background.halo"].low == found["background.halo"].high / 300
+
+
 def test_a_search_is_never_left_without_a_range():
     parameter = Parameter("diameter_nm", 30.0, 150.0, True)
     assert parameter.within(40.0, 50.0) == Parameter("diameter_nm", 40.0, 50.0, True)
