@@ -18,8 +18,8 @@ from ....geometries.errors import InputError
 from ...beamline.panel import PLANCK_TIMES_C_EV_M
 from ...beamline.quantities import DISTANCE, PHOTON_ENERGY, PIXEL_SIZE, Quantity
 from ...formats.frames import Frames
-from ...guard.hdf5_values import attribute, values
-from ...guard.safe_hdf5 import LeadsOut, exists, find, find_group, reading
+from ...guard.hdf5_values import attribute, member_names, values
+from ...guard.safe_hdf5 import LeadsOut, exists, find, find_group
 from ..concatenate import concatenated
 from ..dialect import Given, Opened, frames_of, mask_in_order
 from ..facts import WAVELENGTH
@@ -112,8 +112,7 @@ def _classed(file: h5py.File, parent: str, nx_class: str, usual: str, trusted: b
     if group is None:
         return []
     found = []
-    with reading(Path(file.filename)):
-        names = sorted(group, key=lambda name: (name != usual, name))[:_MOST_MEMBERS]
+    names = sorted(member_names(group), key=lambda name: (name != usual, name))[:_MOST_MEMBERS]
     for name in names:
         full = f"{parent}/{name}".lstrip("/")
         with contextlib.suppress(LeadsOut):
@@ -141,8 +140,7 @@ def _frames(file: h5py.File, entry: str, trusted: bool) -> list[str]:
     except LeadsOut:
         return [f"{entry}/data/data"]
     if group is not None:
-        with reading(Path(file.filename)):
-            numbered = sorted(filter(_is_numbered, group), key=_numbered)
+        numbered = sorted(filter(_is_numbered, member_names(group)), key=_numbered)
         if numbered:
             return [f"{entry}/data/{name}" for name in numbered]
     signals = [
