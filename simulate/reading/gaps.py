@@ -33,6 +33,26 @@ def with_gaps(frames: Frames) -> Frames:
     return replace(frames, bad_pixel=known | gap, notes=(*frames.notes, note))
 
 
+def with_no_data(frames: Frames, markers: list[float]) -> Frames:
+    """The frames with pixels masked where they hold what the file says is no data; see `facts.read_no_data`."""
+    if not markers:
+        return frames
+    known = np.zeros(frames.shape, bool) if frames.bad_pixel is None else frames.bad_pixel
+
+    def marked(indices: Int[np.ndarray, " batch"]) -> Bool[np.ndarray, " batch *shape"]:
+        return np.isin(frames.read(indices), np.asarray(markers).astype(frames.dtype))
+
+    def bad(indices: Int[np.ndarray, " batch"]) -> Bool[np.ndarray, " batch *shape"]:
+        return marked(indices) if frames.frame_bad_pixel is None else marked(indices) | frames.frame_bad_pixel(indices)
+
+    looked_at = marked(spread(frames.count, frames.dtype.itemsize * math.prod(frames.shape)))
+    values = ", ".join(f"{value:.7g}" for value in markers)
+    note = (
+        f"pixels masked that hold {values}, which the file says is no data: {looked_at.mean():.2%} of those looked at"
+    )
+    return replace(frames, bad_pixel=known | looked_at.all(0), frame_bad_pixel=bad, notes=(*frames.notes, note))
+
+
 def find_gaps(frames: Shaped[np.ndarray, " frames *shape"]) -> tuple[Bool[np.ndarray, "*shape"], dict[str, int]]:
     """Pixels that hold one and the same marker in each of these frames, and how many there are of each.
 

@@ -11,7 +11,8 @@ from ..guard.hdf5_values import attribute, data_set_names, listing
 from ..guard.safe_hdf5 import exists, find, unwritten_chunks
 from ..guard.virtual_sources import share_without_source
 from .dialect import Given, Opened, frames_of, given_masks, mask_in_order
-from .facts import read_facts
+from .facts import read_facts, read_no_data, read_scaling
+from .gaps import with_no_data
 from .labels import read_label
 from .masks import Mask, MaskPolarity
 
@@ -59,6 +60,9 @@ class Hdf5Dialect:
         facts, left_out, strange = read_facts(file, given.trusted)
         if isinstance(units := attribute(parts[0], "units"), str):
             facts["units"] = units
+        if scaling := read_scaling(parts[0], given.trusted):
+            facts["scaling"] = scaling
+        frames = with_no_data(frames, read_no_data(parts[0]))
         version = f" {facts['cxi_version'] / 100:.1f}" if "cxi_version" in facts else ""
         return replace(
             frames,

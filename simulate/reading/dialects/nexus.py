@@ -22,7 +22,8 @@ from ...guard.hdf5_values import attribute, member_names, values
 from ...guard.safe_hdf5 import LeadsOut, exists, find, find_group
 from ..concatenate import concatenated
 from ..dialect import Given, Opened, frames_of, mask_in_order
-from ..facts import WAVELENGTH
+from ..facts import WAVELENGTH, read_no_data, read_scaling
+from ..gaps import with_no_data
 from ..hdf5_dialect import named_masks, storage_oddities
 from ..labels import read_label
 from ..masks import Mask, combine
@@ -91,7 +92,9 @@ class Nexus:
         if given.label != "":
             label = read_label(file, names[0].rpartition("/")[0], frames.count, given.label, given.trusted)
         facts, strange = _facts(file, entry, detectors, given.trusted)
-        return replace(
+        if scaling := read_scaling(parts[0], given.trusted):
+            facts["scaling"] = scaling
+        frames = replace(
             frames,
             bad_pixel=bad.bad_pixel,
             frame_bad_pixel=bad.frame_bad_pixel,
@@ -100,6 +103,7 @@ class Nexus:
             facts=facts,
             oddities=(*frames.oddities, *storage_oddities(parts), *bad.oddities, *strange),
         )
+        return with_no_data(frames, read_no_data(parts[0]))
 
 
 def _entries(file: h5py.File, trusted: bool) -> list[str]:
