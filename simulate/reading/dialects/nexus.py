@@ -24,9 +24,10 @@ from ..concatenate import concatenated
 from ..dialect import Given, Opened, frames_of, mask_in_order
 from ..facts import WAVELENGTH, read_no_data, read_scaling
 from ..gaps import with_no_data
-from ..hdf5_dialect import named_masks, storage_oddities
+from ..hdf5_dialect import named_masks, not_used, storage_oddities
 from ..labels import read_label
 from ..masks import Mask, combine
+from ..stack import named_axes
 
 _NUMBERED = re.compile(r"data_(\d+)")
 _MOST_MEMBERS = 1000
@@ -80,7 +81,9 @@ class Nexus:
             _check_sequence(opened.path, names)
         parts = [_part(file, name, given.trusted, format) for name in names]
         _check_images(opened.path, parts)
-        stacks = [frames_of(Path(part.file.filename), format, [part], [], given, True) for part in parts]
+        numbered = _is_numbered(names[0])
+        order = numbered, None if numbered else _axes(file, names[0], parts[0], given.trusted)
+        stacks = [frames_of(Path(part.file.filename), format, [part], [], given, *order) for part in parts]
         frames = concatenated(stacks, opened.path, format)
 
         masks = _masks(file, detectors, given)
@@ -101,7 +104,13 @@ class Nexus:
             mask_meaning=bad.meaning,
             label=label,
             facts=facts,
-            oddities=(*frames.oddities, *storage_oddities(parts), *bad.oddities, *strange),
+            oddities=(
+                *frames.oddities,
+                *not_used(file, parts, given),
+                *storage_oddities(parts),
+                *bad.oddities,
+                *strange,
+            ),
         )
         return with_no_data(frames, read_no_data(parts[0]))
 
@@ -167,6 +176,13 @@ def _signal(file: h5py.File, data: str, trusted: bool) -> str | None:
     except LeadsOut:
         return full
     return full if found is not None and found.ndim > 2 else None
+
+
+def _axes(file: h5py.File, name: str, part: h5py.Dataset, trusted: bool) -> str | None:
+    """As NXdata's attribute `axes` says, of the group, or formerly of its signal, with colons in between."""
+    group = find_group(file, name.rpartition("/")[0], trusted)
+    said = None if group is None else attribute(group, "axes")
+    return named_axes(attribute(part, "axes") if said is None else said, part.ndim)
 
 
 def _is_numbered(name: str) -> bool:
