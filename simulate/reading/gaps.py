@@ -56,14 +56,19 @@ def with_no_data(frames: Frames, markers: list[float]) -> Frames:
 def find_gaps(frames: Shaped[np.ndarray, " frames *shape"]) -> tuple[Bool[np.ndarray, "*shape"], dict[str, int]]:
     """Pixels that hold one and the same marker in each of these frames, and how many there are of each.
 
-    Markers are NaN and Inf, the largest integers that detectors have, the least one of a signed type, and -1: in eight
-    frames or more, or in several where nothing else is negative. NeXus and DECTRIS fill masked pixels with the largest
-    integer (NXdetector, pixel_mask), others with -1 or NaN.
+    Markers are NaN and Inf, the largest integers that detectors have, the least one of a signed type, any negative
+    number in eight frames or more, and -1 in several where nothing else is negative. NeXus and DECTRIS fill masked
+    pixels with the largest integer (NXdetector, pixel_mask), others with -1, -9999 or NaN.
     """
     gap, found = np.zeros(frames.shape[1:], bool), {}
     first = frames[0]
     same = (frames == first).all(0)
     marked = {f"{value:.0f}": same & (first == value) for value in _integers(frames)}
+    # Noise about 0, or a pedestal subtracted, is negative too, but hardly the same in every one of many frames.
+    if len(frames) >= _MANY and frames.dtype.kind in "if":
+        negative = same & (first < 0) & np.isfinite(first) & ~np.logical_or.reduce([*marked.values()])
+        values = np.unique(first[negative])
+        marked[f"{values[0]:.7g}" if len(values) == 1 else "negative numbers"] = negative
     if frames.dtype.kind == "f":
         marked["NaN or Inf"] = ~np.isfinite(frames).any(0)
     for name, here in marked.items():
@@ -86,7 +91,6 @@ def _integers(frames: Shaped[np.ndarray, " frames *shape"]) -> list[float]:
         if kind == "i":
             markers.add(float(limits.min))
             negative = negative[negative != limits.min]
-    # Noise about 0, or a pedestal subtracted, has -1 too, but hardly in every one of many frames.
-    if len(frames) >= _MANY or (len(frames) > 1 and len(negative) and (negative == -1).all()):
+    if len(frames) > 1 and len(negative) and (negative == -1).all():
         markers.add(-1.0)
     return sorted(markers)
