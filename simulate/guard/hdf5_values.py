@@ -20,7 +20,8 @@ _NUMBERS = (h5py.h5t.INTEGER, h5py.h5t.FLOAT)
 def data_set_names(file: h5py.File, dimensions: int | None = None) -> list[str]:
     """Full names of the file's own numeric data sets, of that many axes if stated; links are not followed.
 
-    Of a file with more than 10,000 objects, only those among the first 10,000.
+    What is no UTF-8 in a name, as LabVIEW may write it, is shown as U+FFFD; nobody can give such a name. Of a file with
+    more than 10,000 objects, only those among the first 10,000.
     """
     names, seen = [], 0
 
@@ -31,12 +32,18 @@ def data_set_names(file: h5py.File, dimensions: int | None = None) -> list[str]:
         if is_data and dimensions in (None, item.ndim):
             stored = item.id.get_type()
             if stored.get_class() in _NUMBERS or (stored.get_class() == h5py.h5t.ENUM and item.dtype == bool):
-                names.append(name)
+                names.append(name if isinstance(name, str) else name.decode(errors="replace"))
         return seen >= _MOST_OBJECTS or None
 
     with reading(Path(file.filename)):
         file.visititems(note)
     return names
+
+
+def member_names(group: h5py.Group) -> list[str]:
+    """Names of a group's members, but for those that are no UTF-8, which h5py gives as bytes."""
+    with reading(Path(group.file.filename)):
+        return [name for name in group if isinstance(name, str)]
 
 
 def listing(file: h5py.File) -> str:

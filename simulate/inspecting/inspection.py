@@ -14,6 +14,8 @@ from .pixel_faults import Faults, find_faults
 
 _MOST_SAMPLED, _SAMPLED_BYTES = 100, 2**27
 """Frames that are looked at together, and the memory that they may take."""
+_LARGEST_WHOLE = 2.0**53
+"""Beyond it not every whole number can be told from the next, and 64 bits may not hold it."""
 
 
 class Inspection(NamedTuple):
@@ -76,6 +78,8 @@ def inspect_frames(source: FileSource, indices: Int[np.ndarray, " frames"], trac
             at_brightest = at_top.any(0) | (at_brightest & (top == brightest))
             brightest = top
         whole = whole and (counts.dtype.kind != "f" or bool((counts == np.rint(counts)).all()))
+        if abs(counts).max() > _LARGEST_WHOLE:
+            divisor = 1
         if whole and divisor != 1:
             divisor = int(np.gcd(divisor, np.gcd.reduce(counts.astype(np.int64), axis=None)))
     found = Flags(*map(np.concatenate, zip(*flags, strict=True)))

@@ -9,9 +9,12 @@ import numpy as np
 from jaxtyping import Bool, Shaped
 
 from ..guard.hdf5_values import data_set_names, values
-from ..guard.safe_hdf5 import find, open_hdf5
+from ..guard.safe_hdf5 import exists, find, open_hdf5, reading
 from ..reading.facts import not_square
 from ..reading.file_source import FileSource
+from ..reading.gaps import spread
+from ..reading.hdf5_dialect import is_mask
+from ..reading.masks import in_use
 from .gain import Gain
 from .inspection import Inspection
 from .pixel_faults import describe_areas
@@ -28,6 +31,9 @@ _MOST_HIDDEN = 1 / 3
 """Of the detector, by a mask."""
 _MOST_VALUES = 3
 """Different ones in a data set that looks like a mask."""
+_LIT_SHARE, _DARK_SHARE, _LEAST_HIDDEN = 0.5, 0.02, 10
+"""Of what the other pixels show: what a mask that lies wrong hides shows more than the first, one that lies right less
+than the second, on that many pixels, if they were like the others."""
 _OFFSET_HEEDED = 0.02
 """Of the gain."""
 _DATA_NUMBERS_FROM = 2.0
@@ -50,7 +56,7 @@ def oddities(source: FileSource, seen: Inspection, option: str = "--read", size:
     `FileConfig` are called on the command line; size: rows and columns that the classifier takes, if there is one.
     """
     found = [_of_the_file(source, line, option) for line in source.frames.oddities]
-    if masks := [*_upside_down(source, option), *_masks_beside(source, option)]:
+    if masks := [*_upside_down(source, option), *_masks_beside(source, option), *_mask_turned(source, option)]:
         return found + masks
     found += [oddity for check in _CHECKS if (oddity := check(source, seen, option))]
     return found if size is None else found + _size(source, size, option)
@@ -82,41 +88,71 @@ def _upside_down(source: FileSource, option: str) -> list[Oddity]:
 
 
 def _masks_beside(source: FileSource, option: str) -> list[Oddity]:
-    """Data sets that look like masks of all frames, under names that say nothing."""
+    """Masks that are not used: data sets of the frames' shape under a mask's name, or that look like one."""
     path = source.frames.path
     if source.config.mask is not None or not (path.is_file() and h5py.is_hdf5(path)):
         return []
-    found = []
+    found, shape = [], source.frames.shape
     with open_hdf5(path) as file:
-        names = data_set_names(file, dimensions=len(source.frames.shape))
-        in_use = [part.partition(":")[0] for part in source.frames.mask_meaning.split("; ")]
-        for name in names:
-            data_set = find(file, name, source.config.trusted) if name not in in_use else None
-            if data_set is None or data_set.shape != source.frames.shape:
+        said = [part.partition(":")[0] for part in source.frames.mask_meaning.split("; ")]
+        used = [data_set for name in said if (data_set := find(file, name, source.config.trusted)) is not None]
+        own = [name for name in said if exists(file, name, source.config.trusted)]
+        for name in data_set_names(file):
+            with reading(path):
+                data_set = file.get(name)
+            if not isinstance(data_set, h5py.Dataset) or data_set in used:
                 continue
-            reading = _as_mask(values(data_set))
-            if reading is not None:
-                bad, means = reading
-                own = [one for one in in_use if one in names]
+            use = f"use it with {option}.mask {' '.join([*own, name])}"
+            bad, means = None, ""
+            if data_set.shape == shape and (checked := find(file, name, source.config.trusted)) is not None:
+                bad, means = _as_mask(values(checked), is_mask(name))
+            if bad is not None:
                 found.append(
                     Oddity(
-                        f"{name} looks like a mask, {means}, hiding {bad.mean():.2%} of the pixels: use it with "
-                        f"{option}.mask {' '.join([*own, name])}",
+                        f"{name} looks like a mask, {means}, hiding {bad.mean():.2%} of the pixels: {use}",
                         bad_pixel=bad,
                     )
                 )
+            elif is_mask(name) and data_set.shape in (shape, (source.frames.count, *shape)):
+                found.append(Oddity(f'{name} is called a mask, and is not used: {use}, or none with {option}.mask ""'))
     return found
 
 
-def _as_mask(found: Shaped[np.ndarray, "*frame"]) -> tuple[Bool[np.ndarray, "*frame"], str] | None:
-    """The pixels that a mask of few values hides, by the reading that hides less, and which that is."""
+def _as_mask(found: Shaped[np.ndarray, "*frame"], is_called_so: bool) -> tuple[Bool[np.ndarray, "*frame"] | None, str]:
+    """The pixels that a mask of few values, or of that name, hides, by the reading that hides less, and which that is;
+    None where it is hardly one."""
     distinct = np.unique(found)
-    if not 2 <= len(distinct) <= _MOST_VALUES or 0 not in distinct:
-        return None
+    if len(distinct) < 2 or 0 not in distinct or not (is_called_so or len(distinct) <= _MOST_VALUES):
+        return None, ""
     marked = found != 0
     bad = marked if marked.mean() < 0.5 else ~marked
     means = "not 0 = bad" if bad is marked else "0 = bad"
-    return (bad, means) if bad.mean() <= _MOST_HIDDEN else None
+    return (bad if bad.mean() <= _MOST_HIDDEN else None), means
+
+
+def _mask_turned(source: FileSource, option: str) -> list[Oddity]:
+    """A mask that hides pixels that are lit, while turned or mirrored it would hide those that show nothing."""
+    frames = source.frames
+    bad = frames.bad_pixel
+    if bad is None or bad.ndim != 2 or not 0 < bad.mean() <= _MOST_HIDDEN:
+        return []
+    shows = in_use(frames.read(spread(frames.count, frames.dtype.itemsize * bad.size)))
+    usual = shows[~bad].mean()
+    turned = {"[::-1]": bad[::-1], "[:, ::-1]": bad[:, ::-1], "[::-1, ::-1]": bad[::-1, ::-1]}
+    if bad.shape[0] == bad.shape[1]:
+        turned |= {f"{how}.T": other.T for how, other in ({"": bad} | turned).items()}
+    for how, other in turned.items():
+        now, then = bad & ~other, other & ~bad  # what it hides only as it lies, and only if turned
+        if usual * then.sum() <= _LEAST_HIDDEN:
+            continue
+        if shows[now].mean() > _LIT_SHARE * usual and shows[other].mean() < _DARK_SHARE * usual:
+            return [
+                Oddity(
+                    "the mask hides pixels that are lit, and turned or mirrored it would hide those that show nothing: "
+                    f"save numpy's mask{how} as mask.npy, and give {option}.mask mask.npy"
+                )
+            ]
+    return []
 
 
 def _mask(source: FileSource, seen, option):

@@ -27,7 +27,7 @@ def concatenated(frames: Sequence[Frames], path: Path, format: str) -> Frames:
             raise InputError(
                 f"{one.path} has frames of {one.shape}, {first.path} of {first.shape}: give those of one shape together"
             )
-    for fact in ("is_fft_shifted", "units"):
+    for fact in ("is_fft_shifted", "units", "scaling"):
         said = {str(one.facts.get(fact, "")) for one in frames}
         if len(said) > 1:
             raise InputError(

@@ -52,17 +52,23 @@ class Dialect(Protocol):
 
 
 def frames_of(
-    path: Path, format: str, parts: Sequence[StoredAsIs], masks: list[Mask], given: Given, frames_first: bool = False
+    path: Path,
+    format: str,
+    parts: Sequence[StoredAsIs],
+    masks: list[Mask],
+    given: Given,
+    frames_first: bool = False,
+    axes: str | None = None,
 ) -> Frames:
     """Frames of data sets or arrays that are one stack together, each a band of rows; raises InputError where they do
     not fit each other, masks do not fit them, or the frames seem to lie along another axis than the first.
 
-    frames_first: the file says that they do not.
+    frames_first: its dialect says that they do not; axes: what the file itself says, see `stack.named_axes`.
     """
     where = f"{path}: frames"
     ordered = [*parts] if given.has_geometry else [in_order(part, given.axes, where, given.option) for part in parts]
-    if not (frames_first or given.has_geometry or given.axes):
-        check_order(ordered[0], where, given.option)
+    if not (given.has_geometry or given.axes):
+        check_order(ordered[0], where, given.option, frames_first, axes)
     size = joined_shape(ordered, where)
     count, shape = (1, size) if len(size) == 2 else (size[0], size[1:])
     read = partial(read_frames, path, ordered)

@@ -1,5 +1,6 @@
 """What files in CXI's and Condor's layout say beside their frames: geometry, photon energy, identifiers."""
 
+import contextlib
 import math
 from typing import Any, NamedTuple
 
@@ -38,6 +39,8 @@ _QUANTITIES = {
     "photon_energy_ev": PHOTON_ENERGY,
 }
 WAVELENGTH = Quantity("m", PLANCK_TIMES_C_EV_M / PHOTON_ENERGY.highest, PLANCK_TIMES_C_EV_M / PHOTON_ENERGY.lowest)
+_SCALES, _OFFSETS = ("scale_factor", "scaling_factor"), ("add_offset", "offset")
+_NO_DATA = ("_FillValue", "missing_value")
 _MOST_VALUES = 1_000_000
 _SQUARE = 0.01
 
@@ -82,6 +85,67 @@ def not_square(facts: dict[str, Any]) -> str | None:
         f"pixels are {across:.4g} m wide and {along:.4g} m high, so that rings are ellipses: resample the frames to "
         "square pixels, or sum pixels along one side"
     )
+
+
+def read_scaling(frames: h5py.Dataset, trusted: bool = False) -> dict[str, float]:
+    """What the file says is to be done to the numbers of its frames, by name; empty where nothing is.
+
+    netCDF has the attributes scale_factor and add_offset, value = stored * scale_factor + add_offset (CF conventions,
+    8.1); NeXus has the data sets NAME_scaling_factor and NAME_offset beside the frames, and formerly scaling_factor and
+    offset (NXdata).
+    """
+    found = {}
+    group, _, last = str(frames.name).rpartition("/")
+    for names, plain in ((_SCALES, 1), (_OFFSETS, 0)):
+        for name in names:
+            beside = {one: _beside(frames.file, f"{group}/{one}", trusted) for one in (f"{last}_{name}", name)}
+            own = _attribute(frames, name)
+            said = beside | ({name: own} if own.size else {})
+            found |= {one: float(number[0]) for one, number in said.items() if number.size == 1 and number != plain}
+    return found
+
+
+def describe_scaling(scaling: dict[str, float], option: str) -> str:
+    """What to say of frames whose numbers are to be scaled, see `read_scaling`, while nobody says how."""
+    said = ", ".join(f"{name} {value:g}" for name, value in scaling.items())
+    scale = next((value for name, value in scaling.items() if name.endswith(_SCALES)), 1.0)
+    offset = scaling.get("add_offset", 0.0)
+    give = f"{option}.adu-per-photon and {option}.adu-offset"
+    if scale > 0 and all(name.endswith((*_SCALES, "add_offset")) for name in scaling):
+        give = (
+            f"{option}.adu-per-photon {1 / scale:.6g}" + (offset != 0) * f" {option}.adu-offset {-offset / scale:.6g}"
+        )
+    return (
+        f"the file says that its numbers are to be scaled ({said}), which is not done: give {give}, if that makes "
+        f"photons of them, or {option}.adu-per-photon 1, if they are photons as they are"
+    )
+
+
+def read_no_data(frames: h5py.Dataset) -> list[float]:
+    """Values that mark pixels without data by netCDF's attributes _FillValue and missing_value (CF conventions, 2.5.1),
+    but for 0, which is a number of photons too."""
+    said = np.concatenate([_attribute(frames, name) for name in _NO_DATA]).astype(float)
+    return np.unique(said[(said != 0) & np.isfinite(said)]).tolist()
+
+
+def _attribute(frames: h5py.Dataset, name: str) -> Shaped[np.ndarray, " numbers"]:
+    """Empty for what is no number."""
+    with contextlib.suppress(InputError):
+        return _if_numbers(attribute(frames, name))
+    return np.zeros(0)
+
+
+def _beside(file: h5py.File, name: str, trusted: bool) -> Shaped[np.ndarray, " numbers"]:
+    """Empty for a group, and for what cannot be read: it may have nothing to do with the frames."""
+    with contextlib.suppress(InputError):
+        found = find(file, name, trusted)
+        return _if_numbers(None if found is None or found.size != 1 else values(found))
+    return np.zeros(0)
+
+
+def _if_numbers(value: Any) -> Shaped[np.ndarray, " numbers"]:
+    found = np.ravel(np.asarray(np.zeros(0) if value is None else value))
+    return found if found.dtype.kind in "uif" else np.zeros(0)
 
 
 def _values(file, name, trusted) -> Shaped[np.ndarray, "..."] | None:

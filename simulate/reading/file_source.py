@@ -18,6 +18,7 @@ from ..progress import Track, no_track
 from ..source import Indices, Patterns
 from .arrange import first_pixel, window
 from .config import FileConfig
+from .facts import describe_scaling
 from .file_lists import open_files
 from .gaps import with_gaps
 from .invalid_frames import Flags, frame_flags
@@ -77,6 +78,8 @@ class FileSource:
         if frames.facts.get("is_fft_shifted"):
             pixels = np.fft.fftshift(pixels)
             self.notes.append("the file has the beam in the corner of its frames: it was brought to the middle")
+        if self._adu_per_photon is None and (scaling := frames.facts.get("scaling")):
+            raise InputError(f"{frames.path}: {describe_scaling(scaling, option)}")
         if self._adu_per_photon is None and config.adu_offset:
             raise InputError(f"{option}.adu-offset means nothing without {option}.adu-per-photon: give both")
         self._whole = pixels.shape

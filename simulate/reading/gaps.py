@@ -33,17 +33,42 @@ def with_gaps(frames: Frames) -> Frames:
     return replace(frames, bad_pixel=known | gap, notes=(*frames.notes, note))
 
 
+def with_no_data(frames: Frames, markers: list[float]) -> Frames:
+    """The frames with pixels masked where they hold what the file says is no data; see `facts.read_no_data`."""
+    if not markers:
+        return frames
+    known = np.zeros(frames.shape, bool) if frames.bad_pixel is None else frames.bad_pixel
+
+    def marked(indices: Int[np.ndarray, " batch"]) -> Bool[np.ndarray, " batch *shape"]:
+        return np.isin(frames.read(indices), np.asarray(markers).astype(frames.dtype))
+
+    def bad(indices: Int[np.ndarray, " batch"]) -> Bool[np.ndarray, " batch *shape"]:
+        return marked(indices) if frames.frame_bad_pixel is None else marked(indices) | frames.frame_bad_pixel(indices)
+
+    looked_at = marked(spread(frames.count, frames.dtype.itemsize * math.prod(frames.shape)))
+    values = ", ".join(f"{value:.7g}" for value in markers)
+    note = (
+        f"pixels masked that hold {values}, which the file says is no data: {looked_at.mean():.2%} of those looked at"
+    )
+    return replace(frames, bad_pixel=known | looked_at.all(0), frame_bad_pixel=bad, notes=(*frames.notes, note))
+
+
 def find_gaps(frames: Shaped[np.ndarray, " frames *shape"]) -> tuple[Bool[np.ndarray, "*shape"], dict[str, int]]:
     """Pixels that hold one and the same marker in each of these frames, and how many there are of each.
 
-    Markers are NaN and Inf, the largest integers that detectors have, the least one of a signed type, and -1: in eight
-    frames or more, or in several where nothing else is negative. NeXus and DECTRIS fill masked pixels with the largest
-    integer (NXdetector, pixel_mask), others with -1 or NaN.
+    Markers are NaN and Inf, the largest integers that detectors have, the least one of a signed type, any negative
+    number in eight frames or more, and -1 in several where nothing else is negative. NeXus and DECTRIS fill masked
+    pixels with the largest integer (NXdetector, pixel_mask), others with -1, -9999 or NaN.
     """
     gap, found = np.zeros(frames.shape[1:], bool), {}
     first = frames[0]
     same = (frames == first).all(0)
     marked = {f"{value:.0f}": same & (first == value) for value in _integers(frames)}
+    # Noise about 0, or a pedestal subtracted, is negative too, but hardly the same in every one of many frames.
+    if len(frames) >= _MANY and frames.dtype.kind in "if":
+        negative = same & (first < 0) & np.isfinite(first) & ~np.logical_or.reduce([*marked.values()])
+        values = np.unique(first[negative])
+        marked[f"{values[0]:.7g}" if len(values) == 1 else "negative numbers"] = negative
     if frames.dtype.kind == "f":
         marked["NaN or Inf"] = ~np.isfinite(frames).any(0)
     for name, here in marked.items():
@@ -66,7 +91,6 @@ def _integers(frames: Shaped[np.ndarray, " frames *shape"]) -> list[float]:
         if kind == "i":
             markers.add(float(limits.min))
             negative = negative[negative != limits.min]
-    # Noise about 0, or a pedestal subtracted, has -1 too, but hardly in every one of many frames.
-    if len(frames) >= _MANY or (len(frames) > 1 and len(negative) and (negative == -1).all()):
+    if len(frames) > 1 and len(negative) and (negative == -1).all():
         markers.add(-1.0)
     return sorted(markers)

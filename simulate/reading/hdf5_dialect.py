@@ -8,14 +8,17 @@ import h5py
 from ...geometries.errors import InputError
 from ..formats.frames import Frames
 from ..guard.hdf5_values import attribute, data_set_names, listing
-from ..guard.safe_hdf5 import exists, find, unwritten_chunks
+from ..guard.safe_hdf5 import exists, find, reading, unwritten_chunks
 from ..guard.virtual_sources import share_without_source
 from .dialect import Given, Opened, frames_of, given_masks, mask_in_order
-from .facts import read_facts
+from .facts import read_facts, read_no_data, read_scaling
+from .gaps import with_no_data
 from .labels import read_label
 from .masks import Mask, MaskPolarity
+from .stack import USUAL, named_axes
 
 DETECTOR = "entry_1/instrument_1/detector_1/"
+_MOST_SAID = 5
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,8 @@ class Hdf5Dialect:
         file = opened.hdf5
         assert file is not None
         parts = [_needed(file, name, given) for name in self.frames]
-        first = self.frames_first or _says_frames_first(parts[0])
-        frames = frames_of(opened.path, self.format, parts, self._masks(file, given), given, first)
+        order = self.frames_first, _axes_said(parts[0])
+        frames = frames_of(opened.path, self.format, parts, self._masks(file, given), given, *order)
         label = None
         if given.label != "":
             group = _group(self.frames[0])
@@ -59,6 +62,9 @@ class Hdf5Dialect:
         facts, left_out, strange = read_facts(file, given.trusted)
         if isinstance(units := attribute(parts[0], "units"), str):
             facts["units"] = units
+        if scaling := read_scaling(parts[0], given.trusted):
+            facts["scaling"] = scaling
+        frames = with_no_data(frames, read_no_data(parts[0]))
         version = f" {facts['cxi_version'] / 100:.1f}" if "cxi_version" in facts else ""
         return replace(
             frames,
@@ -68,7 +74,7 @@ class Hdf5Dialect:
             left_out=left_out,
             oddities=(
                 *self.oddities,
-                *_not_used(file, parts, frames, given),
+                *not_used(file, parts, given),
                 *storage_oddities(parts),
                 *frames.oddities,
                 *strange,
@@ -105,18 +111,26 @@ def named_masks(file: h5py.File, given: Given, polarity: MaskPolarity, group: st
     return given_masks(given, inside)
 
 
-def _not_used(file: h5py.File, parts: list[h5py.Dataset], frames: Frames, given: Given) -> list[str]:
-    """Other stacks of pictures, such as those of a second detector."""
+def not_used(file: h5py.File, parts: list[h5py.Dataset], given: Given) -> list[str]:
+    """Other frames, such as those of a second detector or of another entry: stacks of as many pictures, or of such
+    pictures, and of a single picture those of the same name."""
     if given.data is not None:
         return []
-    found = []
-    for name in data_set_names(file, dimensions=parts[0].ndim):
-        other = find(file, name, given.trusted)
-        if other is None or other.ndim < 3 or other in parts or is_mask(name):
+    first, found = parts[0], []
+    last = str(first.name).rpartition("/")[2]
+    for name in data_set_names(file, dimensions=first.ndim):
+        with reading(file.filename):
+            other = file.get(name)
+        if not isinstance(other, h5py.Dataset) or other in parts or is_mask(name):
             continue
-        if len(other) == frames.count and 4 * math.prod(other.shape[1:]) >= math.prod(frames.shape):
+        is_alike = other.shape == first.shape and name.rpartition("/")[2] == last
+        if first.ndim > 2:
+            as_many = len(other) == len(first) and 4 * math.prod(other.shape[1:]) >= math.prod(first.shape[1:])
+            is_alike = as_many or other.shape[1:] == first.shape[1:]
+        if is_alike:
             found.append(name)
-    return [f"{', '.join(found)} not used: read it with {given.option}.data NAME"] if found else []
+    more = f" and {len(found) - _MOST_SAID} more" if len(found) > _MOST_SAID else ""
+    return [f"{', '.join(found[:_MOST_SAID])}{more} not used: read it with {given.option}.data NAME"] if found else []
 
 
 def is_mask(name: str) -> bool:
@@ -131,9 +145,11 @@ def _needed(file: h5py.File, name: str, given: Given) -> h5py.Dataset:
     return found
 
 
-def _says_frames_first(part: h5py.Dataset) -> bool:
-    """By onehit's own attribute, or CXI's `axes`."""
-    return bool(attribute(part, "frame_axis") == 0) or str(attribute(part, "axes")).startswith("experiment_identifier")
+def _axes_said(part: h5py.Dataset) -> str | None:
+    """By onehit's own attribute, or CXI's `axes`, such as experiment_identifier:y:x."""
+    if attribute(part, "frame_axis") == 0:
+        return USUAL.get(part.ndim)
+    return named_axes(attribute(part, "axes"), part.ndim)
 
 
 def _group(frames: str) -> str:

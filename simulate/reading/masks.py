@@ -93,16 +93,17 @@ def combine(
     for mask in masks:
         where = f"{path}: mask {mask.name}"
         with reading(where):
-            size = joined_shape(mask.parts, where)
+            size = joined_shape(mask.parts, where) if mask.parts[0].ndim > 1 else mask.parts[0].shape
             common = size in (shape, (1, *shape))
             if common:
                 numbers = read_all(mask.parts).reshape(shape)
             elif size == (count, *shape):
                 numbers = read_frames(path, mask.parts, looked_at)
             else:
+                turned = " (it may be transposed)" if size == shape[::-1] else ""
                 raise InputError(
-                    f'{where} has shape {size}, the frames {shape}: say which mask to use with {option}.mask, or "" '
-                    "for none"
+                    f"{where} has shape {size}, the frames {shape}{turned}: say which mask to use with {option}.mask, "
+                    'or "" for none'
                 )
         means, why = _polarity(mask, polarity), ""
         if means == "auto":

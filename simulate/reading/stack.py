@@ -17,7 +17,7 @@ from ...geometries.errors import InputError
 from ..guard.safe_hdf5 import reading
 
 _LARGEST_FRAME_BYTES = 2**28
-_USUAL = {2: "yx", 3: "nyx", 4: "nmyx"}
+USUAL = {2: "yx", 3: "nyx", 4: "nmyx"}
 _ORDERS = [sorted(letters) for letters in ("yx", "nyx", "myx", "nmyx")]
 
 
@@ -65,9 +65,9 @@ def in_order(array: StoredAsIs, axes: str | None, where: str, option: str) -> St
     if axes is None:
         fixed = (0, 1) if array.ndim == 3 else (0,)  # frames may have a single row
         kept = [axis for axis, size in enumerate(array.shape) if axis in fixed or size != 1]
-        if len(kept) == array.ndim or len(kept) not in _USUAL:
+        if len(kept) == array.ndim or len(kept) not in USUAL:
             return array
-        letters = dict(zip(kept, _USUAL[len(kept)], strict=True))
+        letters = dict(zip(kept, USUAL[len(kept)], strict=True))
         axes = "".join(letters.get(axis, "1") for axis in range(array.ndim))
     try:
         return Turned(array, axes)
@@ -76,6 +76,25 @@ def in_order(array: StoredAsIs, axes: str | None, where: str, option: str) -> St
             f"{where} has shape {array.shape}, which {option}.axes {axes} does not fit: give a letter for each axis, n "
             "(frames), m (modules), y (rows), x (columns), 1 (of length 1), such as nyx or yxn"
         ) from None
+
+
+_NAMED = {
+    "n": ("experiment_identifier", "frame", "frames", "frame_number", "image", "images", "event", "events", "n"),
+    "m": ("module_identifier", "module", "modules", "panel", "m"),
+    "y": ("y", "row", "rows", "ss"),
+    "x": ("x", "column", "columns", "fs"),
+}
+
+
+def named_axes(said: Any, dimensions: int) -> str | None:
+    """A file's own names of axes, a list or with colons in between, as the letters of `Turned`; None where there are
+    none, or others."""
+    names = said.split(":") if isinstance(said, str) else said
+    if not isinstance(names, list):
+        return None
+    letters = {name: letter for letter, known in _NAMED.items() for name in known}
+    axes = "".join(letters.get(name.strip().casefold(), "?") for name in names)
+    return axes if len(axes) == dimensions and sorted(axes) in _ORDERS else None
 
 
 def joined_shape(parts: Sequence[Stored], where: str) -> tuple[int, ...]:
@@ -137,31 +156,37 @@ _SMOOTH, _RANDOM = 0.3, 0.3
 _FEWEST, _MOST_LOOKED_AT, _BYTES_LOOKED_AT = 12, 64, 2**28
 
 
-def check_order(part: Stored, where: str, option: str) -> None:
-    """Raises InputError where the frames seem to lie along the last of three axes, and nobody says how they lie.
+def check_order(part: Stored, where: str, option: str, frames_first: bool = False, axes: str | None = None) -> None:
+    """Raises InputError where the file says that axes lie in another order, see `named_axes`; or where it does not say
+    how, nor its dialect that frames come first, and they seem to lie along the last of three axes.
 
     So it seems where the first two axes are rather the rows and columns of a picture than the last two, by their
     lengths, or by the numbers: from row to row of a picture the brightness goes smoothly, from frame to frame it jumps.
     """
-    if part.ndim != 3 or isinstance(part, Turned):
+    if axes is not None and axes != USUAL[len(axes)]:
+        raise InputError(
+            f"{where} has shape {part.shape}, whose axes are {axes} by an attribute: say {option}.axes {axes} if so, "
+            f"or {option}.axes {USUAL[len(axes)]}"
+        )
+    if axes is not None or frames_first or part.ndim != 3 or isinstance(part, Turned):
         return
     first, rows, columns = part.shape
     before, behind = (min(pair) / max(pair) for pair in ((first, rows), (rows, columns)))
     by_lengths = (before >= _SQUARE and behind < _OBLONG) or before >= 2 * behind
-    if (by_lengths and min(first, rows) >= _SMALLEST_PICTURE) or _frames_are_last(part):
+    if (by_lengths and min(first, rows) >= _SMALLEST_PICTURE) or _frames_are_last(part, where):
         raise InputError(
             f"{where} has shape {part.shape}, which looks like {columns} frames of {first} x {rows}: say "
             f"{option}.axes yxn if so, or {option}.axes nyx for {first} frames of {rows} x {columns}"
         )
 
 
-def _frames_are_last(part: Stored) -> bool:
+def _frames_are_last(part: Stored, where: str) -> bool:
     first, rows, columns = part.shape
     some = min(first, _MOST_LOOKED_AT, max(1, _BYTES_LOOKED_AT // (8 * rows * columns)))
     if min(some, columns) < _FEWEST:
         return False
     start = (first - some) // 2
-    with reading("frames"):
+    with reading(where):
         block = np.asarray(part[start : start + some], float)
     block = np.maximum(np.nan_to_num(block, posinf=0), 0)
     return _jumps(block.sum((1, 2))) < _SMOOTH and _jumps(block.sum((0, 1))) > _RANDOM

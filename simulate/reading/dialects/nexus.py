@@ -18,14 +18,16 @@ from ....geometries.errors import InputError
 from ...beamline.panel import PLANCK_TIMES_C_EV_M
 from ...beamline.quantities import DISTANCE, PHOTON_ENERGY, PIXEL_SIZE, Quantity
 from ...formats.frames import Frames
-from ...guard.hdf5_values import attribute, values
-from ...guard.safe_hdf5 import LeadsOut, exists, find, find_group, reading
+from ...guard.hdf5_values import attribute, member_names, values
+from ...guard.safe_hdf5 import LeadsOut, exists, find, find_group
 from ..concatenate import concatenated
 from ..dialect import Given, Opened, frames_of, mask_in_order
-from ..facts import WAVELENGTH
-from ..hdf5_dialect import named_masks, storage_oddities
+from ..facts import WAVELENGTH, read_no_data, read_scaling
+from ..gaps import with_no_data
+from ..hdf5_dialect import named_masks, not_used, storage_oddities
 from ..labels import read_label
 from ..masks import Mask, combine
+from ..stack import named_axes
 
 _NUMBERED = re.compile(r"data_(\d+)")
 _MOST_MEMBERS = 1000
@@ -79,7 +81,9 @@ class Nexus:
             _check_sequence(opened.path, names)
         parts = [_part(file, name, given.trusted, format) for name in names]
         _check_images(opened.path, parts)
-        stacks = [frames_of(Path(part.file.filename), format, [part], [], given, True) for part in parts]
+        numbered = _is_numbered(names[0])
+        order = numbered, None if numbered else _axes(file, names[0], parts[0], given.trusted)
+        stacks = [frames_of(Path(part.file.filename), format, [part], [], given, *order) for part in parts]
         frames = concatenated(stacks, opened.path, format)
 
         masks = _masks(file, detectors, given)
@@ -91,15 +95,24 @@ class Nexus:
         if given.label != "":
             label = read_label(file, names[0].rpartition("/")[0], frames.count, given.label, given.trusted)
         facts, strange = _facts(file, entry, detectors, given.trusted)
-        return replace(
+        if scaling := read_scaling(parts[0], given.trusted):
+            facts["scaling"] = scaling
+        frames = replace(
             frames,
             bad_pixel=bad.bad_pixel,
             frame_bad_pixel=bad.frame_bad_pixel,
             mask_meaning=bad.meaning,
             label=label,
             facts=facts,
-            oddities=(*frames.oddities, *storage_oddities(parts), *bad.oddities, *strange),
+            oddities=(
+                *frames.oddities,
+                *not_used(file, parts, given),
+                *storage_oddities(parts),
+                *bad.oddities,
+                *strange,
+            ),
         )
+        return with_no_data(frames, read_no_data(parts[0]))
 
 
 def _entries(file: h5py.File, trusted: bool) -> list[str]:
@@ -112,8 +125,7 @@ def _classed(file: h5py.File, parent: str, nx_class: str, usual: str, trusted: b
     if group is None:
         return []
     found = []
-    with reading(Path(file.filename)):
-        names = sorted(group, key=lambda name: (name != usual, name))[:_MOST_MEMBERS]
+    names = sorted(member_names(group), key=lambda name: (name != usual, name))[:_MOST_MEMBERS]
     for name in names:
         full = f"{parent}/{name}".lstrip("/")
         with contextlib.suppress(LeadsOut):
@@ -141,8 +153,7 @@ def _frames(file: h5py.File, entry: str, trusted: bool) -> list[str]:
     except LeadsOut:
         return [f"{entry}/data/data"]
     if group is not None:
-        with reading(Path(file.filename)):
-            numbered = sorted(filter(_is_numbered, group), key=_numbered)
+        numbered = sorted(filter(_is_numbered, member_names(group)), key=_numbered)
         if numbered:
             return [f"{entry}/data/{name}" for name in numbered]
     signals = [
@@ -165,6 +176,13 @@ def _signal(file: h5py.File, data: str, trusted: bool) -> str | None:
     except LeadsOut:
         return full
     return full if found is not None and found.ndim > 2 else None
+
+
+def _axes(file: h5py.File, name: str, part: h5py.Dataset, trusted: bool) -> str | None:
+    """As NXdata's attribute `axes` says, of the group, or formerly of its signal, with colons in between."""
+    group = find_group(file, name.rpartition("/")[0], trusted)
+    said = None if group is None else attribute(group, "axes")
+    return named_axes(attribute(part, "axes") if said is None else said, part.ndim)
 
 
 def _is_numbered(name: str) -> bool:

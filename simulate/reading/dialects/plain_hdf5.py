@@ -16,8 +16,9 @@ PLAIN = Hdf5Dialect("HDF5", ("counts",), (), "auto", frames_first=False)
 
 def named(data: str) -> Hdf5Dialect:
     """A file whose frames are in the data set of that name."""
-    is_cxi = data.strip("/").startswith("entry_")
-    return Hdf5Dialect("CXI", (data,)) if is_cxi else Hdf5Dialect("HDF5", (data,), (), "auto", frames_first=False)
+    if data.strip("/").startswith("entry_"):
+        return Hdf5Dialect("CXI", (data,), frames_first=False)
+    return Hdf5Dialect("HDF5", (data,), (), "auto", frames_first=False)
 
 
 class OnlyStack:

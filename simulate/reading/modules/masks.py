@@ -49,12 +49,13 @@ def frames_named(geom: Geom, path: Path, option: str) -> str | None:
 
 
 def with_masks(frames: Frames, geom: Geom, option: str, trusted: bool) -> Frames:
-    """The frames with the geometry file's masks in place of their own.
+    """The frames, opened without their own masks, with the geometry file's.
 
     A pixel is bad where any of a mask's bad bits is set, or any of its good bits is not (crystfel_geometry(5)). Raises
     InputError for a mask that is not there, does not fit the frames or has no bits.
     """
-    bad_pixel, of_frames, meanings = np.zeros(frames.shape, bool), [], []
+    bad_pixel = np.zeros(frames.shape, bool) if frames.bad_pixel is None else frames.bad_pixel.copy()
+    of_frames, meanings = [frames.frame_bad_pixel] if frames.frame_bad_pixel else [], []
     for mask in geom.masks:
         data_set = _mask(mask, geom, frames.path, option, trusted)
         rule = partial(bad_by_bits, good=mask.good, bad=mask.bad)

@@ -4,8 +4,9 @@ import h5py
 import numpy as np
 import pytest
 from onehit.geometries.errors import InputError
-from onehit.simulate.guard.hdf5_values import attribute, data_set_names, listing, values
+from onehit.simulate.guard.hdf5_values import attribute, data_set_names, listing, member_names, values
 from onehit.simulate.guard.safe_hdf5 import open_hdf5
+from onehit.simulate.reading.recognise import open_frames
 
 WORDS = ["", "single", "größer"]
 
@@ -19,6 +20,25 @@ def test_names_are_of_numbers_in_the_file_each_once(tmp_path):
     with open_hdf5(tmp_path / "file.h5") as file:
         assert data_set_names(file) == ["a/row", "a/stack"] and data_set_names(file, dimensions=3) == ["a/stack"]
         assert listing(file) == "it has 'a/row', 'a/stack'"
+
+
+def test_names_that_are_no_utf8_do_not_stop_a_file_from_being_read(tmp_path):
+    """As LabVIEW writes them in Germany."""
+    frames = np.random.default_rng(0).poisson(3, (5, 16, 16))
+    with h5py.File(tmp_path / "latin.h5", "w") as file:
+        file["entry/data/data"], file["entry/gr\xf6\xdfe".encode("latin1")] = frames, np.zeros((5, 16, 16))
+    with open_hdf5(tmp_path / "latin.h5") as file:
+        assert data_set_names(file) == ["entry/data/data", "entry/gr\ufffd\ufffde"]
+        assert member_names(file["entry"]) == ["data"]
+    np.testing.assert_array_equal(open_frames(tmp_path / "latin.h5").read(np.arange(5)), frames)
+
+
+def test_messages_are_one_line_whatever_names_hold(tmp_path):
+    with h5py.File(tmp_path / "file.h5", "w") as file:
+        file["entry/data/data_000001"] = h5py.ExternalLink("a\n\x1b[31m.h5", "/data")
+    with pytest.raises(InputError, match=r"a\?\?\[31m.h5 does not exist") as error:
+        open_frames(tmp_path / "file.h5", trusted=True)
+    assert str(error.value).isprintable()
 
 
 def test_values_and_attributes_of_all_kinds(tmp_path):

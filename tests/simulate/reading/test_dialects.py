@@ -219,6 +219,61 @@ def test_specklenn_joins_its_two_panels(write, stack):
     check(open_frames(write(contents)), joined if stack else joined[None])
 
 
+@pytest.mark.parametrize(
+    "axes, names, transpose",
+    [
+        ("yxn", "y:x:experiment_identifier", (1, 2, 0)),
+        ("nxy", "experiment_identifier:x:y", (0, 2, 1)),
+        ("ynx", ["row", "frame", "column"], (1, 0, 2)),
+    ],
+)
+@pytest.mark.parametrize("data", ["entry_1/data_1/data", "entry/data/data"])
+def test_axes_that_the_file_says_lie_otherwise_are_refused_with_the_option(write, data, axes, names, transpose):
+    path = write({data: (COUNTS.transpose(transpose), {"axes": names})})
+    with pytest.raises(InputError, match=rf"say --read\.axes {axes} if so, or --read\.axes nyx"):
+        open_frames(path)
+    check(open_frames(path, axes=axes))
+
+
+@pytest.mark.parametrize("data", ["entry_1/data_1/data", "entry_1/image_1/data", "entry/data/data"])
+def test_frames_that_look_as_if_they_lay_last_are_refused_whatever_the_dialect(write, data):
+    counts = np.random.default_rng(0).poisson(3, (20, 20, 5))
+    with pytest.raises(InputError, match=r"like 5 frames of 20 x 20: say --read\.axes yxn if so"):
+        open_frames(write({data: counts}))
+    for axes in ("experiment_identifier:y:x", ["frame", "y", "x"]):
+        assert open_frames(write({data: (counts, {"axes": axes})})).count == 20
+    assert open_frames(write({data: (counts, {"axes": ["depth", "time", "colour"]})}), axes="yxn").count == 5
+
+
+def test_axes_of_a_nexus_group_are_heeded(write):
+    path = write({"entry/data/data": COUNTS.transpose(1, 2, 0)})
+    with h5py.File(path, "a") as file:
+        file["entry/data"].attrs["axes"] = ["y", "x", "frame_number"]
+    with pytest.raises(InputError, match=r"say --read\.axes yxn if so"):
+        open_frames(path)
+
+
+@pytest.mark.parametrize(
+    "first, other",
+    [
+        ("entry_1/instrument_1/detector_1/data", "entry_2/instrument_1/detector_1/data"),
+        ("entry_1/data_1/data", "entry_2/data_1/data"),
+        ("entry/data/data", "entry2/data/data"),
+        ("entry/data/data_000001", "entry/second/data_000001"),
+    ],
+)
+def test_frames_of_other_entries_are_called_unused(write, first, other):
+    for counts in (COUNTS[:3], COUNTS):
+        (said,) = open_frames(write({first: COUNTS, other: counts})).oddities
+        assert said == f"{other} not used: read it with --read.data NAME"
+    check(open_frames(write({first: COUNTS, other: COUNTS[:3]}), data=other), COUNTS[:3])
+
+
+def test_single_pictures_of_many_entries_are_called_unused(write):
+    (said,) = open_frames(write({f"entry_{n}/image_1/data": COUNTS[0] for n in range(1, 9)})).oddities
+    assert "entry_2/image_1/data" in said and "and 2 more not used" in said
+
+
 def test_plain_hdf5_with_default_and_given_names(write):
     path = write({"counts": COUNTS, "label": SINGLE, "bad_pixel": BAD}, "plain.h5")
     frames = open_frames(path)

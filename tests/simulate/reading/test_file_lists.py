@@ -102,7 +102,7 @@ def test_masks_of_frames_go_with_their_frames(folder):
         (["run9.h5 entry_1//2"], "the event entry_1//2 is not understood: write //N"),
         (["run9.h5 //2/7"], "the event //2/7 is not understood: write //N"),
         (["run9.h5", "x" * 500], "line 2: x+ is neither"),
-        (["run9.h5", "\0"], "line 2: \0 is neither"),
+        (["run9.h5", "\0"], r"line 2: \? is neither"),
     ],
 )
 def test_a_list_that_is_not_understood_is_refused_by_its_line(folder, lines, remedy):

@@ -32,6 +32,10 @@ SMALL = blocks((16, 20), slice(3, 5))
 LARGE = blocks((16, 20), slice(0, 11))  # two thirds
 
 
+def odd(source):
+    return [oddity.says for oddity in oddities(source, inspect_frames(source, np.arange(len(source))))]
+
+
 def write(folder, name="file.h5", **data):
     with h5py.File(folder / name, "w") as file:
         for key, value in data.items():
@@ -99,7 +103,15 @@ def test_several_masks_count_together_each_in_its_own_sense(tmp_path):
 
 @pytest.mark.parametrize(
     "kind, value",
-    [(np.int32, -1), (np.uint16, 65535), (np.int32, 2**31 - 1), (np.uint32, 2**32 - 1), (np.int16, -(2**15))]
+    [
+        (np.int32, -9999),
+        (np.float32, -1000.5),
+        (np.int32, -1),
+        (np.uint16, 65535),
+        (np.int32, 2**31 - 1),
+        (np.uint32, 2**32 - 1),
+        (np.int16, -(2**15)),
+    ]
     + [(np.float32, np.nan), (np.float64, -np.inf), (np.float32, -1), (np.float64, 65535), (np.uint32, 65535)],
 )
 def test_what_holds_a_marker_in_every_frame_is_a_gap_and_said(tmp_path, kind, value):
@@ -109,6 +121,51 @@ def test_what_holds_a_marker_in_every_frame_is_a_gap_and_said(tmp_path, kind, va
     np.testing.assert_array_equal(source.bad_pixel, SMALL)
     assert any("pixels masked that hold the same marker in every frame: 40" in note for note in source.notes)
     assert source.flags().counted()["invalid"] == 0
+
+
+def test_dead_pixels_below_zero_that_hold_numbers_of_their_own_are_gaps(tmp_path):
+    """As a pedestal that is subtracted leaves them."""
+    counts = frames().astype(np.float32)
+    counts[:, SMALL] = -np.arange(40) - 3.5
+    source = FileSource(write(tmp_path, data=counts))
+    np.testing.assert_array_equal(source.bad_pixel, SMALL)
+    assert any("every frame: 40 (negative numbers in 40)" in note for note in source.notes)
+
+
+@pytest.mark.parametrize("how", ["[::-1]", "[:, ::-1]", ".T", ".T[::-1]"])
+def test_a_mask_that_lies_otherwise_than_the_frames_is_called_odd_and_told_how(tmp_path, how):
+    counts = frames(shape=(16, 16))
+    bad = blocks((16, 16), slice(3, 5), slice(0, 9)) | blocks((16, 16), slice(0, 16), slice(7, 9))
+    counts[:, bad] = 0
+    inverse = {".T[::-1]": "[:, ::-1].T"}.get(how, how)
+    wrong = eval("mask" + inverse, {"mask": bad})
+    said = odd(FileSource(write(tmp_path, data=counts, bad_pixel=wrong)))
+    (line,) = [one for one in said if "numpy's mask" in one]
+    np.save(tmp_path / "mask.npy", eval(line.split("numpy's ")[1].split(" as ")[0], {"mask": wrong}))
+    source = FileSource(tmp_path / "file.h5", FileConfig(mask=f"{tmp_path}/mask.npy", mask_polarity="bad"))
+    np.testing.assert_array_equal(source.bad_pixel, bad)
+    assert not any("numpy's mask" in one for one in odd(source))
+
+
+def test_a_mask_that_lies_right_and_one_that_nothing_tells_are_not_called_odd(tmp_path):
+    counts = frames()
+    spot = blocks((16, 20), 4, slice(2, 19))
+    assert not any("numpy's mask" in one for one in odd(FileSource(write(tmp_path, data=counts, bad_pixel=spot))))
+    counts[:, spot] = 0
+    assert not any("numpy's mask" in one for one in odd(FileSource(write(tmp_path, data=counts, bad_pixel=spot))))
+
+
+@pytest.mark.parametrize("values", ["bits", "for each frame", "unclear"])
+def test_masks_elsewhere_in_the_file_are_named_whatever_their_values(tmp_path, values):
+    mask = np.where(SMALL, 1 + RNG.integers(0, 200, SMALL.shape), 0)
+    mask = {"bits": mask, "for each frame": mask * np.ones((12, 1, 1), int), "unclear": 7 - mask}[values]
+    path = write(tmp_path, counts=frames())
+    with h5py.File(path, "a") as file:
+        file["calibration/DeadMask"], file["calibration/flat"] = mask, RNG.random((16, 20))
+    said = " ".join(odd(FileSource(path)))
+    assert "use it with --read.mask calibration/DeadMask" in said and "flat" not in said
+    assert ("looks like a mask, not 0 = bad, hiding 12.50%" in said) == (values == "bits")
+    assert not any("DeadMask" in one for one in odd(FileSource(path, FileConfig(mask=""))))
 
 
 def test_minus_one_among_noise_and_what_is_the_largest_only_at_times_are_no_gaps(tmp_path):
