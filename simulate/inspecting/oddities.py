@@ -8,8 +8,8 @@ import h5py
 import numpy as np
 from jaxtyping import Bool, Shaped
 
-from ..guard.hdf5_values import data_set_names, values
-from ..guard.safe_hdf5 import find, open_hdf5
+from ...geometries.guard.hdf5_values import data_set_names, values
+from ...geometries.guard.safe_hdf5 import find, open_hdf5
 from ..reading.facts import not_square
 from ..reading.file_source import FileSource
 from .gain import Gain
