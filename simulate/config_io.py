@@ -14,7 +14,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 from uuid import uuid4
 
 from ..geometries.errors import InputError
-from .platforms import check_platform
+from ..geometries.guard.platforms import check_platform
 from .scattering.ranges import Range
 
 T = TypeVar("T")

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 import particle_mutations
 from onehit.geometries.errors import InputError
-from onehit.simulate.guard import hdf5_process
+from onehit.geometries.guard import hdf5_process
 from onehit.simulate.reading.recognise import open_frames
 from scipy.io import savemat
 from tifffile import imwrite

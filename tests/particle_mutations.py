@@ -49,6 +49,11 @@ def write_density_array(path: Path) -> None:
     np.save(path, density())
 
 
+def write_density_hdf5(path: Path) -> None:
+    with h5py.File(path, "w", libver=("v110", "v110")) as file:
+        file.create_dataset("model/density", data=density(), chunks=(5, 3, 7), compression="gzip")
+
+
 def write_csv(path: Path) -> None:
     np.savetxt(path, ROWS, delimiter=",", header=",".join(NAMES), comments="")
 
@@ -105,6 +110,7 @@ WRITERS = {
     "mmcif": ("a.cif", write_mmcif),
     "map": ("a.mrc", write_map),
     "density-array": ("a.npy", write_density_array),
+    "density-hdf5": ("a.h5", write_density_hdf5),
     "csv": ("a.csv", write_csv),
     "table": ("a.h5", write_table),
     "histogram": ("a.csv", write_histogram),
@@ -115,6 +121,7 @@ READERS = {
     "mmcif": unwarned(read_atoms),
     "map": unwarned(read_map),
     "density-array": unwarned(read_density_array),
+    "density-hdf5": unwarned(read_density_array),
     "csv": read_columns,
     "table": read_columns,
     "histogram": read_histogram,

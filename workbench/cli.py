@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
 from ..geometries.errors import InputError, InputWarning
+from ..geometries.guard.platforms import check_platform
 from ..simulate.cache import use_cache
 from ..simulate.config import SimulationConfig
 from ..simulate.devices import ask_for
-from ..simulate.platforms import check_platform
 from .options import (
     Bench,
     Calibrate,

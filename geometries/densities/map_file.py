@@ -1,4 +1,4 @@
-"""Density maps from files: MRC and CCP4, read by mrcfile, and arrays of NumPy.
+"""Density maps from files: MRC and CCP4, read by mrcfile, and arrays of NumPy and HDF5.
 
 Cheng et al. 2015, J. Struct. Biol. 192, 146: MRC2014. Where the map lies does not matter: amplitudes are about the
 centre of what it holds.
@@ -22,7 +22,8 @@ from .density_map import DensityMap, density_map
 from .options import parse_options, plain_suffix
 
 MAP_SUFFIXES = (".mrc", ".map", ".ccp4")
-ARRAY_SUFFIXES = (".npy",)
+_HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf")
+ARRAY_SUFFIXES = (".npy", *_HDF5_SUFFIXES)
 _OPTIONS = {"contrast": float, "threshold": float, "voxel": float}
 _MOST_VOXELS = 2**28
 _MOST_HEADER = 2**24
@@ -33,18 +34,24 @@ _KINDS = {0: "int8", 1: "int16", 2: "float32", 6: "uint16", 12: "float16"}
 
 
 def load_map(path: str, options: str = "") -> DensityMap:
-    """The density of a file of voxels, gzip or not, as electrons per cubic angstrom.
+    """The density of a file of voxels, as electrons per cubic angstrom. All but HDF5 may be packed by gzip.
 
-    MRC and CCP4 maps say their axes and voxels; an array (.npy) has the axes z, y, x and needs `voxel`.
+    MRC and CCP4 maps say their axes and voxels; an array (.npy, .h5) has the axes z, y, x and needs `voxel`.
     options, `threshold=0.02,contrast=0.43`: `contrast`, the mean density of the particle in electrons per cubic
     angstrom (protein: 0.43), to which the map is scaled; without, the map is taken to be in that unit, which is said
     (InputWarning); `threshold`, in the map's unit, below which there is nothing; `voxel`, in nm, instead of the
-    header's. Raises InputError for what is unreadable, no map of voxels, or larger than memory should hold, and where
-    mrcfile is not installed.
+    header's; `data`, the name of the array in an HDF5 file that has several of three axes. Raises InputError for what
+    is unreadable, no map of voxels, or larger than memory should hold, and where mrcfile is not installed.
     """
-    given: dict[str, Any] = parse_options(path, options, _OPTIONS)
     file = Path(path).expanduser()
-    values, voxel_nm = _array(path, file) if plain_suffix(file) in ARRAY_SUFFIXES else _mrc(path, file)
+    suffix = plain_suffix(file)
+    known = _OPTIONS | {"data": str} if suffix in _HDF5_SUFFIXES else _OPTIONS
+    given: dict[str, Any] = parse_options(path, options, known)
+    if suffix in MAP_SUFFIXES:
+        values, voxel_nm = _mrc(path, file)
+    else:
+        values = _hdf5(path, file, given.get("data")) if suffix in _HDF5_SUFFIXES else _numpy(path, file)
+        values, voxel_nm = values.transpose(2, 1, 0), None
     if "voxel" in given:
         voxel_nm = np.full(3, given["voxel"])
     if voxel_nm is None:
@@ -60,7 +67,29 @@ def load_map(path: str, options: str = "") -> DensityMap:
     return found
 
 
-def _array(path: str, file: Path) -> tuple[Num[np.ndarray, "x y z"], None]:
+def _hdf5(path: str, file: Path, name: str | None) -> Num[np.ndarray, "z y x"]:
+    from ..guard.hdf5_values import data_set_names, listing, values
+    from ..guard.safe_hdf5 import find, open_hdf5, reading
+
+    if file.suffix.lower() == ".gz":
+        raise InputError(f"{path} is packed, and HDF5 is read as it is: unpack it first (gunzip)")
+    with open_hdf5(file) as opened, reading(path):
+        if name is None:
+            volumes = data_set_names(opened, dimensions=3)
+            if len(volumes) != 1:
+                count = len(volumes) or "no"
+                raise InputError(f"{path} has {count} arrays of three axes, {listing(opened)}: write {path}:data=NAME")
+            name = volumes[0]
+        found = find(opened, name)
+        if found is None:
+            raise InputError(f"{path} has no data set {name!r}: {listing(opened)}")
+        if found.dtype.kind not in "iuf" or found.dtype.itemsize > 8:
+            raise InputError(f"{path}: {name} holds {found.dtype}: give an array of plain numbers")
+        _check_shape(f"{path}: {name}", found.shape)
+        return values(found)
+
+
+def _numpy(path: str, file: Path) -> Num[np.ndarray, "z y x"]:
     content = BytesIO(contents(file, 8 * _MOST_VOXELS, "give fewer voxels"))
     try:
         version = np.lib.format.read_magic(content)
@@ -70,10 +99,9 @@ def _array(path: str, file: Path) -> tuple[Num[np.ndarray, "x y z"], None]:
         if dtype.kind not in "iuf":
             raise ValueError(f"it holds {dtype}")
         content.seek(0)
-        values = np.load(content, allow_pickle=False)
+        return np.load(content, allow_pickle=False)
     except Exception as error:  # NumPy has Python parse the header, which raises nearly all kinds
         raise _unreadable(path, error) from None
-    return values.transpose(2, 1, 0), None
 
 
 def _unreadable(path: str, error: Exception) -> InputError:

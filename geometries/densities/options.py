@@ -10,9 +10,13 @@ Read = Callable[[str], object]
 
 
 def split_spec(spec: str, suffixes: tuple[str, ...]) -> tuple[str, str] | None:
-    """The file's name and what stands behind the colon, `virus.pdb.gz:assembly=2`; None without such a suffix."""
+    """The file's name and what stands behind the colon, `virus.pdb.gz:assembly=2`; None without such a suffix.
+
+    Only the name of a data set, `data=entry/density`, may hold a slash.
+    """
     endings = "|".join(re.escape(suffix) for suffix in suffixes)
-    found = re.fullmatch(rf"(.*(?:{endings})(?:\.gz)?)(?::([^/\\]*))?", spec, re.IGNORECASE | re.DOTALL)
+    options = r"[^/\\]*?(?:\bdata=[^,]*(?:,[^/\\]*)?)?"
+    found = re.fullmatch(rf"(.*(?:{endings})(?:\.gz)?)(?::({options}))?", spec, re.IGNORECASE | re.DOTALL)
     return (found[1], found[2] or "") if found else None
 
 

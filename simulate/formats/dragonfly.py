@@ -17,8 +17,8 @@ import numpy as np
 from jaxtyping import Bool, Int, Num
 
 from ...geometries.errors import InputError
+from ...geometries.guard.safe_hdf5 import find, open_hdf5, reading
 from ..beamline.reciprocal import detector_plane, q_map
-from ..guard.safe_hdf5 import find, open_hdf5, reading
 from .hdf5 import hdf5_bytes
 from .provenance import Provenance
 

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Int, Num
 
 from ...geometries.errors import InputError
-from ..guard.safe_hdf5 import find, open_hdf5, reading
+from ...geometries.guard.safe_hdf5 import find, open_hdf5, reading
 from ..source import Patterns
 from .dragonfly import DragonflyDetector, read_detector
 from .emc_stacks import HEADER_BYTES, INT, LISTS, open_binary, open_lists

@@ -16,8 +16,8 @@ import numpy as np
 from jaxtyping import Int, Num
 
 from ...geometries.errors import InputError
-from ..guard.hdf5_process import read_lists
-from ..guard.safe_hdf5 import exists, find, open_hdf5, reading
+from ...geometries.guard.hdf5_process import read_lists
+from ...geometries.guard.safe_hdf5 import exists, find, open_hdf5, reading
 from .dragonfly import MOST_PIXELS
 
 HEADER_BYTES = 1024

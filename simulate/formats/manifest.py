@@ -11,8 +11,8 @@ import h5py
 import numpy as np
 
 from ...geometries.errors import InputError
-from ..guard.hdf5_values import attribute
-from ..guard.safe_hdf5 import open_hdf5, reading
+from ...geometries.guard.hdf5_values import attribute
+from ...geometries.guard.safe_hdf5 import open_hdf5, reading
 from .frames import Frames
 
 Entry = dict[str, Any]

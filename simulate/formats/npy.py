@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from ...geometries.errors import InputError
-from ..guard.parsing import parsing
+from ...geometries.guard.parsing import parsing
 
 MAGIC = b"\x93NUMPY"
 

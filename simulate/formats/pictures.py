@@ -14,10 +14,10 @@ from jaxtyping import Bool, Int, Integer, Shaped
 from scipy.constants import electron_volt
 
 from ...geometries.errors import InputError
+from ...geometries.guard.hdf5_values import attribute
+from ...geometries.guard.safe_hdf5 import open_hdf5
 from ..beamline.instrument import Instrument
 from ..config_io import whole_file
-from ..guard.hdf5_values import attribute
-from ..guard.safe_hdf5 import open_hdf5
 from ..progress import Track, no_track
 from .cxi import BAD
 from .dragonfly import detector_bytes

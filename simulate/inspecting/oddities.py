@@ -8,8 +8,8 @@ import h5py
 import numpy as np
 from jaxtyping import Bool, Shaped
 
-from ..guard.hdf5_values import data_set_names, values
-from ..guard.safe_hdf5 import exists, find, open_hdf5, reading
+from ...geometries.guard.hdf5_values import data_set_names, values
+from ...geometries.guard.safe_hdf5 import exists, find, open_hdf5, reading
 from ..reading.facts import not_square
 from ..reading.file_source import FileSource
 from ..reading.gaps import spread

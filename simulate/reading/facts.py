@@ -10,10 +10,10 @@ from jaxtyping import Shaped
 from scipy.constants import electron_volt
 
 from ...geometries.errors import InputError
+from ...geometries.guard.hdf5_values import attribute, values
+from ...geometries.guard.safe_hdf5 import find
 from ..beamline.panel import PLANCK_TIMES_C_EV_M
 from ..beamline.quantities import DISTANCE, PHOTON_ENERGY, PIXEL_SIZE, Quantity
-from ..guard.hdf5_values import attribute, values
-from ..guard.safe_hdf5 import find
 
 _DETECTOR = "entry_1/instrument_1/detector_1/"
 _SOURCE = "entry_1/instrument_1/source_1/"

@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
 from ...geometries.errors import InputError
+from ...geometries.guard.safe_hdf5 import reading
 from ..formats.frames import Frames
 from ..formats.manifest import set_folder
-from ..guard.safe_hdf5 import reading
 from .concatenate import concatenated
 
 _LISTS = (".lst", ".txt")

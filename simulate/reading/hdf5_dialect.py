@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 import h5py
 
 from ...geometries.errors import InputError
+from ...geometries.guard.hdf5_values import attribute, data_set_names, listing
+from ...geometries.guard.safe_hdf5 import exists, find, reading, unwritten_chunks
+from ...geometries.guard.virtual_sources import share_without_source
 from ..formats.frames import Frames
-from ..guard.hdf5_values import attribute, data_set_names, listing
-from ..guard.safe_hdf5 import exists, find, reading, unwritten_chunks
-from ..guard.virtual_sources import share_without_source
 from .dialect import Given, Opened, frames_of, given_masks, mask_in_order
 from .facts import read_facts, read_no_data, read_scaling
 from .gaps import with_no_data

@@ -5,8 +5,8 @@ import numpy as np
 from jaxtyping import Int32, Shaped
 
 from ...geometries.errors import InputError
-from ..guard.hdf5_values import attribute, listing, values
-from ..guard.safe_hdf5 import find
+from ...geometries.guard.hdf5_values import attribute, listing, values
+from ...geometries.guard.safe_hdf5 import find
 
 _SINGLE = ("single_hit", "single")
 """Headings of tags that mean one particle."""

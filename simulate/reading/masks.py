@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
 from ...geometries.errors import InputError
+from ...geometries.guard.hdf5_values import listing, values
+from ...geometries.guard.safe_hdf5 import find, open_hdf5, reading
 from ..formats.npy import open_npy
-from ..guard.hdf5_values import listing, values
-from ..guard.safe_hdf5 import find, open_hdf5, reading
 from .gaps import find_gaps, spread
 from .stack import Stored, joined_shape, read_all, read_frames
 

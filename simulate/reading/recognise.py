@@ -7,9 +7,9 @@ from pathlib import Path
 import h5py
 
 from ...geometries.errors import InputError
+from ...geometries.guard.safe_hdf5 import check_file, open_hdf5, reading
 from ..formats.frames import Frames
 from ..formats.manifest import open_set, set_folder
-from ..guard.safe_hdf5 import check_file, open_hdf5, reading
 from .dialect import Dialect, Given, Opened
 from .dialects.condor import CONDOR
 from .dialects.cxi import CXI, CXI_DATA, CXI_IMAGE, WITH_GOOD_PIXELS

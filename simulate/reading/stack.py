@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from ...geometries.errors import InputError
-from ..guard.safe_hdf5 import reading
+from ...geometries.guard.safe_hdf5 import reading
 
 _LARGEST_FRAME_BYTES = 2**28
 USUAL = {2: "yx", 3: "nyx", 4: "nmyx"}

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ...geometries.errors import InputError
-from ..guard.parsing import parsing
+from ...geometries.guard.parsing import parsing
 from ..late import Float, np
 
 MOST_ROWS, MOST_VALUES, _MOST_BYTES = 2**20, 2**24, 2**29
@@ -114,8 +114,8 @@ def _from_csv(path: Path) -> dict[str, Float[np.ndarray, " rows"]]:
 
 def _from_hdf5(path: Path) -> dict[str, Float[np.ndarray, " rows"]]:
     """Its data sets of one axis."""
-    from ..guard.hdf5_values import data_set_names, values
-    from ..guard.safe_hdf5 import find, open_hdf5, reading
+    from ...geometries.guard.hdf5_values import data_set_names, values
+    from ...geometries.guard.safe_hdf5 import find, open_hdf5, reading
 
     found = {}
     with reading(path), open_hdf5(path) as file:

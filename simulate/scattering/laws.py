@@ -91,6 +91,7 @@ def quantiles(text: str) -> Quantiles:
     - `histogram:FILE`: bins in columns low, high and weight, uniform within each.
     - `column:FILE,name=NAME`: the values of a column, as often as a column weight says, if there is one; the name may
       be left out where there is only one.
+    - `low=` and `high=` behind a file, `histogram:FILE,low=1,high=2`, cut what it holds in the same way.
 
     Raises InputError for an unknown law, missing or impossible numbers, and files that do not hold what is needed.
     """
@@ -114,37 +115,53 @@ def column_law(file: str, name: str) -> str:
     return f"column:{file},name={name}"
 
 
-def _of_file(text: str) -> tuple[str, str | None]:
+def _of_file(text: str) -> tuple[str, dict[str, str]]:
+    """The file, and what is said behind it: name, of columns alone, low and high."""
     law, _, rest = text.partition(":")
-    pattern = r"(.+?)(?:,name=([^,]+))?" if law == "column" else r"(.+)()"
-    found = re.fullmatch(pattern, rest.strip())
+    keys = "name|low|high" if law == "column" else "low|high"
+    found = re.fullmatch(rf"(.+?)((?:,\s*(?:{keys})\s*=[^,]*)*)", rest.strip())
     if found is None:
         raise InputError(f"{text!r} names no file: write {law}:FILE")
-    return found[1], found[2] or None
+    said = [item.partition("=") for item in found[2].split(",")[1:]]
+    given = {key.strip(): value.strip() for key, _, value in said}
+    if len(given) < len(said):
+        raise InputError(f"{text!r} says {', '.join(key.strip() for key, _, _ in said)}: give each once")
+    return found[1], given
 
 
 @lru_cache(32)
 def _read(text: str, stamp: tuple[int, int]) -> Quantiles:
-    file, name = _of_file(text)
-    return _histogram(file) if text.startswith("histogram:") else _column(file, name)
+    file, given = _of_file(text)
+    if text.startswith("histogram:"):
+        low, high = _bins(file)
+    else:
+        low = high = _values(file, given.get("name"))
+    least = _number(text, "low", given["low"]) if "low" in given else -math.inf
+    most = _number(text, "high", given["high"]) if "high" in given else math.inf
+    within = np.maximum(low, least), np.minimum(high, most)
+    # Of a bin that is cut, the part within counts; of one without width, all or nothing.
+    part = np.where(high > low, (within[1] - within[0]) / np.where(high > low, high - low, 1.0), within[0] <= within[1])
+    share = weights(file) * np.maximum(part, 0.0)
+    if not share.sum() > 0:
+        raise InputError(f"{text!r} has no value between low and high: move them")
+    return _steps(*within, share)
 
 
-def _column(file: str, name: str | None) -> Quantiles:
+def _values(file: str, name: str | None) -> Float[np.ndarray, " rows"]:
     if name is None:
         names = column_names(file)
         if len(names) != 1:
             raise InputError(f"{file} has the columns {', '.join(names)}: say which, as in column:{file},name=NAME")
         name = names[0]
-    values = column(file, name)
-    return _steps(values, values, weights(file))
+    return column(file, name)
 
 
-def _histogram(file: str) -> Quantiles:
+def _bins(file: str) -> tuple[Float[np.ndarray, " bins"], Float[np.ndarray, " bins"]]:
     low, high = column(file, "low"), column(file, "high")
     order = np.lexsort((high, low))
     if (low > high).any() or (high[order][:-1] > low[order][1:]).any():
         raise InputError(f"{file}: bins must have low <= high, and must not overlap")
-    return _steps(low, high, weights(file))
+    return low, high
 
 
 def _steps(

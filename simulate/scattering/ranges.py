@@ -172,8 +172,9 @@ def _refused(name: str, population: Range, remedy: str, where: str) -> str:
     low, high = bounds(population)
     if not isinstance(population, str):
         return f"{name} is {low} to {high}; {remedy}"
-    how = "change that file" if file_of(population) else "cut it with low= and high="
-    return f"{name} is {population}, which goes from {low:.6g} to {high:.6g}; it must lie {where}: {how}"
+    how = "change that file, or cut" if file_of(population) else "cut"
+    goes = f"goes from {low:.6g} to {high:.6g}"
+    return f"{name} is {population}, which {goes}; it must lie {where}: {how} it with low= and high="
 
 
 def check_finite(name: str, value: float) -> None:

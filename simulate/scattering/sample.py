@@ -51,8 +51,8 @@ class SampleConfig:
 
     geometry: tuple[str, ...] = ("icosahedron",)
     """Geometries that particles are drawn from: names, `torus:radius_ratio=3`, mesh files (STL, OBJ, PLY), files of
-    atoms (PDB, mmCIF), `1ihm.pdb.gz:assembly=none`, or of densities (MRC, CCP4, NPY), `emd.map:threshold=0.02`. Shares
-    of particles may stand behind them, `a.pdb:0.7 torus:radius_ratio=3:0.3`; without, all are as frequent."""
+    atoms (PDB, mmCIF), `1ihm.pdb.gz:assembly=none`, or of densities (MRC, CCP4, NPY, HDF5), `emd.map:threshold=0.02`.
+    Shares of particles may stand behind them, `a.pdb:0.7 torus:radius_ratio=3:0.3`; without, all are as frequent."""
     diameter_nm: Range = (63.0, 77.0)
     """Smallest and largest particle, volume-equivalent sphere diameter in nm (uniform). The largest decides how large
     the table is and how finely amplitudes are computed: another one may be compiled anew, another number never is.

@@ -30,12 +30,12 @@ from typing import Any
 import numpy as np
 
 from ...geometries.errors import InputError
+from ...geometries.guard.hdf5_values import values
+from ...geometries.guard.safe_hdf5 import find, open_hdf5, reading
 from ..config_io import write_whole
 from ..formats.dragonfly import detector_bytes
 from ..formats.hdf5 import encode_virtual
 from ..formats.manifest import MANIFEST, Entry, UnknownOrigin, fault, folder_of, read_manifest, recorded
-from ..guard.hdf5_values import values
-from ..guard.safe_hdf5 import find, open_hdf5, reading
 from ..interrupt import interruptible
 from ..source import Patterns
 from .plan import DETECTOR, Plan, encoded, packed, simulated, unpacked

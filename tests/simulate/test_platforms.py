@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 import pytest
 from onehit.geometries import InputError
+from onehit.geometries.guard.hdf5_process import look
 from onehit.simulate.config_io import write_whole
-from onehit.simulate.guard.hdf5_process import look
 from onehit.workbench.cli import main
 
 ROOT = Path(__file__).parents[2]

@@ -16,8 +16,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ...geometries.errors import InputError
-from ...simulate.guard.hdf5_values import attribute, listing, values
-from ...simulate.guard.safe_hdf5 import exists, find, open_hdf5, reading
+from ...geometries.guard.hdf5_values import attribute, listing, values
+from ...geometries.guard.safe_hdf5 import exists, find, open_hdf5, reading
 
 _CONVOLUTIONS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"

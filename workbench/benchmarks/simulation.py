@@ -20,13 +20,13 @@ from rich.table import Table
 
 from ...geometries.errors import InputError
 from ...geometries.form_factor import form_factor, from_mesh
+from ...geometries.guard.platforms import check_platform
 from ...geometries.mesh import Mesh
 from ...geometries.shapes import geometry, has_own_size, torus
 from ...simulate.beamline.instrument import InstrumentConfig
 from ...simulate.beamline.reciprocal import q_map
 from ...simulate.config import BackgroundConfig, BadConfig, BeamConfig, ReadoutConfig, SimulationConfig
 from ...simulate.config_io import versions
-from ...simulate.platforms import check_platform
 from ...simulate.scattering.orientation import rotation_matrix, uniform_rotation
 from ...simulate.scattering.poisson import poisson
 from ...simulate.scattering.ranges import bounds

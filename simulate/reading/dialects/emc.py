@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from ....geometries.guard.safe_hdf5 import exists
 from ...formats.frames import Frames
-from ...guard.safe_hdf5 import exists
 from ..dialect import Given, Opened, given_masks, refuse_names
 from ..masks import combine
 

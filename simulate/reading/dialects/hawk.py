@@ -6,9 +6,9 @@ import h5py
 import numpy as np
 
 from ....geometries.errors import InputError
+from ....geometries.guard.hdf5_values import values
+from ....geometries.guard.safe_hdf5 import find
 from ...formats.frames import Frames
-from ...guard.hdf5_values import values
-from ...guard.safe_hdf5 import find
 from ..dialect import Given, Opened
 from ..hdf5_dialect import Hdf5Dialect
 

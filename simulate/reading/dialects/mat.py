@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ....geometries.errors import InputError
+from ....geometries.guard.parsing import parsing
 from ...formats.frames import Frames
-from ...guard.parsing import parsing
 from ..dialect import Given, Opened, frames_of, given_masks
 
 _LARGEST_BYTES = 2**31  # MATLAB's own limit of a variable

@@ -15,11 +15,11 @@ import h5py
 import numpy as np
 
 from ....geometries.errors import InputError
+from ....geometries.guard.hdf5_values import attribute, member_names, values
+from ....geometries.guard.safe_hdf5 import LeadsOut, exists, find, find_group
 from ...beamline.panel import PLANCK_TIMES_C_EV_M
 from ...beamline.quantities import DISTANCE, PHOTON_ENERGY, PIXEL_SIZE, Quantity
 from ...formats.frames import Frames
-from ...guard.hdf5_values import attribute, member_names, values
-from ...guard.safe_hdf5 import LeadsOut, exists, find, find_group
 from ..concatenate import concatenated
 from ..dialect import Given, Opened, frames_of, mask_in_order
 from ..facts import WAVELENGTH, read_no_data, read_scaling

@@ -5,9 +5,9 @@ import math
 import h5py
 
 from ....geometries.errors import InputError
+from ....geometries.guard.hdf5_values import data_set_names, listing
+from ....geometries.guard.safe_hdf5 import find
 from ...formats.frames import Frames
-from ...guard.hdf5_values import data_set_names, listing
-from ...guard.safe_hdf5 import find
 from ..dialect import Given, Opened
 from ..hdf5_dialect import Hdf5Dialect, is_mask
 

@@ -15,8 +15,8 @@ import numpy as np
 from jaxtyping import Int, Shaped
 
 from ....geometries.errors import InputError
+from ....geometries.guard.parsing import parsing
 from ...formats.frames import Frames
-from ...guard.parsing import parsing
 from ..dialect import Given, Opened, given_masks, refuse_names
 from ..masks import combine
 

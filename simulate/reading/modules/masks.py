@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
 from ....geometries.errors import InputError
+from ....geometries.guard.hdf5_values import listing, values
+from ....geometries.guard.safe_hdf5 import exists, find, open_hdf5
 from ...beamline.geom import Geom, GeomMask
 from ...formats.frames import Frames
-from ...guard.hdf5_values import listing, values
-from ...guard.safe_hdf5 import exists, find, open_hdf5
 from ..stack import read_frames
 
 FrameMask = Callable[[Int[np.ndarray, " batch"]], Bool[np.ndarray, " batch *shape"]]

@@ -4,13 +4,15 @@ import gzip
 from itertools import permutations
 from pathlib import Path
 
+import h5py
 import mrcfile
 import numpy as np
 import pytest
 from onehit.geometries.densities import map_file
+from onehit.geometries.densities.description import is_particle
 from onehit.geometries.densities.map_file import load_map
 from onehit.geometries.errors import InputError, InputWarning
-from onehit.geometries.shapes import geometry
+from onehit.geometries.shapes import geometry, geometry_files, has_own_size
 
 VALUES = np.zeros((7, 6, 5), np.float32)
 VALUES[1:6, 1:5, 1:4] = np.random.default_rng(0).uniform(0.3, 0.6, (5, 4, 3))
@@ -167,6 +169,84 @@ def test_bad_arrays_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(map_file, "_MOST_VOXELS", 30)
     with pytest.raises(InputError, match=r"4 x 4 x 4 = 64 voxels; give at most 30: bin it|holds more than"):
         load_map(str(tmp_path / "a.npy"), "voxel=1,contrast=0.4")
+
+
+@pytest.fixture
+def hdf5(tmp_path):
+    """A map that is stored as type, chunks and filters may be, among other things."""
+    path = str(tmp_path / "a.h5")
+    with h5py.File(path, "w") as file:
+        stored = (VALUES.T * 1000).astype(">i2")
+        file.create_dataset("entry/map", data=stored, chunks=(2, 6, 7), compression="gzip", shuffle=True)
+        file["entry/picture"], file["entry/voxel"] = np.ones((3, 3)), 0.3
+    return path
+
+
+def test_hdf5_is_read_as_arrays_are(hdf5):
+    np.save(Path(hdf5).with_name("a.npy"), (VALUES.T * 1000).astype(np.int16))
+    same = load_map(hdf5.replace(".h5", ".npy"), "voxel=0.3,contrast=0.4")
+    for spec in (f"{hdf5}:voxel=0.3,contrast=0.4", f"{hdf5}:data=/entry/map,contrast=0.4,voxel=0.3"):
+        density = geometry(spec)
+        np.testing.assert_array_equal(density.values, same.values)  # type: ignore[union-attr]
+        assert has_own_size(spec) and geometry_files(f"{spec}:0.7") == [hdf5]
+        assert is_particle(spec) and not is_particle(hdf5)  # which may be of frames
+
+
+def test_of_several_arrays_one_must_be_named(hdf5):
+    with h5py.File(hdf5, "r+") as file:
+        file["half"] = np.zeros((2, 2, 2))
+        file["text"] = np.array([[[b"x"]]])
+        file["complex"] = np.zeros((2, 2, 2), complex)
+        file["long"] = np.zeros((2, 2, 2), np.longdouble)
+        file["large"] = h5py.Empty("f")
+        file["out"] = h5py.ExternalLink("other.h5", "/map")
+        file["round"] = h5py.SoftLink("/round")
+        file.create_dataset("huge", (2000, 2000, 2000), "u1", chunks=(100, 100, 100))
+        layout = h5py.VirtualLayout((2, 2, 2), "f4")
+        layout[:] = h5py.VirtualSource("../none.h5", "x", (2, 2, 2))
+        file.create_virtual_dataset("virtual", layout)
+        file.create_dataset("elsewhere", (2, 2, 2), "f4", external=[("/etc/passwd", 0, 32)])
+    said = {
+        "voxel=1": "arrays of three axes, it has .*'entry/map'.*: write .*a.h5:data=NAME",
+        "voxel=1,data=maps": "has no data set 'maps': it has",
+        "voxel=1,data=entry": "entry is a group, not a data set: give the data set's full name",
+        "voxel=1,data=entry/picture": r"entry/picture has the shape \(3, 3\); a map has three axes",
+        "voxel=1,data=text": "text holds .*: give an array of plain numbers",
+        "voxel=1,data=complex": "complex128; plain numbers are needed",
+        "voxel=1,data=long": "holds .*128: give an array of plain numbers",
+        "voxel=1,data=large": "large is empty: give a data set that holds something",
+        "voxel=1,data=out": "leads through an external link to 'other.h5'.*copy the data into this file",
+        "voxel=1,data=round": "links that go in a circle",
+        "voxel=1,data=huge": "declares 8000000000 bytes but stores none",
+        "voxel=1,data=virtual": "reads from another folder",
+        "voxel=1,data=elsewhere": "keeps its numbers in another file",
+        "voxel=1,data=entry/map,data=half": "has data twice",
+        "data=entry/map,contrast=0.4": "how large its voxels are: write .*a.h5:voxel=0.3, in nm",
+        "voxel=1,dataset=entry/map": "no option 'dataset'; it takes contrast, threshold, voxel, data",
+    }
+    for options, says in said.items():
+        with pytest.raises(InputError, match=says):
+            load_map(hdf5, options)
+    with pytest.raises(InputError, match="has no option 'data'; it takes contrast, threshold, voxel, written"):
+        load_map(hdf5.replace(".h5", ".npy"), "data=x")
+
+
+def test_hdf5_that_is_too_large_packed_or_none_is_refused(hdf5, tmp_path, monkeypatch):
+    monkeypatch.setattr(map_file, "_MOST_VOXELS", 200)
+    with pytest.raises(InputError, match=r"entry/map has 5 x 6 x 7 = 2.1e.02 voxels; give at most 2e.02: bin it"):
+        load_map(hdf5, "voxel=1,contrast=0.4")
+    (tmp_path / "a.h5.gz").write_bytes(gzip.compress(Path(hdf5).read_bytes()))
+    with pytest.raises(InputError, match="is packed, and HDF5 is read as it is: unpack it first"):
+        geometry(f"{hdf5}.gz:voxel=1")
+    (tmp_path / "b.h5").write_bytes(Path(hdf5).read_bytes()[:-300])
+    with pytest.raises(InputError, match="is truncated"):
+        load_map(str(tmp_path / "b.h5"), "voxel=1")
+    with pytest.raises(InputError, match="does not exist"):
+        load_map(str(tmp_path / "c.h5"), "voxel=1")
+    with h5py.File(tmp_path / "d.h5", "w") as file:
+        file["counts"] = np.ones((3, 3))
+    with pytest.raises(InputError, match=r"has no arrays of three axes, it has 'counts': write .*d.h5:data=NAME"):
+        load_map(str(tmp_path / "d.h5"), "voxel=1")
 
 
 def test_mrcfile_that_is_missing_is_asked_for(tmp_path, monkeypatch):

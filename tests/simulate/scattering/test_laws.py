@@ -132,6 +132,26 @@ def csv(path: Path, text: str) -> str:
     return str(path)
 
 
+def test_what_lies_outside_of_low_and_high_is_cut_from_a_file(tmp_path):
+    bins = "histogram:" + csv(tmp_path / "bins.csv", "low,high,weight\n10,20,1\n20,40,2\n40,50,7\n")
+    probability, value = quantiles(f"{bins},low=15,high=30")  # half a bin of 1 and half of 2
+    np.testing.assert_allclose(np.interp([0, 1 / 6, 1 / 3, 2 / 3, 1], probability, value), [15, 17.5, 20, 25, 30])
+    assert bounds(f"{bins},low=41") == (41, 50) and bounds(f"{bins}, high=12") == (10, 12)
+    rows = "column:" + csv(tmp_path / "rows.csv", "d,weight\n60,1\n70,2\n71,6\n90,5\n")
+    kept, counts = np.unique(draw(f"{rows},high=71,name=d,low=70"), return_counts=True)
+    assert kept.tolist() == [70, 71] and counts[1] / counts.sum() == pytest.approx(0.75, abs=0.01)
+    moved_there = moved(f"{rows},low=70", {rows.removeprefix("column:"): "/x/n"})
+    assert moved_there == "column:/x/n,low=70" and file_of(moved_there) == "/x/n"
+    for law, says in (
+        (f"{rows},low=72,high=80", "has no value between low and high: move them"),
+        (f"{bins},low=30,high=20", "has no value between low and high: move them"),
+        (f"{bins},low=a", "low is 'a'; a finite number is needed"),
+        (f"{rows},low=60,low=70", "says low, low: give each once"),
+    ):
+        with pytest.raises(InputError, match=says):
+            quantiles(law)
+
+
 def test_a_histogram_is_uniform_within_each_bin(tmp_path):
     """Of bins in any order, with a gap between and an empty one."""
     law = "histogram:" + csv(tmp_path / "sizes.csv", "low,high,weight\n20,30,1\n10,12,2\n30,50,0\n12,20,1\n")

@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int, Num
 
-from ...geometries.errors import InputError
-from ..platforms import check_platform
+from ..errors import InputError
 from .faults import fault, free_memory
+from .platforms import check_platform
 
 SECONDS_TO_ANSWER = 30.0
 _SERVER = Path(__file__).with_name("hdf5_server.py")

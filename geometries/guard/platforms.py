@@ -2,7 +2,7 @@
 
 import sys
 
-from ..geometries.errors import InputError
+from ..errors import InputError
 
 
 def check_platform() -> None:

@@ -7,9 +7,9 @@ import h5py
 import numpy as np
 import pytest
 from onehit.geometries.errors import InputError
-from onehit.simulate.guard import hdf5_process
-from onehit.simulate.guard.hdf5_process import look, read_lists, read_texts
-from onehit.simulate.guard.safe_hdf5 import open_hdf5
+from onehit.geometries.guard import hdf5_process
+from onehit.geometries.guard.hdf5_process import look, read_lists, read_texts
+from onehit.geometries.guard.safe_hdf5 import open_hdf5
 
 WORDS = ["", "single", "größer", "10:4", "x" * 5000]
 LISTS = [np.arange(n, dtype=np.int32) for n in (0, 3, 1000, 1)]

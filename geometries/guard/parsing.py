@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...geometries.errors import InputError
+from ..errors import InputError
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 from onehit.geometries.errors import InputError
-from onehit.simulate.guard.safe_hdf5 import exists, find, open_hdf5, reading, unwritten_chunks
+from onehit.geometries.guard.safe_hdf5 import exists, find, open_hdf5, reading, unwritten_chunks
 
 COUNTS = np.random.default_rng(0).poisson(2.0, (4, 8, 8)).astype(np.uint16)
 

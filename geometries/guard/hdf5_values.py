@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 from jaxtyping import Shaped
 
-from ...geometries.errors import InputError
+from ..errors import InputError
 from .hdf5_process import read_texts
 from .safe_hdf5 import reading
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import h5py
 
-from ...geometries.errors import InputError
+from ..errors import InputError
 from .faults import fault
 from .hdf5_process import look
 from .hdf5_server import open_to_read

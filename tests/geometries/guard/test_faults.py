@@ -9,9 +9,9 @@ import h5py
 import numpy as np
 import pytest
 from onehit.geometries.errors import InputError
-from onehit.simulate.guard import faults, hdf5_process
-from onehit.simulate.guard.faults import fault
-from onehit.simulate.guard.safe_hdf5 import open_hdf5, reading
+from onehit.geometries.guard import faults, hdf5_process
+from onehit.geometries.guard.faults import fault
+from onehit.geometries.guard.safe_hdf5 import open_hdf5, reading
 from onehit.simulate.reading.recognise import open_frames
 
 COUNTS = np.arange(48, dtype=np.uint16).reshape(3, 4, 4)
@@ -158,7 +158,7 @@ def test_a_limit_on_memory_below_our_own_is_kept_to(path):
     code = f"""
 import resource
 resource.setrlimit(resource.RLIMIT_AS, (3 * 2**29, 3 * 2**29))
-from onehit.simulate.guard.safe_hdf5 import open_hdf5
+from onehit.geometries.guard.safe_hdf5 import open_hdf5
 print(open_hdf5({str(path)!r})["counts"].shape)
 """
     command = [sys.executable, "-c", code]

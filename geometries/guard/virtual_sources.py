@@ -7,8 +7,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ...geometries.errors import InputError
-from ..platforms import check_platform
+from ..errors import InputError
+from .platforms import check_platform
 
 _MOST_SOURCES = 100_000
 _OTHER_FILES = 64

@@ -4,7 +4,7 @@ import errno
 import re
 from pathlib import Path
 
-from ...geometries.errors import InputError
+from ..errors import InputError
 
 _ENOUGH_MEMORY_BYTES = 2**31
 """What is free when HDF5 finds too little: then it is the file that asks for nonsense."""

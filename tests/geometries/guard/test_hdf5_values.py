@@ -4,8 +4,8 @@ import h5py
 import numpy as np
 import pytest
 from onehit.geometries.errors import InputError
-from onehit.simulate.guard.hdf5_values import attribute, data_set_names, listing, member_names, values
-from onehit.simulate.guard.safe_hdf5 import open_hdf5
+from onehit.geometries.guard.hdf5_values import attribute, data_set_names, listing, member_names, values
+from onehit.geometries.guard.safe_hdf5 import open_hdf5
 from onehit.simulate.reading.recognise import open_frames
 
 WORDS = ["", "single", "größer"]
