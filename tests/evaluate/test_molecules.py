@@ -13,6 +13,7 @@ from onehit.evaluate.protocols import check_protocol, protocol
 from onehit.evaluate.robustness import Scored
 from onehit.geometries import InputError
 from onehit.workbench.cli import main
+from onehit.workbench.reports.run_tables import run_lines, run_tables, side_by_side
 from schemas import check
 from structures import random_atoms
 
@@ -120,6 +121,19 @@ def test_accuracy_is_of_the_sign_of_the_score_and_the_worst_is_named():
     assert sum(bin["n_good"] + bin["n_bad"] for bin in bins) == 800
 
 
+def test_the_report_names_the_worst_molecule_by_photons():
+    right, wrong = scored([1, 0], [2.0, -2.0], [1500.0, 2e4]), scored([1, 0], [2.0, 2.0], [1500.0, 2e4])
+    metrics = {"molecules": score_molecules({"a/right.pdb": right, "a/wrong.pdb": wrong}), "robustness": {}}
+    everything, faint, bright = run_lines(metrics)
+    assert everything.startswith("unseen molecules: 75") and "worst wrong.pdb, 50" in everything
+    assert faint.startswith("1,000 to 3,162 photons: 100") and "AUC" in faint
+    assert bright.startswith("10,000 to 31,623 photons: 50") and "worst wrong.pdb, 0" in bright
+    (table,) = run_tables(metrics)
+    assert [row[0] for row in table.rows][3:] == ["right.pdb", "wrong.pdb"] and table.rows[0][-1][1] == "wrong.pdb"
+    assert all(len(row) == len(table.columns) for row in table.rows)
+    assert "unseen molecules, worst: right | 50" in side_by_side({"run": metrics})
+
+
 def test_counting_noise_makes_no_bins_and_a_bin_of_one_label_has_no_auc():
     found = score_molecules({"one": scored([1, 0, 1], [1.0, -1.0, 0.0], [930.0, 3000.0, 3300.0])})
     check("metrics", found, "/properties/molecules")
@@ -131,6 +145,7 @@ def test_counting_noise_makes_no_bins_and_a_bin_of_one_label_has_no_auc():
     assert [bin["accuracy"] for bin in one_label] == [1.0, 0.0]
 
 
+@pytest.mark.slow
 def test_a_study_of_molecules_from_the_command_to_the_report(folder, tmp_path, capsys, monkeypatch):
     small = replace(protocols.molecule_patterns().instrument, shape=(32, 32), pixel_size_m=2.4e-3)
     patterns = replace(protocols.molecule_patterns(), instrument=small)
