@@ -17,7 +17,7 @@ def bright_enough() -> ExpectedConfig:
     return ExpectedConfig(minimum_photons=13000.0)
 
 
-ProtocolName = Literal["poster", "icosahedra", "procedural"]
+ProtocolName = Literal["poster", "icosahedra", "procedural", "molecules"]
 CurveName = Literal["photons", "size", "separation", "brightness", "background"]
 
 

@@ -24,12 +24,13 @@ _SHOWN = 6
 class Scored(NamedTuple):
     """The scores of one set of patterns, and some of them to look at.
 
-    summary: see `metrics.summarise`; good, bad: counts of up to 6; worst: of up to 6, the good patterns scored lowest
-    and the bad ones scored highest, with `worst_titles`.
+    photons: counted on good pixels; summary: see `metrics.summarise`; good, bad: counts of up to 6; worst: of up to 6,
+    the good patterns scored lowest and the bad ones scored highest, with `worst_titles`.
     """
 
     label: Integer[np.ndarray, " patterns"]
     score: Float[np.ndarray, " patterns"]
+    photons: Float[np.ndarray, " patterns"]
     summary: dict[str, Any]
     good: Real[np.ndarray, "shown y x"]
     bad: Real[np.ndarray, "shown_bad y x"]
@@ -124,6 +125,7 @@ def _scored(
     return Scored(
         label,
         score,
+        photons,
         summary,
         frames(good[:_SHOWN]),
         frames(bad[:_SHOWN]),

@@ -49,7 +49,8 @@ class Made:
             score = score + 0.1 * int(name.split()[1])
             nothing = np.zeros((0, 4, 4))
             summary = summarise(label, score, 0.0) | {"photons_auc": 0.5, "calibration_error": 0.1}
-            scored = Scored(label, score, summary, nothing, nothing, nothing, [], np.zeros((4, 4), bool))
+            mask = np.zeros((4, 4), bool)
+            scored = Scored(label, score, np.ones(len(score)), summary, nothing, nothing, nothing, [], mask)
             found.append((scored, {"all frames": summary}))
         return found
 

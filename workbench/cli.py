@@ -150,8 +150,12 @@ _LIKE = {
     "--like": "--like DIR takes the simulation that onehit calibrate fitted to frames, from the directory it wrote."
 }
 _PROTOCOL = {
-    "--protocol": "--protocol poster, icosahedra or procedural takes those of an experiment that anyone can repeat.",
+    "--protocol": "--protocol poster, icosahedra, procedural or molecules takes those of an experiment that anyone can "
+    "repeat.",
     "--preset": "--preset full trains four times as long.",
+    "--structures": "--structures FOLDER, for --protocol molecules, has the structures (PDB, mmCIF, MRC or CCP4, gzip "
+    "or not): half of them are trained on, the others scored.",
+    "--half": "--half odd or even says which half is trained on: the 1st, 3rd ... by name (default), or the 2nd ...",
 }
 _EVERY = {
     "--devices": "--devices N has every process compute on N devices of its machine, the CPU being made into as many; "
@@ -303,6 +307,9 @@ def _parse(name: str, argv: list[str]):
         raise InputError(f"unknown preset {preset!r}: say quick or full")
     if preset == "full":
         taken.setdefault("--protocol", "icosahedra")
+    molecules = {option: taken.pop(option, None) for option in ("--structures", "--half")}
+    if taken.get("--protocol") != "molecules" and (more := [option for option, value in molecules.items() if value]):
+        raise InputError(f"{more[0]} is for --protocol molecules: add that, or leave {more[0]} out")
     if len(taken) > 1:
         raise InputError(f"{' and '.join(taken)} are given; both say what the other options are: choose one")
     required = [f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING]
@@ -337,7 +344,7 @@ def _parse(name: str, argv: list[str]):
         else:
             from ..evaluate.protocols import protocol
 
-            found = protocol(value, preset == "full")._asdict()
+            found = protocol(value, preset == "full", *molecules.values())._asdict()
             parts = {f.name: found[f.name] for f in fields(kind) if f.name in found}
             given["default"] = kind(**{field: Path(path) for field, path in first.items()}, **parts)
     description = "\n\n".join([cleandoc(str(kind.__doc__)), *(_HELP[name] | _EVERY).values()])

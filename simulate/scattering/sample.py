@@ -67,6 +67,9 @@ class SampleConfig:
     material: str = "protein"
     """What particles are made of: a name, a composition:density (C9H10O3:1.3), or delta=1e-4,beta=1e-6."""
     orientation: OrientationConfig = field(default_factory=OrientationConfig)
+    one_species: bool = False
+    """Whether all particles of a pattern are of the first one's geometry: each geometry is then a sample of its own. A
+    small particle beside a large one is hardly seen, and the pattern is labelled a multi-hit all the same."""
     particles: tuple[int, int] = (2, 5)
     """Fewest and most particles of a multi-hit (uniform)."""
     separation: Range = (1.0, 4.0)
@@ -128,6 +131,8 @@ def bodies_of_sample(
         geometry = jnp.int32(draw.uniform[:, 0] * geometries)
     else:
         geometry = jnp.searchsorted(species_limits[:-1], draw.uniform[:, 0], side="right").astype(jnp.int32)
+    if sample.one_species:
+        geometry = jnp.broadcast_to(geometry[0], geometry.shape)
     bodies = Scene(
         present=number < 1,
         geometry=geometry,

@@ -62,6 +62,15 @@ def test_equal_shares_are_as_without_any():
     np.testing.assert_array_equal(without.geometry, equal.geometry)
 
 
+def test_of_one_species_are_all_particles_of_a_pattern_and_the_first_ones_stay_the_same(drawn):
+    source = SimulatedSource(replace(QUICK, one_species=True), seed=3)
+    one = jax.tree.map(np.asarray, _scenes(source._setup, source._key, source._variant))
+    np.testing.assert_array_equal(one.geometry[:, 0], drawn.geometry[:, 0])
+    assert (one.geometry == one.geometry[:, :1]).all()
+    for name in ("diameter_m", "orientation"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(drawn, name))
+
+
 def test_a_source_names_its_species_with_and_without_shares():
     source = SimulatedSource(QUICK)
     assert source.geometries == NAMES

@@ -16,6 +16,7 @@ from ...evaluate.config import EvaluateConfig
 from ...evaluate.curves import CURVES, SWEEPS, score_sweeps
 from ...evaluate.map_figure import two_quantities_figure
 from ...evaluate.metrics import format_auc, format_rate, summarise
+from ...evaluate.molecules import score_molecules
 from ...evaluate.protocols import check_protocol
 from ...evaluate.robustness import Scored, score_experiment, score_geometries
 from ...geometries.errors import InputError
@@ -84,6 +85,9 @@ def run_evaluation(config: EvaluateConfig, run: Path, strict: bool = False) -> d
     metrics = _metrics(run) | {"robustness": {name: s.summary for name, s in scored.items()}}
     metrics = {name: found for name, found in metrics.items() if name not in SWEEPS}
     metrics |= score_sweeps(classifier, config, track)
+    metrics.pop("molecules", None)
+    if config.protocol == "molecules":
+        metrics["molecules"] = score_molecules(scored)
     metrics["poster"] = {k: v for k, v in poster.FALSE_NEGATIVES.items() if k in scored}
     for old in ("experiment", "experiment_frames"):
         metrics.pop(old, None)
@@ -116,7 +120,7 @@ def check_evaluation(config: EvaluateConfig, training: TrainConfig) -> FileSourc
     """Refuse what cannot be scored before hours of work go into it; returns the real patterns, if there are any."""
     config.check()
     if config.protocol is not None:
-        check_protocol(config.protocol, training)
+        check_protocol(config.protocol, training, config.geometry)
     for name in config.geometry:
         geometry(name)
     check_simulated(config, training)

@@ -31,6 +31,7 @@ def report_content(metrics: dict[str, Any]) -> dict[str, Any]:
     `metrics`: `robustness` {geometry: summary}, and where there is one `threshold` (log-odds), `validation`
     (a summary), `temperature`, `experiment` {selection of frames: summary}, `overlapping` {geometry: summary},
     `no_particle` {kind: summary with `held_out`}, `development` {shape: summary},
+    `molecules` (see `evaluate.molecules.score_molecules`),
     `unwanted` {which frames: {kind: summary}}, `masked` {part: {geometry: summary}}, `poster` {geometry: the published
     false-negative rate at zero false positives, a fraction} and `training` {`steps`, `patterns`, `seconds`,
     `patterns_per_second`}; a summary is what `evaluate.metrics.summarise` returns, with CONTROLS where known.

@@ -1,5 +1,6 @@
-"""Frames without a particle and development shapes: tables of a report, and a line of each for the terminal."""
+"""Frames without a particle, development shapes, unseen molecules: tables of a report, and lines for the terminal."""
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,6 +32,7 @@ def run_tables(metrics: dict[str, Any]) -> list[Table]:
         _unlabelled(metrics),
         _no_particle(metrics.get("no_particle")),
         _development(metrics.get("development")),
+        _molecules(metrics.get("molecules")),
     ]
     return [table for table in tables if table is not None]
 
@@ -61,6 +63,11 @@ def run_lines(metrics: dict[str, Any]) -> list[str]:
             part = f"{format_rate(mean_rate(found, rate))} % of {what}"
             parts.append(part + (f" ({worst}: {format_rate(found[worst][rate])} %)" if found[worst][rate] else ""))
         lines.append(f"{len(found)} development shapes, mean (worst): {', '.join(parts)}")
+    if found := metrics.get("molecules"):
+        for bin in (found["all"], *found["by_photons"]):
+            right, worst = (with_interval(bin, which) for which in ("accuracy", "worst_accuracy"))
+            area = with_interval(bin, "auc", format_auc)
+            lines.append(f"{_photons(bin)}: {right} % right, AUC {area}; worst {Path(bin['worst']).name}, {worst} %")
     return lines
 
 
@@ -89,6 +96,11 @@ def _watched(metrics: dict[str, Any]) -> dict[str, str]:
             worst = worst_of(found, rate)
             rows[f"development shapes, mean: {what}"] = format_rate(mean_rate(found, rate))
             rows[f"development shapes, worst: {what}"] = f"{with_interval(found[worst], rate)} ({worst})"
+    if found := metrics.get("molecules", {}).get("all"):
+        rows["unseen molecules: right"] = with_interval(found, "accuracy")
+        rows["unseen molecules, worst: right"] = (
+            f"{with_interval(found, 'worst_accuracy')} ({Path(found['worst']).name})"
+        )
     if found := metrics.get("no_particle"):
         worst = worst_of(found, "false_positive_rate")
         groups = {"": found}
@@ -187,6 +199,29 @@ def _development(found: dict[str, dict[str, Any]] | None) -> Table | None:
     return Table("Development shapes", note, ("Shape", "Good", "Bad", "Lost, %", "Kept, %", "AUC"), rows)
 
 
-def _rate(summary: dict[str, Any], name: str) -> Cell:
+def _molecules(found: dict[str, Any] | None) -> Table | None:
+    if not found:
+        return None
+    together, alone = [(_photons(bin), bin) for bin in (found["all"], *found["by_photons"])], found["by_molecule"]
+    rows: list[list[Cell]] = []
+    for name, cells in [*together, *((Path(name).name, cells) for name, cells in alone.items())]:
+        numbers = (f"{cells[n]:,}" for n in ("n_good", "n_bad"))
+        row: list[Cell] = [name, *numbers, _rate(cells, "accuracy"), _rate(cells, "auc", format_auc)]
+        rows.append(
+            [*row, (format_rate(cells["worst_accuracy"]), Path(cells["worst"]).name) if "worst" in cells else ""]
+        )
+    note = (
+        "Right: the share of patterns whose log-odds are above 0 for single hits and below for multi-hits, without the "
+        "frozen threshold, with 95 % intervals (Wilson; Newcombe for the AUC). The worst is the molecule of which the "
+        "fewest are right."
+    )
+    return Table("Unseen molecules", note, ("Patterns", "Single", "Multiple", "Right, %", "AUC", "Worst, %"), rows)
+
+
+def _photons(bin: dict[str, Any]) -> str:
+    return f"{bin['low']:,.0f} to {bin['high']:,.0f} photons" if "low" in bin else "unseen molecules"
+
+
+def _rate(summary: dict[str, Any], name: str, form: Any = format_rate) -> Cell:
     interval = summary[f"{name}_interval"] or ()
-    return format_rate(summary[name]), " – ".join(map(format_rate, interval))
+    return form(summary[name]), " – ".join(map(form, interval))
