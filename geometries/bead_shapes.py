@@ -14,9 +14,9 @@ from .bead_model import BeadModel
 from .procedural import check_range
 
 _FARTHEST = 1.1
-_THINNEST_NECK = 0.75
-"""Radius of the neck between two fused balls, over that of the smaller one. Much thinner, they are two particles that
-touch: whoever looks at the pattern cannot tell."""
+_THINNEST_NECK = 0.5
+"""Radius of the neck between two fused balls, over that of the smaller one. Thinner, they are two particles that touch:
+whoever looks at the pattern cannot tell."""
 
 Balls = tuple[Float[np.ndarray, "beads 3"], Float[np.ndarray, " beads"], Float[np.ndarray, " beads"]]
 
@@ -104,8 +104,7 @@ def tailed(seed: int = 0) -> BeadModel:
 
 
 def fused(seed: int = 0) -> BeadModel:
-    """Two to four balls grown into each other, longest extent 1.125. Necks are at least three quarters as wide as the
-    smaller."""
+    """Two to four balls grown into each other, longest extent 1.125. Necks are at least half as wide as the smaller."""
 
     def draw(rng: np.random.Generator) -> Balls:
         count = int(rng.integers(2, 5))

@@ -41,12 +41,12 @@ def test_a_seed_is_a_shape_and_another_seed_another(name):
     assert first.centre.shape != other.centre.shape or not np.allclose(first.centre, other.centre)
 
 
-def test_necks_of_fused_balls_are_at_least_three_quarters_of_the_smaller_one():
+def test_necks_of_fused_balls_are_at_least_half_of_the_smaller_one():
     """Thinner, they would be two particles that touch."""
     for seed in SEEDS:
         model = geometry(f"fused:seed={seed}")
         widest = np.tril(necks(model.centre, model.radius), -1).max(1)
-        assert widest[1:].min() > 0.749, seed
+        assert widest[1:].min() > 0.499, seed
 
 
 def test_family_takes_every_shape_in_turn_and_a_longer_one_begins_with_a_shorter():
