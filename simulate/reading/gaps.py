@@ -35,6 +35,9 @@ def with_gaps(frames: Frames) -> Frames:
 
 def with_no_data(frames: Frames, markers: list[float]) -> Frames:
     """The frames with pixels masked where they hold what the file says is no data; see `facts.read_no_data`."""
+    if frames.dtype.kind in "iu":  # what the type cannot hold marks nothing, and would become another number
+        held = np.iinfo(frames.dtype)
+        markers = [value for value in markers if value.is_integer() and held.min <= int(value) <= held.max]
     if not markers:
         return frames
     known = np.zeros(frames.shape, bool) if frames.bad_pixel is None else frames.bad_pixel

@@ -72,6 +72,14 @@ def test_a_count_of_0_is_data_even_where_it_is_the_fill_value(tmp_path):
     assert not source.masks(range(12)).any() and (PHOTONS == 0).any()
 
 
+@pytest.mark.parametrize("marker, taken_for", [(-9999.0, 65536 - 9999), (7.5, 7), (1e20, 0)])
+def test_a_marker_that_the_type_cannot_hold_marks_nothing(tmp_path, marker, taken_for):
+    stored = PHOTONS.astype(np.uint16)
+    stored[3, 7, 7] = taken_for
+    source = FileSource(write(tmp_path / "a.h5", stored, {"_FillValue": marker}))
+    assert not source.masks(range(12)).any()
+
+
 def test_files_of_which_only_some_are_to_be_scaled_are_not_joined(tmp_path):
     write(tmp_path / "a.h5", PHOTONS, {"scale_factor": 0.5})
     write(tmp_path / "b.h5", PHOTONS, {})
