@@ -9,6 +9,7 @@ from jaxtyping import Complex, Float, Integer
 
 from ..errors import InputError
 from ..extent import longest_distance
+from .hydration import Hydration, Shell, hydration_shell
 from .scattering_factors import atomic_mass, scattering_factor
 
 _DALTONS_A_CUBIC_NM = 602.214  # of 1 g/cm^3
@@ -20,7 +21,8 @@ class Atoms:
     """Atoms about the centre of their electrons.
 
     position: nm; element: atomic numbers; occupancy: share of a particle's copies that have the atom; mass_density:
-    g/cm^3, which says what volume they take, and so the particle's diameter. Raises InputError where there is none.
+    g/cm^3, which says what volume they take, and so the particle's diameter; hydration: of the shell around them, which
+    mass, volume, electrons and forward amplitude leave out. Raises InputError where there is no atom.
     """
 
     position: Float[np.ndarray, "atoms 3"]
@@ -28,6 +30,7 @@ class Atoms:
     occupancy: Float[np.ndarray, " atoms"]
     name: str
     mass_density: float = 1.35
+    hydration: Hydration | None = None
 
     def __post_init__(self) -> None:
         if not self.electrons > 0:
@@ -62,9 +65,18 @@ class Atoms:
         return (6 / math.pi * self.volume_nm3) ** (1 / 3)
 
     @cached_property
+    def shell(self) -> Shell | None:
+        """Its hydration shell, on a grid. This takes seconds for a capsid."""
+        there = self.occupancy > 0
+        if self.hydration is None:
+            return None
+        return hydration_shell(self.position[there], self.element[there], self.hydration)
+
+    @cached_property
     def reach_nm(self) -> float:
-        """Radius of the sphere around all atoms, the size of one included."""
-        return math.sqrt(float((self.position**2).sum(1).max())) + _RADIUS_NM
+        """Radius of the sphere around all atoms, the size of one and the shell included."""
+        thickness = 0.0 if self.hydration is None else self.hydration.thickness_nm
+        return math.sqrt(float((self.position**2).sum(1).max())) + _RADIUS_NM + thickness
 
     @property
     def circumradius(self) -> float:

@@ -21,6 +21,7 @@ from jaxtyping import Complex64, Float, Float32
 from ..amplitude_grid import AmplitudeGrid, Window, grid_extent
 from .atoms import Atoms
 from .density_map import DensityMap
+from .hydration import Shell
 
 DENSITY_WINDOW = Window(6, 13.75, 9)
 _MARGIN = DENSITY_WINDOW.taps // 2 + 1
@@ -32,7 +33,10 @@ Complex3D = Complex64[np.ndarray, "n n upper"]
 
 
 def density_grid(densities: list[Atoms | DensityMap], q_max: float, energy_ev: float) -> AmplitudeGrid:
-    """Tabulate unit amplitudes, pi / 6 at q = 0, of some densities for |q| <= q_max (1/nm); q in inverse diameters."""
+    """Tabulate unit amplitudes of some densities for |q| <= q_max (1/nm); q in inverse diameters.
+
+    They are pi / 6 at q = 0, and more or less where there is a hydration shell: it adds to what the atoms are.
+    """
     step, half = _extent(densities, q_max)
     axis = np.arange(-half, half + 1) * step
     table = np.empty((len(densities), *3 * (len(axis),), 2), np.float32)
@@ -63,7 +67,7 @@ def _extent(densities: list[Atoms | DensityMap], q_max: float) -> tuple[float, i
     return grid_extent(max(_LEAST_REACH_NM, *(density.reach_nm for density in densities)), q_max, _MARGIN)
 
 
-def _map(density: DensityMap, axis: Float[np.ndarray, " n"]) -> Complex3D:
+def _map(density: DensityMap | Shell, axis: Float[np.ndarray, " n"]) -> Complex3D:
     voxel = float(density.voxel_nm.prod()) * 1000
     # Beyond what voxels hold there is nothing but repetitions of what is within.
     held = [np.abs(axis) <= math.pi / size for size in density.voxel_nm]
@@ -92,6 +96,8 @@ def _atoms(density: Atoms, axis: Float[np.ndarray, " n"], energy_ev: float) -> t
         factor = density.factor(number, q, energy_ev)
         refraction += sums * np.real(factor).astype(np.float32)
         absorption -= sums * np.float32(np.imag(factor).flat[0])  # the same at every q
+    if density.shell is not None:
+        refraction += _map(density.shell, axis)
     return refraction, absorption
 
 

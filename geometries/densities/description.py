@@ -22,7 +22,8 @@ def describe(spec: str) -> tuple[dict[str, str], list[str]]:
     found = split_spec(spec, STRUCTURE_SUFFIXES)
     if found:
         structure = read_structure(*found)
-        return structure.facts | _of_atoms(structure.atoms) | _of_any(structure.atoms), structure.notes
+        atoms = structure.atoms
+        return structure.facts | _of_atoms(atoms) | _of_any(atoms) | _of_shell(atoms), structure.notes
     found = split_spec(spec, (*MAP_SUFFIXES, *ARRAY_SUFFIXES))
     if not found:
         raise InputError(f"{spec} is no file of atoms or of a density map")
@@ -30,6 +31,17 @@ def describe(spec: str) -> tuple[dict[str, str], list[str]]:
         warnings.simplefilter("always", InputWarning)
         density = load_map(*found)
     return _of_map(density) | _of_any(density), [str(one.message).removeprefix(f"{found[0]}: ") for one in caught]
+
+
+def _of_shell(atoms: Atoms) -> dict[str, str]:
+    hydration, shell = atoms.hydration, atoms.shell
+    if hydration is None or shell is None:
+        return {}
+    return {
+        "hydration shell": f"{hydration.thickness_nm:g} nm, {hydration.contrast:g} electrons / nm^3 over what surrounds"
+        f" it, {shell.electrons:,.0f} electrons in all",
+        "extent with it": f"{shell.longest_extent_nm:.2f} nm",
+    }
 
 
 def _of_atoms(atoms: Atoms) -> dict[str, str]:

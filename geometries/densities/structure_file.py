@@ -26,6 +26,7 @@ from .checked_structure import (
     checked_structure,
     gemmi_module,
 )
+from .hydration import CRYSOL_CONTRAST, Hydration
 from .options import one_of, parse_options, plain_suffix
 
 STRUCTURE_SUFFIXES = (".pdb", ".ent", *CIF_SUFFIXES)
@@ -35,6 +36,8 @@ _OPTIONS = {
     "hydrogens": one_of("file", "add", "none"),
     "waters": one_of("file", "none"),
     "density": float,
+    "hydration_nm": float,
+    "hydration_contrast": float,
 }
 _MOST_ATOMS = 10_000_000
 _TO_NM = 0.1
@@ -64,17 +67,24 @@ def read_structure(path: str, options: str = "") -> Structure:
     first, or none for the atoms as they stand there; `model`, the number of one, by default the first, or all, together
     (as parts of an assembly, not as an ensemble); `hydrogens`, those of the `file`, `none`, or `add` for those that
     residues lack, spread over each residue's atoms; `waters`, none by default, as those of a crystal are not the
-    particle's, or those of the `file`; `density`, mass over volume in g/cm^3 (1.35, a protein's). Atoms
-    count by their occupancy. Raises InputError for what is unreadable, nonsense, or larger than memory should hold,
-    and where gemmi is not installed.
+    particle's, or those of the `file`; `density`, mass over volume in g/cm^3 (1.35, a protein's); `hydration_nm`,
+    thickness of a shell of bound water, and `hydration_contrast`, its electrons per nm^3 over what surrounds the
+    particle (30, over water). Atoms count by their occupancy. Raises InputError for what is unreadable, nonsense, or
+    larger than memory should hold, and where gemmi is not installed.
     """
     given = parse_options(path, options, _OPTIONS)
     density = float(given.get("density", 1.35))  # type: ignore[arg-type]
     if not 0.1 <= density <= 30:
         raise InputError(f"{path}: density is {density}; give mass over volume in g/cm^3, a protein's is 1.35")
+    hydration = _hydration(path, given.get("hydration_nm"), given.get("hydration_contrast"))
     gemmi = gemmi_module()
     structure, content = checked_structure(gemmi, path)
     notes: list[str] = []
+    if hydration is not None and "hydration_contrast" not in given:
+        notes.append(
+            f"the shell has {CRYSOL_CONTRAST:g} electrons / nm^3 more than what surrounds it, as in water: in vacuum "
+            "its own are hydration_contrast=364"
+        )
     one = _one_model(structure, path, given.get("model"), notes)
     flat = gemmi.FlatStructure(one)
     position, element, occupancy = np.array(flat.pos), np.array(flat.elements), np.array(flat.occ, float)
@@ -111,7 +121,7 @@ def read_structure(path: str, options: str = "") -> Structure:
     place = np.concatenate([at for at, _ in moved]) * _TO_NM
     if not np.abs(place).max() <= FARTHEST * _TO_NM:
         raise InputError(f"{path}: assembly {name} puts atoms beyond 10 um: its operators are wrong")
-    atoms = Atoms(place, element[number], occupancy[number], path, density)
+    atoms = Atoms(place, element[number], occupancy[number], path, density, hydration)
     copies = sum(len(matrices) for _, matrices in operators)
     facts = {
         "title": dict(structure.info).get("_struct.title", "none"),
@@ -119,6 +129,19 @@ def read_structure(path: str, options: str = "") -> Structure:
         "chains": f"{sum(len(np.unique(chains[row][which & kept])) * len(m) for which, m in operators):,}",
     }
     return Structure(atoms, facts, notes)
+
+
+def _hydration(path: str, thickness_nm: object, contrast: object) -> Hydration | None:
+    """Of what is given; None where there is no shell, or none that differs from what surrounds it."""
+    if thickness_nm is None:
+        if contrast is not None:
+            raise InputError(f"{path} has hydration_contrast but no shell: write {path}:hydration_nm=0.3 as well")
+        return None
+    try:
+        found = Hydration(float(thickness_nm), CRYSOL_CONTRAST if contrast is None else float(contrast))  # type: ignore[arg-type]
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    return found if found.contrast else None
 
 
 def _one_model(structure: Any, path: str, asked: object, notes: list[str]) -> Any:

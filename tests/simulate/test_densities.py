@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from onehit.geometries.densities import density_grid as density_grids
 from onehit.geometries.densities.density_grid import density_grid
+from onehit.geometries.densities.hydration import Hydration
 from onehit.geometries.densities.scattering_factors import scattering_factor
 from onehit.geometries.densities.structure_file import load_atoms
 from onehit.geometries.errors import InputError, InputWarning
@@ -117,7 +118,9 @@ def test_tables_of_densities_come_from_the_cache_bit_for_bit(protein, tmp_path, 
         assert np.asarray(one).tobytes() == np.asarray(other).tobytes()
     kept_density_grid([atoms], 1.0, 1700.0)
     kept_density_grid([replace(atoms, occupancy=atoms.occupancy * 0.5)], 1.0, 1600.0)
-    assert len(made) == 3
+    for hydration in (Hydration(0.3), Hydration(0.4), Hydration(0.4, 300.0), Hydration(0.4, 300.0)):
+        kept_density_grid([replace(atoms, hydration=hydration)], 1.0, 1600.0)
+    assert len(made) == 6
 
 
 def test_tables_that_memory_does_not_hold_are_refused_before(protein, monkeypatch):
