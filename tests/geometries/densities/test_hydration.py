@@ -56,13 +56,14 @@ def test_a_ball_gets_a_spherical_shell(thickness):
     assert added[0].real == pytest.approx(CONTRAST * volume(outer, inner), rel=0.006)
 
 
-def test_hollows_have_a_shell_where_water_fits_and_gaps_have_none():
-    hydration = Hydration(0.3, CONTRAST)
-    for radius, within in ((0.10, 0.0), (0.40, volume(0.4, 0.1))):
-        hollow = carbons(sphere(radius + CARBON_NM), hydration)
-        outer = radius + 2 * CARBON_NM
+def test_gaps_belong_to_the_shell_where_water_fits_and_not_where_it_does_not():
+    """A ball within a hollow sphere."""
+    for gap, within in ((0.20, 0.0), (0.40, volume(1.17 + 0.40, 1.17))):
+        place = np.concatenate([ball().position, sphere(1.17 + gap + CARBON_NM)])
+        nested = carbons(place, Hydration(0.3, CONTRAST))
+        outer = 1.17 + gap + 2 * CARBON_NM
         expected = CONTRAST * (volume(outer + 0.3, outer) + within)
-        assert hollow.shell is not None and hollow.shell.electrons == pytest.approx(expected, rel=0.02)
+        assert nested.shell is not None and nested.shell.electrons == pytest.approx(expected, rel=0.02)
 
 
 def test_what_the_shell_adds_is_no_part_of_size_and_mass_but_of_the_reach():
