@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from ..geometries.errors import InputError
 from ..geometries.guard.platforms import check_platform
-from .scattering.ranges import Range
+from .scattering.ranges import Range, WholeRange
 
 T = TypeVar("T")
 
@@ -140,12 +140,14 @@ def from_dict(content: dict[str, Any], kind: type[T], where: str) -> T:
     except ValidationError as error:
         first = error.errors()[0]
         names, given, problem = first["loc"], first["input"], first["msg"]
-        if (either := str(get_args(Range)[0])) in names:  # neither of two things that it may be
-            names = names[: names.index(either)]
-            given = content
-            for name in names:
-                given = given[str(name)]
-            problem = "give two numbers, or a law such as normal:mean=70,sd=3"
+        for one, remedy in (
+            (Range, "give two numbers, or a law such as normal:mean=70,sd=3"),
+            (WholeRange, "give two whole numbers, or a law such as poisson:mean=3,low=2,high=8"),
+        ):
+            if (either := str(get_args(one)[0])) in names:  # neither of two things that it may be
+                names, given, problem = names[: names.index(either)], content, remedy
+                for name in names:
+                    given = given[str(name)]
         raise InputError(f"{where}: {'.'.join(map(str, names))} is {given!r}: {problem}") from None
 
 

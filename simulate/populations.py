@@ -15,14 +15,14 @@ from ..geometries.errors import InputError
 from .late import Float, np
 from .scattering.columns import column, column_names, weights
 from .scattering.laws import column_law, file_of, moved, quantiles
-from .scattering.ranges import OfRow, Population, Range, filled, padded
+from .scattering.ranges import OfRow, Population, Range, WholeRange, filled, padded
 
 T = TypeVar("T")
 
 
 def is_population(hint: Any) -> bool:
     """Whether a field with this annotation is drawn from a population."""
-    return {*get_args(Range)} <= {*get_args(hint)}
+    return any({*get_args(one)} <= {*get_args(hint)} for one in (Range, WholeRange))
 
 
 def populations(config: Any) -> dict[str, Population | None]:

@@ -48,7 +48,7 @@ from .scattering.diffraction import particle_amplitudes
 from .scattering.effects.measured import EmptyShots
 from .scattering.effects.pulse import PULSE_LIMIT
 from .scattering.keys import named_keys
-from .scattering.ranges import bounds
+from .scattering.ranges import bounds, fewest_most
 from .scattering.readout import bad_pixels, detector_of
 from .scattering.sample import OwnSizes, SampleConfig
 from .scattering.scene import LARGEST_STRETCH, Scene
@@ -175,12 +175,9 @@ class SimulatedSource:
         effects = tuple(effect for _, effect in config.effects() if effect.is_on())
         for part in (*kinds, *effects):
             register(type(part))
-        particles = (2, config.arrivals.most(config.focus())) if arrives else config.particles
-        slots = max(kind.most_bodies(particles) for kind in kinds)
         # An empty shot has no waves, so any plane does.
         where = [distinct.index(split) for split in splits]
-        plane_of = tuple(where[kind.in_droplet] for kind in kinds)
-        programs, program_of = programs_of(kinds, slots, particles, plane_of)
+        slots, programs, program_of = _layout(config, kinds, where)
         detector = detector_of(self.instrument, seen_by, self.bad_pixel, planes[0].scattering)
         if shots is not None:
             detector = detector._replace(shots=Shots(jnp.asarray(shots.charge), jnp.asarray(shots.number, jnp.int32)))
@@ -288,7 +285,7 @@ class SimulatedSource:
         effects = tuple(effect for room in rooms for _, effect in new.effects() if type(effect) is room)
         missing = [kind.name for kind, share in zip(every_kind, shares, strict=True) if share > 0 and kind not in kinds]
         missing += [type(effect).__name__ for _, effect in new.effects() if effect.is_on() and effect not in effects]
-        same = ("geometry", "material", "instrument", "particles", "noise")
+        same = ("geometry", "material", "instrument", "noise")
         materials = [name for kind in kinds for name in kind.materials]
         changed = [name for name in same if getattr(config, name) != getattr(old, name)]
         changed += [f"bad.{name}" for name in materials if getattr(config.bad, name) != getattr(old.bad, name)]
@@ -299,6 +296,9 @@ class SimulatedSource:
             changed += [f"{part}.{name}" for name in names if getattr(here, name) != getattr(there, name)]
         if _largest_body_m(new, kinds) > self._largest * (1 + 1e-6):
             changed.append("diameter_nm, beyond the largest here")
+        here = self._variant
+        if not missing and _layout(new, kinds, self._planes) != (here.slots, here.programs, here.program_of):
+            changed.append("fewest or most bodies")
         setup = self._setup._replace(
             sample=_sample(new),
             beam=new.beam,
@@ -364,6 +364,17 @@ def _kinds(
     shares = _shares(config)
     numbers = tuple(number for number, share in enumerate(shares) if share > 0)
     return names, tuple(every_kind[n] for n in numbers), numbers, tuple(shares[n] for n in numbers)
+
+
+def _layout(
+    config: SimulationConfig, kinds: tuple[Kind, ...], planes: list[int]
+) -> tuple[int, tuple[Program, ...], tuple[tuple[int, ...], ...]]:
+    """Slots of a scene, the programs, and which is that of each kind and number of bodies; planes: of scenes without
+    and with droplets."""
+    arrivals = config.arrivals
+    particles = (2, arrivals.most(config.focus())) if arrivals.is_on() else fewest_most(config.particles)
+    slots = max(kind.most_bodies(particles) for kind in kinds)
+    return slots, *programs_of(kinds, slots, particles, tuple(planes[kind.in_droplet] for kind in kinds))
 
 
 class _Pictures:

@@ -16,7 +16,7 @@ from textwrap import dedent
 from types import NoneType, UnionType
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
-from onehit.simulate.scattering.ranges import Range
+from onehit.simulate.scattering.ranges import Range, WholeRange
 from onehit.workbench.cli import _EVERY, _HELP, COMMANDS
 from tyro.conf import Positional
 
@@ -83,6 +83,8 @@ def _takes(hint: Any) -> str:
         return ""
     if hint == Range:
         return "LOW HIGH or LAW"
+    if hint == WholeRange:
+        return "FEWEST MOST or LAW"
     if get_origin(hint) is Literal:
         return " or ".join(map(str, get_args(hint)))
     if get_origin(hint) in (Union, UnionType):

@@ -23,6 +23,8 @@ CUT = 4.0
 as much on either side: 1 in 31,574."""
 
 _LEAST_SHARE = 1e-4
+_LARGEST_COUNT = 1e6
+"""Mean of a Poisson law: one has a node for each number."""
 _LARGEST = 1e30
 
 
@@ -34,10 +36,12 @@ class Quantiles(NamedTuple):
 
 
 class _Form(NamedTuple):
-    """A distribution without bounds: its cumulative distribution function, and the inverse of that."""
+    """A distribution without bounds: its cumulative distribution function, and the inverse of that; whether its values
+    are whole numbers."""
 
     share_below: Callable[[float], float]
     value: Callable[[Float[np.ndarray, " nodes"] | float], Float[np.ndarray, " nodes"] | float]
+    is_whole: bool = False
 
 
 def _uniform() -> _Form:
@@ -70,12 +74,24 @@ def _gamma(mean: float, shape: float) -> _Form:
     )
 
 
+def _poisson(mean: float) -> _Form:
+    from scipy.special import pdtr, pdtrik
+
+    def value(p: Float[np.ndarray, " nodes"] | float) -> float:
+        """The least number that a share p does not exceed."""
+        near = math.ceil(pdtrik(p, mean))
+        return float(next(n for n in (near - 1, near, near + 1) if n >= 0 and pdtr(n, mean) >= p))
+
+    return _Form(lambda x: pdtr(math.floor(x), mean) if x >= 0 else 0.0, value, is_whole=True)
+
+
 _FORMS: dict[str, Callable[..., _Form]] = {
     "uniform": _uniform,
     "log-uniform": _log_uniform,
     "normal": _normal,
     "log-normal": _log_normal,
     "gamma": _gamma,
+    "poisson": _poisson,
 }
 _OF_FILES = ("histogram", "column")
 LAWS = (*_FORMS, *_OF_FILES)
@@ -86,8 +102,8 @@ def quantiles(text: str) -> Quantiles:
 
     - `uniform:low=1,high=2` and `log-uniform:low=1,high=2`
     - `normal:mean=70,sd=3`; `log-normal:median=70,sigma=0.1`, sigma the standard deviation of the log;
-      `gamma:mean=70,shape=4`, shape (mean / standard deviation) squared. `low=` and `high=` cut them, and what is
-      between is scaled up; the other numbers are those of the whole law. Where not given, see `CUT`.
+      `gamma:mean=70,shape=4`, shape (mean / standard deviation) squared; `poisson:mean=3`. `low=` and `high=` cut
+      them, and what is between is scaled up; the other numbers are those of the whole law. Where not given, see `CUT`.
     - `histogram:FILE`: bins in columns low, high and weight, uniform within each.
     - `column:FILE,name=NAME`: the values of a column, as often as a column weight says, if there is one; the name may
       be left out where there is only one.
@@ -179,7 +195,20 @@ def _steps(
 @lru_cache(256)
 def _closed(text: str) -> Quantiles:
     with np.errstate(over="ignore"):
-        return _cut(text, *_parse(text))
+        form, low, high = _parse(text)
+        return _numbers(text, form, low, high) if form.is_whole else _cut(text, form, low, high)
+
+
+def _numbers(text: str, form: _Form, low: float | None, high: float | None) -> Quantiles:
+    """Of a law of whole numbers: each of them is a bin of no width."""
+    outside, never = 0.5 * math.erfc(CUT / math.sqrt(2)), 1e-12
+    lowest = form.value(outside) if low is None else max(low, float(form.value(never)))
+    highest = form.value(1 - outside) if high is None else min(high, float(form.value(1 - never)))
+    number = np.arange(math.ceil(float(lowest)), math.floor(float(highest)) + 1, dtype=float)
+    up_to = np.array([form.share_below(n) for n in (float(lowest) - 1, *number)])
+    if not up_to[-1] - up_to[0] > _LEAST_SHARE:
+        raise InputError(f"{text!r} has less than 1 in 10,000 of its values between low and high: move them")
+    return _steps(number, number, np.diff(up_to))
 
 
 def _cut(text: str, form: _Form, low: float | None, high: float | None) -> Quantiles:
@@ -223,6 +252,8 @@ def _parse(text: str) -> tuple[_Form, float | None, float | None]:
         may_be_negative = key == "mean" and law == "normal"
         if value <= 0 and (key not in ("low", "high") or law == "log-uniform") and not may_be_negative:
             raise InputError(f"{text!r}: {key} must be above 0")
+        if law == "poisson" and key == "mean" and value > _LARGEST_COUNT:
+            raise InputError(f"{text!r}: mean must be at most {_LARGEST_COUNT:,.0f}: write normal:mean=...,sd=...")
     low, high = values.get("low"), values.get("high")
     return _FORMS[law](**{key: value for key, value in values.items() if key not in ("low", "high")}), low, high
 

@@ -16,6 +16,9 @@ from .laws import Quantiles, file_of, quantiles
 Range = tuple[float, float] | str
 """Of an option: lowest and highest, or the text of a law (see `laws.quantiles`)."""
 
+WholeRange = tuple[int, int] | str
+"""The same of whole numbers: fewest and most, or a law, whose values are rounded."""
+
 
 class OfRow(NamedTuple):
     """A quantity of joint samples.
@@ -33,6 +36,7 @@ Population = tuple[Number, Number] | Law
 """What values are drawn from: two numbers or a law, whose text becomes a quantile function in compiled code."""
 
 _NODES = 4096
+MOST_BODIES = 16
 
 
 def between(uniform: Float[Array, "*any"], population: Population) -> Float[Array, "*any"]:
@@ -109,10 +113,20 @@ def _along(
     return y0 + (ys[after] - y0) * part
 
 
-def whole(uniform: Float[Array, "*any"], fewest_most: tuple[Number, Number]) -> Int[Array, "*any"]:
-    """A whole number from fewest to most, each as probable."""
-    fewest, most = fewest_most
+def whole(uniform: Float[Array, "*any"], population: Population) -> Int[Array, "*any"]:
+    """A whole number from fewest to most, each as probable; of a law, the nearest to its value."""
+    if isinstance(population, Law):
+        _, value = _nodes(population)
+        nearest = jnp.floor(_quantile(uniform, population) + 0.5)
+        return jnp.int32(jnp.minimum(nearest, jnp.ceil(value[-1] - 0.5)))
+    fewest, most = population
     return fewest + jnp.int32(uniform * (most - fewest + 1))
+
+
+def fewest_most(population: Population) -> tuple[int, int]:
+    """The lowest and highest whole number, outside of compiled code."""
+    low, high = bounds(population)
+    return math.floor(low + 0.5), math.ceil(high - 0.5)
 
 
 def bounds(population: Population) -> tuple[float, float]:
@@ -161,14 +175,14 @@ def check_highest(name: str, population: Range, highest: float) -> None:
         raise InputError(_refused(name, population, "", f"in 0 to {highest}"))
 
 
-def _bounds(name: str, population: Range) -> tuple[float, float]:
+def _bounds(name: str, population: Range | WholeRange) -> tuple[float, float]:
     try:
         return bounds(population)
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
 
 
-def _refused(name: str, population: Range, remedy: str, where: str) -> str:
+def _refused(name: str, population: Range | WholeRange, remedy: str, where: str) -> str:
     low, high = bounds(population)
     if not isinstance(population, str):
         return f"{name} is {low} to {high}; {remedy}"
@@ -189,8 +203,13 @@ def check_between(name: str, value: float, highest: float) -> None:
         raise InputError(f"{name} is {value}; it must lie in 0 to {highest}")
 
 
-def check_bodies(name: str, fewest_most: tuple[int, int]) -> None:
-    """Raises InputError but for 2 to 16 bodies, fewest first."""
-    fewest, most = fewest_most
-    if not 2 <= fewest <= most <= 16:
-        raise InputError(f"{name} is {fewest} to {most}; give 2 to 16, fewest first")
+def check_bodies(name: str, population: WholeRange) -> None:
+    """Raises InputError but for 2 to 16 bodies, fewest first, or a law of such."""
+    _bounds(name, population)
+    fewest, most = fewest_most(population)
+    if not 2 <= fewest <= most <= MOST_BODIES:
+        raise InputError(_refused(name, population, f"give 2 to {MOST_BODIES}, fewest first", f"in 2 to {MOST_BODIES}"))
+    if isinstance(population, str) and population.startswith("column:"):
+        _, value = quantiles(population)
+        if (value % 1).any():
+            raise InputError(f"{name} is {population}, which holds {value[value % 1 > 0][0]:g}: give whole numbers")

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, Self
 from ...geometries.errors import InputError
 from ...geometries.species import split_shares
 from ..late import Array, Complex, Float, jnp
-from .ranges import Range, between, between_cut, check_between, check_bodies, check_diameter, check_positive
+from .ranges import Range, WholeRange, between, between_cut, check_between, check_bodies, check_diameter, check_positive
 from .scene import Scene, random_stretch
 from .seam import Deviates
 
@@ -70,8 +70,8 @@ class SampleConfig:
     one_species: bool = False
     """Whether all particles of a pattern are of the first one's geometry: each geometry is then a sample of its own. A
     small particle beside a large one is hardly seen, and the pattern is labelled a multi-hit all the same."""
-    particles: tuple[int, int] = (2, 5)
-    """Fewest and most particles of a multi-hit (uniform)."""
+    particles: WholeRange = (2, 5)
+    """Fewest and most particles of a multi-hit (uniform). A law's values are rounded: poisson:mean=3,low=2,high=8."""
     separation: Range = (1.0, 4.0)
     """Closest and farthest particle of a multi-hit across the beam, in units of touching distance (log-uniform, cut
     at the focus). At 1 or more no two overlap in the beam's direction; an overlap there looks like a single hit.

@@ -178,7 +178,7 @@ class Setting(NamedTuple):
     contrast: dict[str, Complex[Array, ""]]
     separation: Population
     farthest_m: Number
-    particles: tuple[Number, Number]
+    particles: Population
     brightness_spread: Number | None
     focus: Focus
 

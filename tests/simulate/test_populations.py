@@ -121,6 +121,29 @@ def test_the_second_particle_is_as_far_as_the_row_says(joint, truth):
     np.testing.assert_allclose(across[several], row[several, 3], rtol=1e-4)
 
 
+def test_numbers_of_bodies_come_from_laws(tmp_path):
+    """Of multi-hits and of clumps, at their own shares."""
+    bins = tmp_path / "spheres.csv"
+    bins.write_text("low,high,weight\n2,2,1\n4,4,3\n")
+    bad = BadConfig(aggregate=1.0, aggregate_spheres=f"histogram:{bins}")
+    law = "poisson:mean=2,low=2,high=4"
+    source = SimulatedSource(replace(QUICK, particles=law, bad=bad, good_fraction=0.0), seed=3)
+    batches = [source.patterns(np.arange(first, first + 64)).truth for first in range(0, COUNT, 64)]
+    kind, bodies = (np.concatenate([getattr(one, name) for one in batches]) for name in ("kind", "particles"))
+    for name, expected in (("multi_hit", {2: 2, 3: 4 / 3, 4: 2 / 3}), ("aggregate", {2: 1, 4: 3})):
+        found = np.bincount(bodies[kind == source.kinds.index(name)], minlength=5)
+        wanted = found.sum() * np.array([expected.get(n, 0) for n in range(5)]) / sum(expected.values())
+        assert found.sum() > 200 and (np.abs(found - wanted) <= 4 * np.sqrt(wanted)).all()
+
+
+def test_a_row_says_how_many_particles_there_are(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("particles,photons\n2,1e3\n4,1e5\n")
+    source = SimulatedSource(replace(QUICK, population=str(path), good_fraction=0.0), seed=3)
+    found = source.patterns(np.arange(64)).truth
+    assert (found.particles == np.where(found.photons > 1e4, 4, 2)).all() and {*found.particles.tolist()} == {2, 4}
+
+
 def test_a_row_is_a_function_of_configuration_seed_and_index(joint, truth, file):
     one = joint.patterns([7]).truth
     assert one.drawn["population_row"][0] == truth.drawn["population_row"][7]
@@ -164,10 +187,12 @@ def test_marginals_are_laws_of_their_own(file):
 
 def test_one_spelling_on_the_command_line_and_in_json(tmp_path, file):
     typed = ["out.h5", "--diameter-nm", "normal:mean=70,sd=3", "--photons", "1e4", "1e6", "--population", file]
+    typed += ["--particles", "poisson:mean=3,low=2", "--bad.aggregate-spheres", "2", "4"]
     typed += ["--background.uniform", "gamma:mean=1,shape=2", "--beam.pulse-photons", "log-normal:median=1e12,sigma=1"]
     command = _parse("simulate", typed)
     simulation = command.simulation
     assert simulation.diameter_nm == "normal:mean=70,sd=3" and simulation.photons == (1e4, 1e6)
+    assert simulation.particles == "poisson:mean=3,low=2" and simulation.bad.aggregate_spheres == (2, 4)
     assert simulation.background.uniform == "gamma:mean=1,shape=2" and simulation.population == file
     assert simulation.beam.pulse_photons == "log-normal:median=1e12,sigma=1"
     path = tmp_path / "config.json"
@@ -187,6 +212,8 @@ def test_one_spelling_on_the_command_line_and_in_json(tmp_path, file):
         ({"photons": [1e4, "many"]}, r"it: photons is .*give two numbers"),
         ({"beam": {"pulse_photons": 1e9}}, r"it: beam.pulse_photons is 1000000000.0: give two numbers"),
         ({"photons": None}, "it: photons is None: give two numbers"),
+        ({"particles": [2.5, 3]}, r"it: particles is \[2.5, 3\]: give two whole numbers, or a law such as poisson"),
+        ({"bad": {"aggregate_spheres": 3}}, r"it: bad.aggregate_spheres is 3: give two whole numbers"),
     ],
 )
 def test_json_that_is_no_population_is_refused(content, says):

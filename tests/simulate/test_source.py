@@ -301,6 +301,7 @@ def test_other_numbers_share_tables_and_programs(noisy):
     [
         (dict(geometry=("icosahedron",)), "geometry"),
         (dict(diameter_nm=(63.0, 90.0)), "diameter_nm"),
+        (dict(particles=(2, 9)), "fewest or most bodies"),
         (dict(bad=BadConfig(droplet=1.0)), "droplet"),
         (dict(background=BackgroundConfig(halo=(0.0, 1.0))), "Halo"),
         (dict(readout=ReadoutConfig(dead_pixels=0.1)), "readout.dead_pixels"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Self, cast
 
 from ...late import Array, Float, Int, jax, jnp
-from ..ranges import Range, between, bounds, check_bodies, check_diameter, whole
+from ..ranges import Range, WholeRange, between, bounds, check_bodies, check_diameter, fewest_most, whole
 from ..scene import ELLIPSOID, Scene, clear_distance
 from ..seam import NONE, Deviates, Kind, Setting, Slots
 from .debris import Solid
@@ -25,7 +25,7 @@ class Aggregate(Solid, Kind):
 
     aggregate: float = 0.0
     """Share of clumps of touching spheres."""
-    aggregate_spheres: tuple[int, int] = (2, 8)
+    aggregate_spheres: WholeRange = (2, 8)
     """Fewest and most spheres of a clump (uniform)."""
     aggregate_diameter_nm: Range = (20.0, 60.0)
     """Smallest and largest sphere of a clump in nm (uniform)."""
@@ -36,13 +36,13 @@ class Aggregate(Solid, Kind):
         return self
 
     def most_bodies(self, particles: tuple[int, int]) -> int:
-        return self.aggregate_spheres[1]
+        return fewest_most(self.aggregate_spheres)[1]
 
     def largest_nm(self, particle_nm: float, mesh_extent: float) -> float:
         return max(particle_nm, bounds(self.aggregate_diameter_nm)[1])
 
     def slots(self, count: int, particles: tuple[int, int]) -> Slots:
-        return Slots(NONE, (0, rounded_up(count, *self.aggregate_spheres)))
+        return Slots(NONE, (0, rounded_up(count, *fewest_most(self.aggregate_spheres))))
 
     def scene(self, bodies: Scene, draw: Deviates, setting: Setting) -> Scene:
         diameter_m = between(draw.uniform[:, 1], self.aggregate_diameter_nm) * 1e-9

@@ -14,13 +14,16 @@ from onehit.simulate.scattering.ranges import (
     between,
     between_cut,
     bounds,
+    check_bodies,
     check_diameter,
     check_highest,
     check_level,
     check_positive,
+    fewest_most,
     log_between,
     middle,
     padded,
+    whole,
 )
 from scipy import stats
 
@@ -41,7 +44,7 @@ LAWS = {
 
 UNIFORM = np.random.default_rng(3).integers(0, 2**24, 2**17) * 2.0**-24
 """As a pattern's deviates."""
-_between, _between_cut = jax.jit(between), jax.jit(between_cut)
+_between, _between_cut, _whole = jax.jit(between), jax.jit(between_cut), jax.jit(whole)
 
 
 def of(uniform, text: str) -> np.ndarray:
@@ -125,6 +128,81 @@ def test_part_of_a_law_is_that_law_cut(text):
     values = cut(uniform, text, low, high)
     np.testing.assert_allclose(values, of(uniform, f"{text},low={low},high={high}"), rtol=1e-4)
     assert (cut(uniform, text, low, low) == np.float32(low)).all()
+
+
+def numbers(text: str) -> np.ndarray:
+    """Whole numbers of the sampler alone."""
+    return np.asarray(_whole(jnp.asarray(UNIFORM, jnp.float32), padded(quantiles(text))))
+
+
+@pytest.mark.parametrize(
+    "text, low, high",
+    [
+        ("poisson:mean=3,low=2,high=8", 2, 8),
+        ("poisson:mean=0.1,low=2,high=1e9", 2, 12),
+        ("poisson:mean=2.5", 0, 11),
+        ("poisson:mean=40,low=30", 30, 68),
+        ("poisson:mean=1e4", 9603, 10402),
+    ],
+)
+def test_poisson_numbers_come_as_often_as_scipys(text, low, high):
+    mean = float(text.removeprefix("poisson:mean=").partition(",")[0])
+    number = np.arange(low, high + 1)
+    share = stats.poisson.pmf(number, mean)
+    share /= share.sum()
+    values, expected = numbers(text), number @ share
+    variance = (number - expected) ** 2 @ share
+    assert values.min() >= low and values.max() <= high
+    assert abs(values.mean() - expected) < 5 * np.sqrt(variance / len(values))
+    fourth = (number - expected) ** 4 @ share
+    assert abs(values.var() - variance) < 5 * np.sqrt(fourth / len(values))
+    found = np.bincount(values - low, minlength=len(number)) / len(values)
+    assert (np.abs(found - share) < 5 * np.sqrt(share / len(values)) + 1e-4).all()
+    assert fewest_most(text) == (low, high) or "1e9" in text
+
+
+def test_a_poisson_law_without_bounds_ends_where_few_lie_beyond():
+    for mean in (0.3, 3, 300):
+        low, high = fewest_most(f"poisson:mean={mean}")
+        assert stats.poisson.cdf(low - 1, mean) < TAIL <= stats.poisson.cdf(low, mean)
+        assert stats.poisson.sf(high, mean) <= TAIL < stats.poisson.sf(high - 1, mean)
+
+
+def test_of_two_whole_numbers_each_from_the_first_to_the_last_is_as_frequent():
+    values = np.asarray(_whole(jnp.asarray(UNIFORM, jnp.float32), (2, 5)))
+    number, counts = np.unique(values, return_counts=True)
+    assert number.tolist() == [2, 3, 4, 5] and (np.abs(counts / len(values) - 0.25) < 5e-3).all()
+    assert fewest_most((2, 5)) == (2, 5)
+
+
+def test_values_of_a_law_are_rounded(tmp_path):
+    bins = "histogram:" + csv(tmp_path / "bins.csv", "low,high,weight\n1.5,2.5,3\n2.5,4.5,1\n")
+    number, counts = np.unique(numbers(bins), return_counts=True)
+    assert number.tolist() == [2, 3, 4] and fewest_most(bins) == (2, 4)
+    np.testing.assert_allclose(counts / len(UNIFORM), [0.75, 0.125, 0.125], atol=5e-3)
+    values = numbers("normal:mean=6,sd=2,low=1.6,high=11.4")
+    assert (values.min(), values.max()) == (2, 11) == fewest_most("normal:mean=6,sd=2,low=1.6,high=11.4")
+    assert values.std() == pytest.approx(2, rel=0.05)
+
+
+def test_numbers_of_bodies_that_cannot_be_are_refused(tmp_path):
+    check_bodies("particles", "poisson:mean=3,low=2,high=8")
+    rows = csv(tmp_path / "rows.csv", "n\n2\n2.5\n")
+    for law, says in (
+        ((1, 3), r"particles is 1 to 3; give 2 to \d+, fewest first"),
+        ((3, 2), r"particles is 3 to 2; give 2 to"),
+        (
+            "poisson:mean=3",
+            r"particles is poisson:mean=3, which goes from 0 to 12; it must lie in 2 to \d+: cut",
+        ),
+        (f"column:{rows}", r"particles is column:.*rows.csv, which holds 2.5: give whole numbers"),
+        ("poisson:3", r"particles: 'poisson:3': '3' is not one of mean, low, high; write poisson:mean="),
+        ("poisson:mean=1e9", r"mean must be at most 1,000,000"),
+        ("poisson:mean=3,low=30,high=40", r"less than 1 in 10,000"),
+        ("poisson:mean=3,low=3.2,high=3.8", r"less than 1 in 10,000"),
+    ):
+        with pytest.raises(InputError, match=says):
+            check_bodies("particles", law)
 
 
 def csv(path: Path, text: str) -> str:
