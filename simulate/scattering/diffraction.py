@@ -14,6 +14,9 @@ from .orientation import rotation_matrix
 from .scene import Scene
 from .seam import Pulse
 
+_MOST_PAIRS = 120
+"""Summed at once."""
+
 FormFactor = Callable[
     [Int[Array, " bodies"], Float[Array, "bodies panels rows columns 3"]], Inexact[Array, "bodies panels rows columns"]
 ]
@@ -86,8 +89,26 @@ def intensity(
 
 def _interference(amplitude, weight, scene, plane, pulse):
     """What the sum over pairs of bodies adds, (P, rows, columns)."""
-    # All pairs at once: one by one they would take seconds more to compile.
+    # Many pairs at once: one by one they would take seconds more to compile. All at once would fill the memory.
     first, second = np.triu_indices(len(weight), 1)
+    pairs = len(first)
+    if pairs <= _MOST_PAIRS:
+        return _of_pairs(first, second, weight[first] * weight[second].conj(), amplitude, scene, plane, pulse)
+    blocks = -(-pairs // _MOST_PAIRS)
+    size = -(-pairs // blocks)
+    first, second = np.resize(first, (blocks, size)), np.resize(second, (blocks, size))
+    there = np.arange(blocks * size).reshape(blocks, size) < pairs  # the last block is filled up with others
+    both = jnp.where(there, weight[first] * weight[second].conj(), 0.0)
+
+    def add(total, block):
+        return total + _of_pairs(*block, amplitude, scene, plane, pulse), None
+
+    nothing = jnp.zeros(amplitude[0, :, 1:-1, 1:-1].shape)
+    return jax.lax.scan(add, nothing, (jnp.asarray(first), jnp.asarray(second), both))[0]
+
+
+def _of_pairs(first, second, weight, amplitude, scene, plane, pulse):
+    """What some pairs add; weight: the product of those of the two, the second's conjugate."""
     separation = scene.position_m[second] - scene.position_m[first]
     mean, slope_x, slope_y = fringe_averages(plane, pulse, separation)
     (real, real_x, real_y), (imag, imag_x, imag_y) = (
@@ -105,7 +126,7 @@ def _interference(amplitude, weight, scene, plane, pulse):
         # The mean of the fringes over wavenumbers k (1 + bandwidth x), x a standard normal deviate.
         blur = jnp.exp(-((pulse.bandwidth * phase) ** 2) / 2)
         cosine, sine = cosine * blur, sine * blur
-    pair = (weight[first] * weight[second].conj())[:, None, None, None]
+    pair = weight[:, None, None, None]
     cross = pair.real * (in_phase * cosine - quadrature * sine) - pair.imag * (in_phase * sine + quadrature * cosine)
     return 2 * jnp.sum(cross, 0)
 

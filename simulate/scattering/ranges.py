@@ -36,7 +36,8 @@ Population = tuple[Number, Number] | Law
 """What values are drawn from: two numbers or a law, whose text becomes a quantile function in compiled code."""
 
 _NODES = 4096
-MOST_BODIES = 16
+MOST_BODIES = 64
+"""In a scene: all pairs of its bodies interfere, so that a pattern of 64 takes as long as 17 of 16."""
 
 
 def between(uniform: Float[Array, "*any"], population: Population) -> Float[Array, "*any"]:

@@ -100,6 +100,27 @@ def test_a_particle_in_a_droplet_scatters_as_core_and_shell():
             assert_proportional(frame, received(lambda q, wave=wave: wave(q, core)), 0.01)
 
 
+def test_forty_particles_scatter_the_sum_of_their_waves():
+    """Each with its own size, place and brightness."""
+    config = replace(BALL, good_fraction=0.0, particles=(40, 40), separation=(1.0, 4.0))
+    photons, truth = patterns(config, 2)
+    assert (truth.particles == 40).all()
+    scene = truth.scene
+
+    def wave(q, number, bodies):
+        total = np.zeros(q.shape[:-1], complex)
+        for body in bodies:
+            phase = np.exp(-1j * q @ scene.position_m[number, body].astype(float))
+            brightness = np.sqrt(float(scene.fluence[number, body]))
+            total += brightness * phase * ellipsoid_form_factor(float(scene.diameter_m[number, body]) / 2, q)
+        return total
+
+    for number, frame in enumerate(photons):
+        assert_proportional(frame, received(partial(wave, number=number, bodies=range(40))), 0.02)
+        with pytest.raises(AssertionError):
+            assert_proportional(frame, received(partial(wave, number=number, bodies=range(39))), 0.02)
+
+
 @pytest.mark.parametrize("profile", ["gaussian", "flat-top"])
 def test_the_focus_holds_the_whole_pulse_and_particles_scatter_their_part(profile):
     """Energy is conserved: fluence, integrated over the focus, is the pulse; a weak phase object of contrast c diverts

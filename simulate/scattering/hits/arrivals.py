@@ -12,11 +12,11 @@ from typing import ClassVar
 from ....geometries.errors import InputError
 from ...beamline.quantities import STREAM
 from ...late import Array, Float, Int, Number, jnp, np
+from ..ranges import MOST_BODIES
 from ..scene import Focus, Scene
 from ..seam import FIRST, NONE, Deviates, Kind, Setting, Slots
 from .multi_hit import rounded_up
 
-_MOST_BODIES = 16
 _LEFT_OUT = 1e-4
 """Share of the pulses, at most, that would meet more particles than a scene has slots; they meet as many as it has."""
 
@@ -88,13 +88,13 @@ class Arrivals(Kind):
         area, density = float(self._area(focus)), float(self.mean_density(focus))
         mean = density * area
         left = 1.0
-        for number in range(_MOST_BODIES + 1):
+        for number in range(MOST_BODIES + 1):
             left -= math.exp(number * math.log(mean) - mean - math.lgamma(number + 1))
             if left < _LEFT_OUT and number >= 2:
                 return number
         raise InputError(
             f"arrivals.density, {density:.3g}, puts {mean:.3g} particles into the light on average, too many to "
-            f"simulate: make it less than {5.5 / area:.2g}, or give a higher first fluence of --arrivals.grazing"
+            f"simulate: make it less than {38 / area:.2g}, or give a higher first fluence of --arrivals.grazing"
         )
 
     def most_bodies(self, particles: tuple[int, int]) -> int:

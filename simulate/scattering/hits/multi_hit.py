@@ -13,6 +13,8 @@ from ..ranges import Law, OfRow, Population, between_cut, lowest, whole
 from ..scene import Scene, clear_distance, outer_radius_m
 from ..seam import NONE, Deviates, Kind, Setting, Slots
 
+_FEW = 16
+
 
 @dataclass(frozen=True)
 class MultiHit(Kind):
@@ -46,9 +48,14 @@ class MultiHit(Kind):
 
 
 def rounded_up(count: int, fewest: int, most: int) -> int:
-    """To the middle of the range or to its end: a program for every number would take seconds more to compile."""
+    """To the middle of the range or to its end: a program for every number would take seconds more to compile. Of more
+    than 16 to a half, a quarter or so on of the end, since time grows with the square of the number."""
     middle = (fewest + most) // 2
-    return middle if count <= middle else most
+    if most <= _FEW:
+        return middle if count <= middle else most
+    while most // 2 >= max(count, fewest, _FEW // 4):
+        most //= 2
+    return most
 
 
 def place_apart(

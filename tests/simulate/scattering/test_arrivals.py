@@ -197,7 +197,7 @@ BASE = SimulationConfig(beam=BeamConfig(pulse_photons=(1e12, 1e12)), arrivals=Ar
         ({"bad": BadConfig(droplet=0.1)}, "bad.droplet is given, but with arrivals pulses hit .* leave one of"),
         ({"arrivals": Arrivals(density=0.0)}, "arrivals.density is 0.0; give a number above 0"),
         ({"arrivals": Arrivals(density=np.nan)}, "arrivals.density is nan"),
-        ({"arrivals": Arrivals(density=2.0)}, "puts 13.3 particles .* less than 0.83, or give a higher first"),
+        ({"arrivals": Arrivals(density=8.0)}, "puts 53.2 particles .* less than 5.7, or give a higher first"),
         (
             {"arrivals": Arrivals(0.1, grazing=(0.2, 0.1))},
             "grazing is 0.2 and 0.1; give two fluences .* smallest",
@@ -207,7 +207,7 @@ BASE = SimulationConfig(beam=BeamConfig(pulse_photons=(1e12, 1e12)), arrivals=Ar
         ({"arrivals": Arrivals(0.1, 1e12)}, "density and arrivals.concentration_per_ml are given: choose one"),
         ({"arrivals": Arrivals(None, 1e12, speed_m_per_s=0.0)}, "arrivals.speed_m_per_s is 0.0; give a number above"),
         ({"arrivals": Arrivals(None, 1e12, transmission=1.5)}, "arrivals.transmission is 1.5; give a share above 0"),
-        ({"arrivals": Arrivals(None, 1e16)}, "arrivals.density, 375, puts .* less than 0.83"),
+        ({"arrivals": Arrivals(None, 1e16)}, "arrivals.density, 375, puts .* less than 5.7"),
     ],
 )
 def test_impossible_arrivals_are_refused(changed, says):
@@ -217,7 +217,7 @@ def test_impossible_arrivals_are_refused(changed, says):
 
 
 def test_the_density_that_a_refusal_names_is_possible():
-    replace(BASE, arrivals=Arrivals(density=0.82)).check()
+    replace(BASE, arrivals=Arrivals(density=5.69)).check()
 
 
 def test_a_concentration_gives_the_density_of_what_flows_through_the_stream():
