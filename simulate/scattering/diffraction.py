@@ -101,7 +101,8 @@ def _interference(amplitude, weight, scene, plane, pulse):
     both = jnp.where(there, weight[first] * weight[second].conj(), 0.0)
 
     def add(total, block):
-        return total + _of_pairs(*block, amplitude, scene, plane, pulse), None
+        one, other, of_both = block
+        return total + _of_pairs(one, other, of_both, amplitude, scene, plane, pulse), None
 
     nothing = jnp.zeros(amplitude[0, :, 1:-1, 1:-1].shape)
     return jax.lax.scan(add, nothing, (jnp.asarray(first), jnp.asarray(second), both))[0]

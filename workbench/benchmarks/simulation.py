@@ -4,11 +4,10 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -36,6 +35,9 @@ from ..made_up import particles
 from ..options import Bench
 from .diffusion_map import measure_diffusion_map
 from .network import measure_network
+from .populations import measure_populations
+from .tables import measure_tables
+from .timing import median_seconds, medians_in_turn
 from .write import measure_writing
 
 # Patterns a second, by number of pixels along a side: on two CPU cores, and on one H200.
@@ -59,7 +61,14 @@ def run_bench(command: Bench) -> None:
     console.print(f"{device}, jax {jax.__version__}; medians of {command.repeats} runs, batches of {command.batch}")
     parts: dict[str, dict[str, Callable[[Bench], list[dict[str, Any]]]]] = {
         # Memory first: its peak is that of the process.
-        "simulate": {"memory": _memory, "patterns": _patterns, "poisson": _poisson, "growth": _growth},
+        "simulate": {
+            "memory": _memory,
+            "patterns": _patterns,
+            "tables": measure_tables,
+            "populations": measure_populations,
+            "poisson": _poisson,
+            "growth": _growth,
+        },
         "write": {"writing": measure_writing},
         "network": {"network": measure_network},
         "diffusion-map": {"diffusion map": measure_diffusion_map},
@@ -130,7 +139,7 @@ def _rows(command: Bench, folder: Path) -> list[dict[str, Any]]:
             prepared = time.perf_counter()
             jax.block_until_ready(source.patterns(range(command.batch)))
             first = time.perf_counter()
-            seconds = _seconds(partial(source.patterns, range(command.batch)), command.repeats)
+            seconds = median_seconds(partial(source.patterns, range(command.batch)), command.repeats)
             target = (GPU_TARGETS if jax.default_backend() == "gpu" else TARGETS)[pixels].get(name)
             row = {"case": name, "pixels": pixels, "patterns_per_second": command.batch / seconds, "target": target}
             row["amplitudes"] = source.amplitude
@@ -199,7 +208,7 @@ def _poisson(command: Bench) -> list[dict[str, Any]]:
         host, key, rng = np.asarray(rate, np.float64), jax.random.key(0), np.random.default_rng(0)
         sample, peer = jax.jit(poisson), jax.jit(jax.random.poisson)
         works = (partial(sample, key, rate), partial(peer, key, rate), partial(rng.poisson, host))
-        ours, theirs, numpy = _seconds_in_turn(works, command.repeats)
+        ours, theirs, numpy = medians_in_turn(works, command.repeats)
         rows.append({"case": name, "ours_s": ours, "times_jax": theirs / ours, "times_numpy": numpy / ours})
         rows[-1] |= {"target_jax": 40, "target_numpy": 2}
     return rows
@@ -212,7 +221,7 @@ def _growth(command: Bench) -> list[dict[str, Any]]:
     def add(axis: str, values: dict[int, SimulationConfig]) -> None:
         for value, config in values.items():
             source = SimulatedSource(config)
-            seconds = _seconds(partial(source.patterns, range(64)), command.repeats) / 64
+            seconds = median_seconds(partial(source.patterns, range(64)), command.repeats) / 64
             base = rows[-1]["base"] if rows and rows[-1]["axis"] == axis else (value, seconds)
             rows.append({"axis": axis, "value": value, "ms": seconds * 1e3, "base": base})
             rows[-1] |= {"size_ratio": value / base[0], "time_ratio": seconds / base[1]}
@@ -245,23 +254,6 @@ def _memory(command: Bench) -> list[dict[str, Any]]:
         rows.append({"patterns": patterns, "peak_mb": peak / 1e6})
     jax.clear_caches()  # what is measured next compiles its own
     return rows
-
-
-def _seconds(work: Callable[[], Any], repeats: int) -> float:
-    """Median time of a call, compilation aside."""
-    return _seconds_in_turn([work], repeats)[0]
-
-
-def _seconds_in_turn(works: Sequence[Callable[[], Any]], repeats: int) -> list[float]:
-    """The same of several, one after the other so that all meet the same other work of the machine."""
-    times = [[] for _ in works]
-    for _ in range(repeats):
-        for work, own in zip(works, times, strict=True):
-            jax.block_until_ready(work())  # the first compiles, the others fill the caches
-            start = time.perf_counter()
-            jax.block_until_ready(work())
-            own.append(time.perf_counter() - start)
-    return [median(own) for own in times]
 
 
 def _table(title: str, rows: list[dict[str, Any]]) -> Table:

@@ -21,12 +21,14 @@ def test_errors_of_a_source_that_is_too_bright_are_seen(monkeypatch):
 
 def test_the_same_numbers_are_printed_and_written(tmp_path, monkeypatch, capsys):
     rows = [{"case": "icosahedron", "pixels": 256, "patterns_per_second": 1234.5}]
-    for name in ("_patterns", "_poisson", "_growth", "_memory"):
+    for name in ("_patterns", "measure_tables", "measure_populations", "_poisson", "_growth", "_memory"):
         monkeypatch.setattr(bench, name, lambda command: rows)
     assert main(["bench", "simulate", "--out", str(tmp_path / "bench.json")]) == 0
     assert "1,234" in capsys.readouterr().out
     written = json.loads((tmp_path / "bench.json").read_text())
-    assert written["patterns"] == rows and {"device", "versions", "poisson", "growth"} <= set(written)
+    assert written["patterns"] == rows and {"device", "versions", "tables", "populations", "poisson", "growth"} <= set(
+        written
+    )
 
 
 def test_a_missing_folder_is_said_before_anything_is_measured(tmp_path, monkeypatch, capsys):
