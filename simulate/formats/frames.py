@@ -1,15 +1,43 @@
 """A stack of frames as a file holds it, whatever the format: what every format's reader returns."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
 OF_EACH_FRAME = ("experiment_identifier", "train_id", "pulse_id")
 """Facts that every frame has for itself."""
+
+
+class NoData(NamedTuple):
+    """Which of the numbers that frames hold are no data: these, those below the least, and those above the most."""
+
+    values: tuple[float, ...] = ()
+    least: float = -math.inf
+    most: float = math.inf
+
+    def __str__(self) -> str:
+        said = [*map(_spelled, self.values)]
+        said += [f"less than {_spelled(self.least)}"] if self.least > -math.inf else []
+        said += [f"more than {_spelled(self.most)}"] if self.most < math.inf else []
+        return ", ".join(said)
+
+    def where(self, frames: Shaped[np.ndarray, "*any"]) -> Bool[np.ndarray, "*any"]:
+        """Pixels that hold one of them."""
+        named = np.isin(frames, np.asarray(self.values).astype(frames.dtype))
+        return named | (frames < self.least) | (frames > self.most)
+
+
+ALL_DATA = NoData()
+
+
+def _spelled(number: float) -> str:
+    """With all digits, if it is a whole number that an integer of 32 bits holds."""
+    return f"{number:.0f}" if number.is_integer() and abs(number) < 2**32 else f"{number:.7g}"
 
 
 @dataclass(frozen=True)
@@ -40,6 +68,8 @@ class Frames:
     frame; ..."""
     left_out: dict[str, str] = field(default_factory=dict)
     """Facts that the file says, but that make no sense: why."""
+    no_data: NoData = ALL_DATA
+    """What else must not be used, in the frame that holds it, as the file says."""
     notes: tuple[str, ...] = ()
     """How it was read, where that is not plain, one line each."""
     oddities: tuple[str, ...] = ()

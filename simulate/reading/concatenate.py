@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
 from ...geometries.errors import InputError
-from ..formats.frames import OF_EACH_FRAME, Frames
+from ..formats.frames import ALL_DATA, OF_EACH_FRAME, Frames
 
 _OF_ALL = ("photon_energy_ev", "distance_m", "pixel_size_m")
 _MOST_DIFFERENCE = 0.01
@@ -47,7 +47,8 @@ def concatenated(frames: Sequence[Frames], path: Path, format: str) -> Frames:
         return found
 
     same_mask = all(np.array_equal(_common_mask(one), _common_mask(first)) for one in frames)
-    own_masks = not same_mask or any(one.frame_bad_pixel for one in frames)
+    same_rule = all(one.no_data == first.no_data for one in frames)
+    own_masks = not (same_mask and same_rule) or any(one.frame_bad_pixel for one in frames)
     labels = [one.label for one in frames if one.label is not None]
     facts, oddities = _facts(frames)
     if 0 < len(labels) < len(frames):
@@ -65,6 +66,7 @@ def concatenated(frames: Sequence[Frames], path: Path, format: str) -> Frames:
         mask_meaning="; ".join(dict.fromkeys(one.mask_meaning for one in frames)),
         label=np.concatenate(labels) if len(labels) == len(frames) else None,
         facts=facts,
+        no_data=first.no_data if same_rule else ALL_DATA,
         notes=tuple(dict.fromkeys(note for one in frames for note in one.notes)),
         oddities=tuple(oddities),
     )
@@ -76,8 +78,10 @@ def _common_mask(one: Frames) -> Bool[np.ndarray, " *shape"]:
 
 def _masks(one: Frames, indices: Int[np.ndarray, " batch"]) -> Bool[np.ndarray, " #batch *shape"]:
     """Of each frame."""
-    common = _common_mask(one)[None]
-    return common if one.frame_bad_pixel is None else common | one.frame_bad_pixel(indices)
+    bad = _common_mask(one)[None]
+    if one.frame_bad_pixel is not None:
+        bad = bad | one.frame_bad_pixel(indices)
+    return bad if one.no_data == ALL_DATA else bad | one.no_data.where(one.read(indices))
 
 
 def _facts(frames: Sequence[Frames]) -> tuple[dict[str, Any], list[str]]:

@@ -14,6 +14,7 @@ from ...geometries.guard.hdf5_values import attribute, values
 from ...geometries.guard.safe_hdf5 import find
 from ..beamline.panel import PLANCK_TIMES_C_EV_M
 from ..beamline.quantities import DISTANCE, PHOTON_ENERGY, PIXEL_SIZE, Quantity
+from ..formats.frames import NoData
 
 _DETECTOR = "entry_1/instrument_1/detector_1/"
 _SOURCE = "entry_1/instrument_1/source_1/"
@@ -121,11 +122,11 @@ def describe_scaling(scaling: dict[str, float], option: str) -> str:
     )
 
 
-def read_no_data(frames: h5py.Dataset) -> list[float]:
+def read_no_data(frames: h5py.Dataset) -> NoData:
     """Values that mark pixels without data by netCDF's attributes _FillValue and missing_value (CF conventions, 2.5.1),
     but for 0, which is a number of photons too."""
     said = np.concatenate([_attribute(frames, name) for name in _NO_DATA]).astype(float)
-    return np.unique(said[(said != 0) & np.isfinite(said)]).tolist()
+    return NoData(tuple(np.unique(said[(said != 0) & np.isfinite(said)]).tolist()))
 
 
 def _attribute(frames: h5py.Dataset, name: str) -> Shaped[np.ndarray, " numbers"]:

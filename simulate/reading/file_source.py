@@ -13,7 +13,7 @@ from ...geometries.errors import InputError
 from ..beamline.geom import Geom, read_geom
 from ..beamline.instrument import PRESETS, Instrument, instrument_of
 from ..beamline.pixels import assemble, hidden_pixels
-from ..formats.frames import Frames
+from ..formats.frames import ALL_DATA, Frames
 from ..progress import Track, no_track
 from ..source import Indices, Patterns
 from .arrange import first_pixel, window
@@ -64,8 +64,8 @@ class FileSource:
         self.given, self.name, self.label = given, frames.path.stem, frames.label
         self._adu_per_photon = config.adu_per_photon
         self._common_bad = np.zeros(frames.shape, bool) if frames.bad_pixel is None else frames.bad_pixel.copy()
-        marks = frames.dtype.kind == "f" or config.mask_values
-        self._masks_are_common = frames.frame_bad_pixel is None and not marks
+        self._masked_by_value = frames.dtype.kind == "f" or bool(config.mask_values) or frames.no_data != ALL_DATA
+        self._masks_are_common = frames.frame_bad_pixel is None and not self._masked_by_value
         self._latest: tuple[np.ndarray, np.ndarray] = (np.arange(0), np.empty(0))
         pixels = np.arange(math.prod(frames.shape)).reshape(frames.shape)
         if geom is not None:
@@ -238,8 +238,9 @@ class FileSource:
         bad = np.broadcast_to(self._common_bad, (len(indices), *self.frames.shape))
         if self.frames.frame_bad_pixel is not None:
             bad = bad | self.frames.frame_bad_pixel(indices)
-        if self.frames.dtype.kind == "f" or self.config.mask_values:
+        if self._masked_by_value:
             values = self._read(indices)
+            bad = bad | self.frames.no_data.where(values)
             named = np.asarray(self.config.mask_values, float)
             # A number of float32 is not quite the one that was typed.
             bad = bad | np.isin(values, named.astype(values.dtype) if values.dtype.kind == "f" else named)

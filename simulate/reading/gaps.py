@@ -6,11 +6,13 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
-from ..formats.frames import Frames
+from ..formats.frames import ALL_DATA, Frames, NoData
 
 _FRAMES_LOOKED_AT = 64
 _BYTES_LOOKED_AT = 2**28
 _MANY = 8
+_LARGE, _ALIKE, _TIMES = 100, 10, 10
+"""The least number that marks by being beyond all others; in few frames: in so many pixels, so many times others."""
 _LARGEST = (2.0**16 - 1, 2.0**31 - 1, 2.0**32 - 1)
 """The largest integers of detectors, which stay what they are in a file of a wider type."""
 
@@ -33,27 +35,23 @@ def with_gaps(frames: Frames) -> Frames:
     return replace(frames, bad_pixel=known | gap, notes=(*frames.notes, note))
 
 
-def with_no_data(frames: Frames, markers: list[float]) -> Frames:
-    """The frames with pixels masked where they hold what the file says is no data; see `facts.read_no_data`."""
+def with_no_data(frames: Frames, no_data: NoData) -> Frames:
+    """The frames with pixels masked that hold what is no data, as the file says or its format, in the frame that has
+    it."""
     if frames.dtype.kind in "iu":  # what the type cannot hold marks nothing, and would become another number
         held = np.iinfo(frames.dtype)
-        markers = [value for value in markers if value.is_integer() and held.min <= int(value) <= held.max]
-    if not markers:
+        kept = (value for value in no_data.values if float(value).is_integer() and held.min <= int(value) <= held.max)
+        no_data = no_data._replace(values=tuple(kept))
+    if no_data == ALL_DATA:
         return frames
-    known = np.zeros(frames.shape, bool) if frames.bad_pixel is None else frames.bad_pixel
-
-    def marked(indices: Int[np.ndarray, " batch"]) -> Bool[np.ndarray, " batch *shape"]:
-        return np.isin(frames.read(indices), np.asarray(markers).astype(frames.dtype))
-
-    def bad(indices: Int[np.ndarray, " batch"]) -> Bool[np.ndarray, " batch *shape"]:
-        return marked(indices) if frames.frame_bad_pixel is None else marked(indices) | frames.frame_bad_pixel(indices)
-
-    looked_at = marked(spread(frames.count, frames.dtype.itemsize * math.prod(frames.shape)))
-    values = ", ".join(f"{value:.7g}" for value in markers)
-    note = (
-        f"pixels masked that hold {values}, which the file says is no data: {looked_at.mean():.2%} of those looked at"
+    marked = no_data.where(frames.read(spread(frames.count, frames.dtype.itemsize * math.prod(frames.shape))))
+    said = (
+        f"pixels masked that hold {no_data}, which the file or its type says is no data: {marked.mean():.2%} of those"
     )
-    return replace(frames, bad_pixel=known | looked_at.all(0), frame_bad_pixel=bad, notes=(*frames.notes, note))
+    notes = (*frames.notes, *([f"{said} looked at"] if marked.any() else []))
+    always = marked.all(0)
+    bad_pixel = always if frames.bad_pixel is None else frames.bad_pixel | always
+    return replace(frames, bad_pixel=bad_pixel if always.any() else frames.bad_pixel, no_data=no_data, notes=notes)
 
 
 def find_gaps(frames: Shaped[np.ndarray, " frames *shape"]) -> tuple[Bool[np.ndarray, "*shape"], dict[str, int]]:
@@ -61,7 +59,8 @@ def find_gaps(frames: Shaped[np.ndarray, " frames *shape"]) -> tuple[Bool[np.nda
 
     Markers are NaN and Inf, the largest integers that detectors have, the least one of a signed type, any negative
     number in eight frames or more, and -1 in several where nothing else is negative. NeXus and DECTRIS fill masked
-    pixels with the largest integer (NXdetector, pixel_mask), others with -1, -9999 or NaN.
+    pixels with the largest integer (NXdetector, pixel_mask), others with -1, -9999 or NaN. Numbers beyond all others
+    are markers too, see `_beyond_others`.
     """
     gap, found = np.zeros(frames.shape[1:], bool), {}
     first = frames[0]
@@ -72,6 +71,9 @@ def find_gaps(frames: Shaped[np.ndarray, " frames *shape"]) -> tuple[Bool[np.nda
         negative = same & (first < 0) & np.isfinite(first) & ~np.logical_or.reduce([*marked.values()])
         values = np.unique(first[negative])
         marked[f"{values[0]:.7g}" if len(values) == 1 else "negative numbers"] = negative
+    beyond = _beyond_others(frames, np.logical_or.reduce([np.zeros(same.shape, bool), *marked.values()]))
+    values = np.unique(first[beyond])
+    marked[f"{values[0]:.7g}" if len(values) == 1 else "numbers beyond all others"] = beyond
     if frames.dtype.kind == "f":
         marked["NaN or Inf"] = ~np.isfinite(frames).any(0)
     for name, here in marked.items():
@@ -79,6 +81,27 @@ def find_gaps(frames: Shaped[np.ndarray, " frames *shape"]) -> tuple[Bool[np.nda
             gap |= here
             found[name] = int(here.sum())
     return gap, found
+
+
+def _beyond_others(
+    frames: Shaped[np.ndarray, " frames *shape"], marker: Bool[np.ndarray, "*shape"]
+) -> Bool[np.ndarray, "*shape"]:
+    """Pixels that hold the same large number in every frame, more than any that changes ever does; marker: others.
+
+    Photons do not come to the same number in each of eight frames: it marks a gap, or is the end of the scale, where a
+    pixel is stuck or saturates. In fewer frames there must be ten such pixels, which hold ten times what others do.
+    """
+    first, highest = frames[0], np.fmax.reduce(frames, axis=0)
+    same, finite = (frames == first).all(0), np.isfinite(highest)
+    large = same & finite & ~marker & (first >= _LARGE)
+    many = len(frames) >= _MANY
+    if large.any() and not many:
+        large &= first == first[large].max()
+    others = highest[finite & ~(same if many else large | marker)]
+    if frames.dtype.kind == "b" or not large.any() or not others.size:
+        return np.zeros(same.shape, bool)
+    beyond = large & (first > float(others.max()) * (1 if many else _TIMES))
+    return beyond if many or beyond.sum() >= _ALIKE else np.zeros(same.shape, bool)
 
 
 def _integers(frames: Shaped[np.ndarray, " frames *shape"]) -> list[float]:

@@ -19,7 +19,7 @@ from ....geometries.guard.hdf5_values import attribute, member_names, values
 from ....geometries.guard.safe_hdf5 import LeadsOut, exists, find, find_group
 from ...beamline.panel import PLANCK_TIMES_C_EV_M
 from ...beamline.quantities import DISTANCE, PHOTON_ENERGY, PIXEL_SIZE, Quantity
-from ...formats.frames import Frames
+from ...formats.frames import Frames, NoData
 from ..concatenate import concatenated
 from ..dialect import Given, Opened, frames_of, mask_in_order
 from ..facts import WAVELENGTH, read_no_data, read_scaling
@@ -30,6 +30,7 @@ from ..masks import Mask, combine
 from ..stack import named_axes
 
 _NUMBERED = re.compile(r"data_(\d+)")
+_MOST_COUNTED = ("saturation_value", "detectorSpecific/countrate_correction_count_cutoff")
 _MOST_MEMBERS = 1000
 _MOST_VALUES = 1_000_000
 # By fact: the names, from the entry on, of which {0} is the detector, and what each of them is.
@@ -112,7 +113,8 @@ class Nexus:
                 *strange,
             ),
         )
-        return with_no_data(frames, read_no_data(parts[0]))
+        no_data, odd_limits = _no_data(file, detectors, parts[0], given)
+        return with_no_data(replace(frames, oddities=(*frames.oddities, *odd_limits)), no_data)
 
 
 def _entries(file: h5py.File, trusted: bool) -> list[str]:
@@ -238,6 +240,38 @@ def _masks(file: h5py.File, detectors: list[str], given: Given) -> list[Mask]:
     if len(found) == 2 and found[0][1] == found[1][1]:  # the same under two names
         found.pop()
     return [Mask(name, [mask_in_order(mask, given, f"{file.filename}: {name}")], "bad") for name, mask in found]
+
+
+def _no_data(file: h5py.File, detectors: list[str], frames: h5py.Dataset, given: Given) -> tuple[NoData, list[str]]:
+    """What is no data by attributes, by the type's end, where a counter has lost count (DECTRIS writes it for what
+    overflows), and by the limits of the first detector, which are numbers that still count (NXdetector); what is
+    strange about these."""
+    no_data, oddities = read_no_data(frames), []
+    if frames.dtype.kind == "u":
+        no_data = no_data._replace(values=(*no_data.values, float(np.iinfo(frames.dtype).max)))
+    detector = detectors[0] if detectors else ""
+    detector = detectors[0] if detectors else ""
+    most = [_limit(file, f"{detector}/{name}", given.trusted) for name in _MOST_COUNTED]
+    # 0 is what is written where nothing is known.
+    no_data = no_data._replace(most=min((number for number in most if number and number > 0), default=math.inf))
+    least = _limit(file, f"{detector}/underload_value", given.trusted)
+    if least is not None and least > 0:
+        oddities.append(
+            f"{detector}/underload_value is {least:g}, by which pixels without photons hold no data: it is not heeded; "
+            f"mask them with {given.option}.mask-values 0, if that is right"
+        )
+    elif least is not None:
+        no_data = no_data._replace(least=least)
+    return no_data, oddities
+
+
+def _limit(file: h5py.File, name: str, trusted: bool) -> float | None:
+    """A number of a detector; None where there is none, or one for each of its parts."""
+    found = find(file, name, trusted)
+    if found is None or found.size != 1 or found.dtype.kind not in "uif":
+        return None
+    number = float(np.ravel(values(found))[0])
+    return number if math.isfinite(number) else None
 
 
 def _facts(file: h5py.File, entry: str, detectors: list[str], trusted: bool) -> tuple[dict[str, Any], list[str]]:

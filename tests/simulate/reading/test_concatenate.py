@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from onehit.geometries.errors import InputError
-from onehit.simulate.formats.frames import Frames
+from onehit.simulate.formats.frames import Frames, NoData
 from onehit.simulate.reading.concatenate import concatenated
 
 COUNTS = np.random.default_rng(0).integers(0, 1000, (9, 3, 4)).astype(np.uint16)
@@ -43,6 +43,16 @@ def test_types_that_differ_become_one_that_holds_all():
     assert joined.dtype == np.int32
     values = joined.read(np.array([0, 9]))
     assert (values[0] == -1).all() and (values[1] == COUNTS[8]).all()
+
+
+def test_each_stack_has_its_own_rule_of_what_is_no_data():
+    assert whole(stacks(lambda a, b: {"no_data": NoData(most=500)})).no_data == NoData(most=500)
+    joined = whole(stacks(lambda a, b: {"no_data": NoData((7.0,), most=100 * a)} if a else {}))
+    assert joined.no_data == NoData()
+    limit = np.array([1000] * 4 + [400] + [500] * 4)[:, None, None]
+    np.testing.assert_array_equal(
+        joined.frame_bad_pixel(np.arange(9)), (limit < COUNTS) | ((COUNTS == 7) & (limit < 1000))
+    )
 
 
 def test_a_mask_that_all_share_is_common_and_others_are_of_frames():

@@ -123,6 +123,24 @@ def test_what_holds_a_marker_in_every_frame_is_a_gap_and_said(tmp_path, kind, va
     assert source.flags().counted()["invalid"] == 0
 
 
+@pytest.mark.parametrize("kind, value", [(np.float32, 1e9), (np.int32, 99999), (np.uint8, 255), (np.float32, 3e38)])
+@pytest.mark.parametrize("count", [12, 3, 1])
+def test_what_always_holds_a_number_beyond_all_others_is_a_gap_and_said(tmp_path, kind, value, count):
+    counts = np.minimum(frames(count), 200 if count == 12 else 20).astype(kind)
+    counts[:, SMALL] = value
+    source = FileSource(write(tmp_path, data=counts))
+    np.testing.assert_array_equal(source.bad_pixel, SMALL)
+    assert f"the same marker in every frame: 40 ({value:.7g} in 40)" in " ".join(source.notes)
+    assert not any("the largest value" in line for line in odd(source))
+
+
+def test_bright_pixels_are_no_gaps_where_others_are_nearly_as_bright_or_all_frames_are_one(tmp_path):
+    few = frames(3)
+    few[:, SMALL] = 5 * few.max()
+    for counts in (few, np.repeat(frames(1), 12, 0) * 100, np.minimum(frames(12), 30)):
+        assert not FileSource(write(tmp_path, data=counts), FileConfig(axes="nyx")).bad_pixel.any()
+
+
 def test_dead_pixels_below_zero_that_hold_numbers_of_their_own_are_gaps(tmp_path):
     """As a pedestal that is subtracted leaves them."""
     counts = frames().astype(np.float32)

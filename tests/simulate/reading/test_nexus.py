@@ -4,6 +4,7 @@ import h5py
 import numpy as np
 import pytest
 from onehit.geometries.errors import InputError
+from onehit.simulate import FileConfig, FileSource
 from onehit.simulate.reading.recognise import open_frames
 
 COUNTS = np.random.default_rng(0).poisson(3.0, (7, 6, 8)).astype(np.uint16)
@@ -206,3 +207,48 @@ def test_a_virtual_stack_says_what_no_source_fills(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_virtual_dataset("counts", layout)
     assert open_frames(tmp_path / "a.h5").oddities == ("50 % of /counts have no source, and read as a fill value",)
+
+
+@pytest.mark.parametrize(
+    "limits, stored",
+    [
+        ({"saturation_value": 60}, 61),
+        ({"detectorSpecific/countrate_correction_count_cutoff": 60}, 65535),
+        ({"saturation_value": 90, "detectorSpecific/countrate_correction_count_cutoff": np.array([60])}, 61),
+        ({"saturation_value": 0}, 65535),  # 0: it is not known
+        ({}, 65535),
+    ],
+)
+def test_counters_beyond_their_limit_are_masked_in_the_frame_that_has_them(master, limits, stored):
+    counts = COUNTS.copy()
+    counts[4, 2, 5], counts[4, 0, 3] = stored, 60  # a limit is the last number that counts
+    path = master()
+    with h5py.File(path, "a") as file:
+        for name, value in limits.items():
+            file[f"entry/instrument/detector/{name}"] = value
+    with h5py.File(path.with_name("run_data_000002.h5"), "a") as part:
+        part["entry/data/data"][...] = counts[3:6]
+    source = FileSource(path, FileConfig(trusted=True))
+    own = source.masks(range(7))
+    expected = np.repeat(BAD[None], 7, 0)
+    expected[4, 2, 5] = True
+    np.testing.assert_array_equal(own, expected)
+    assert any(f"{stored if stored == 65535 else 'more than 60'}" in note for note in source.notes)
+
+
+@pytest.mark.parametrize("least, heeded", [(-3, True), (0, True), (1, False), (np.nan, False), ([0, 0], False)])
+def test_numbers_below_the_underload_value_are_masked_but_not_pixels_without_photons(written, least, heeded):
+    counts = COUNTS.astype(np.int32)
+    counts[:, BAD], counts[4, 2, 5] = -4, -4
+
+    def change(file):
+        nxdata("pictures", **{"instrument/eiger/pixel_mask": BAD, "instrument/eiger/underload_value": least})(file)
+        file["scan/instrument/eiger"].attrs["NX_class"] = "NXdetector"
+        del file["scan/plot/pictures"]
+        file["scan/plot/pictures"] = counts
+
+    path = written(change)
+    source = FileSource(path)
+    assert source.masks([4])[..., 2, 5].all() == heeded and (counts == 0).any()
+    assert np.count_nonzero(source.masks([4])) == np.count_nonzero(BAD) + heeded
+    assert any("--read.mask-values 0" in line for line in source.frames.oddities) == (least == 1)
