@@ -50,7 +50,7 @@ def listing(file: h5py.File) -> str:
     """What a message says a file has."""
     names = data_set_names(file)
     more = ", ..." if len(names) > _MOST_NAMED else ""
-    return f"it has {', '.join(map(repr, names[:_MOST_NAMED]))}{more}" if names else "it has no numbers at all"
+    return f"it has {', '.join(map(repr, names[:_MOST_NAMED]))}{more}" if names else "it has no plain numbers"
 
 
 def values(data_set: h5py.Dataset) -> Shaped[np.ndarray, "..."]:

@@ -136,5 +136,7 @@ def _labels(truth: Path, count: int) -> Int[np.ndarray, " {count}"] | None:
             )
         values = label[()]
     if not np.isin(values, (0, 1)).all():
-        raise InputError(f"{truth}: label holds {np.unique(values)[:5].tolist()}; say 1 = single hit, 0 = other")
+        raise InputError(
+            f"{truth}: label holds {np.unique(values)[:5].tolist()}; say 1 = single hit, 0 = other, or remove it"
+        )
     return values.astype(np.int32)

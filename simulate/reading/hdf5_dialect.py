@@ -7,7 +7,7 @@ import h5py
 
 from ...geometries.errors import InputError
 from ...geometries.guard.hdf5_values import attribute, data_set_names, listing
-from ...geometries.guard.safe_hdf5 import exists, find, reading, unwritten_chunks
+from ...geometries.guard.safe_hdf5 import exists, find, find_group, reading, unwritten_chunks
 from ...geometries.guard.virtual_sources import share_without_source
 from ..formats.frames import Frames
 from .dialect import Given, Opened, frames_of, given_masks, mask_in_order
@@ -58,7 +58,7 @@ class Hdf5Dialect:
             group = _group(self.frames[0])
             beside = self.label and f"{group}/{self.label}"
             name = given.label or (beside if beside and exists(file, beside, given.trusted) else None)
-            label = read_label(file, group, frames.count, name, given.trusted)
+            label = read_label(file, group, frames.count, name, given)
         facts, left_out, strange = read_facts(file, given.trusted)
         if isinstance(units := attribute(parts[0], "units"), str):
             facts["units"] = units
@@ -87,7 +87,10 @@ class Hdf5Dialect:
             return named_masks(file, given, self.mask_polarity, _group(self.frames[0]))
         masks = []
         for name in self.masks:
-            beside = [find(file, f"{_group(frames)}/{name}", given.trusted) for frames in self.frames]
+            places = [f"{_group(frames)}/{name}" for frames in self.frames]
+            if any(find_group(file, place, given.trusted) is not None for place in places):
+                continue  # masks in it are named as not used
+            beside = [find(file, place, given.trusted) for place in places]
             parts = [part for part in beside if part is not None]
             if len(parts) == len(beside):
                 where = f"{file.filename}: mask {name}"

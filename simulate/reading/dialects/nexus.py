@@ -94,7 +94,7 @@ class Nexus:
         bad = combine(opened.path, masks, frames.count, frames.shape, frames.read, polarity, option)
         label = None
         if given.label != "":
-            label = read_label(file, names[0].rpartition("/")[0], frames.count, given.label, given.trusted)
+            label = read_label(file, names[0].rpartition("/")[0], frames.count, given.label, given)
         facts, strange = _facts(file, entry, detectors, given.trusted)
         if scaling := read_scaling(parts[0], given.trusted):
             facts["scaling"] = scaling

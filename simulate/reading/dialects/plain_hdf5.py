@@ -2,14 +2,13 @@
 
 import math
 
-import h5py
-
 from ....geometries.errors import InputError
 from ....geometries.guard.hdf5_values import data_set_names, listing
-from ....geometries.guard.safe_hdf5 import find
+from ....geometries.guard.safe_hdf5 import reading
 from ...formats.frames import Frames
 from ..dialect import Given, Opened
 from ..hdf5_dialect import Hdf5Dialect, is_mask
+from .cxi import Cxi
 
 PLAIN = Hdf5Dialect("HDF5", ("counts",), (), "auto", frames_first=False)
 
@@ -17,7 +16,7 @@ PLAIN = Hdf5Dialect("HDF5", ("counts",), (), "auto", frames_first=False)
 def named(data: str) -> Hdf5Dialect:
     """A file whose frames are in the data set of that name."""
     if data.strip("/").startswith("entry_"):
-        return Hdf5Dialect("CXI", (data,), frames_first=False)
+        return Cxi("CXI", (data,), frames_first=False)
     return Hdf5Dialect("HDF5", (data,), (), "auto", frames_first=False)
 
 
@@ -33,7 +32,9 @@ class OnlyStack:
         file = opened.hdf5
         assert file is not None
         names = [name for name in data_set_names(file) if not is_mask(name)]
-        shapes = {name: _without_ones(shape) for name in names if len(shape := _shape(file, name, given)) > 1}
+        with reading(opened.path):
+            lengths = {name: file[name].shape or () for name in names}  # the one that is chosen is checked
+        shapes = {name: _without_ones(shape) for name, shape in lengths.items() if len(shape) > 1}
         stacks = [name for name, shape in shapes.items() if len(shape) > 2]
         pictures = [name for name, shape in shapes.items() if len(shape) == 2]
         found = stacks or pictures
@@ -52,8 +53,3 @@ class OnlyStack:
 
 def _without_ones(shape: tuple[int, ...]) -> list[int]:
     return [shape[0], *(size for size in shape[1:] if size > 1)]
-
-
-def _shape(file: h5py.File, name: str, given: Given) -> tuple[int, ...]:
-    found = find(file, name, given.trusted)
-    return () if found is None else found.shape

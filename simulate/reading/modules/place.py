@@ -108,6 +108,8 @@ def check_picture(shape: tuple[int, ...], path: Path, config: FileConfig, option
     such as AGIPD's 8192 x 128; and those in the shape of a known detector's slab, such as CSPAD's 1480 x 1552. The
     latter two are pictures where the user gives the shape or the centre of the picture, or the axes.
     """
+    if len(shape) == 3 and shape[-1] in (3, 4) and min(shape[:2]) > 4:
+        raise InputError(f"{path}: the frames have {shape[-1]} colours, {shape}: write one number a pixel, of photons")
     if len(shape) != 2:
         raise InputError(f"{path}: the frames are modules, {shape}: say where they stand with {option}.geom FILE.geom")
     if config.shape or config.centre or config.axes:

@@ -359,8 +359,11 @@ def test_frames_never_written_are_called_odd(tmp_path):
 @pytest.mark.parametrize(
     "contents, message",
     [
-        ({"counts": COUNTS, "label": SINGLE[:3]}, "5 frames but labels of shape"),
-        ({"counts": COUNTS, "label": SINGLE + 1}, r"holds \[1, 2\]; say 1"),
+        (
+            {"counts": COUNTS, "label": SINGLE[:3]},
+            r"5 frames but labels of shape .*: name others with --read\.label .*, or \"\" for none",
+        ),
+        ({"counts": COUNTS, "label": SINGLE + 1}, r"holds \[1, 2\]: name others with --read\.label \(1 = single hit"),
         ({"counts": COUNTS, "bad_pixel": BAD[:, :3]}, "say which mask"),
         ({"counts": COUNTS, "mask": BAD + 7}, "say which with --read.mask-polarity"),
         ({"counts": COUNTS[0, 0]}, "numbers .frames, rows, columns. are needed"),
@@ -368,8 +371,12 @@ def test_frames_never_written_are_called_odd(tmp_path):
         ({"counts": COUNTS + 1j}, "plain numbers are needed"),
         ({"counts": np.zeros((2, 2, 2, 4, 4))}, "five axes"),
         ({"entry_1/data_3/data": COUNTS, "entry_1/data_4/data": COUNTS[:3]}, "do not fit"),
-        ({"words": ["a", "b"]}, "it has no numbers at all"),
-        ({"entry_1/data_1/data": COUNTS, "entry_1/data_1/tags": (SINGLE, {"headings": ["single"]})}, "tags have shape"),
+        ({"words": ["a", "b"]}, "it has no plain numbers"),
+        (
+            {"entry_1/data_1/data": COUNTS, "entry_1/data_1/tags": (SINGLE, {"headings": ["single"]})},
+            "tags have shape.*--read.label",
+        ),
+        ({"stars": COUNTS + 1j}, "it has no plain numbers"),
     ],
 )
 def test_what_does_not_fit_is_refused(write, contents, message):
@@ -422,3 +429,70 @@ def test_a_dialect_says_what_its_masks_and_labels_are_called(write, monkeypatch)
     assert frames.format == "LUX"
     np.testing.assert_array_equal(frames.bad_pixel, BAD)
     np.testing.assert_array_equal(frames.label, SINGLE)
+
+
+@pytest.mark.parametrize("linked", ["group", "data", "not"])
+@pytest.mark.parametrize(
+    "said", [{"data_type": "unphased amplitude"}, {"data_type": "Autocorrelation"}, {"data_space": "real"}]
+)
+def test_images_that_are_no_intensities_are_refused_by_what_they_are(write, linked, said):
+    path = write({f"entry_1/image_1/{name}": text for name, text in ({"data": COUNTS} | said).items()})
+    with h5py.File(path, "a") as file:
+        if linked == "group":
+            file["entry_1/data_1"] = h5py.SoftLink("/entry_1/image_1")
+        elif linked == "data":
+            file["entry_1/data_1/data"] = file["entry_1/image_1/data"]
+    (name, text) = next(iter(said.items()))
+    with pytest.raises(
+        InputError, match=rf"entry_1/image_1/data holds no intensities \({name} is '{text}'\).*--read.data"
+    ):
+        open_frames(path)
+    with h5py.File(path, "a") as file:
+        file["entry_1/instrument_1/detector_1/data"] = COUNTS
+        file[f"entry_1/image_1/{name}"][...] = {"data_type": "intensity ", "data_space": "Diffraction"}[name]
+    check(open_frames(path, data="entry_1/image_1/data"), COUNTS)
+
+
+@pytest.mark.parametrize("kind", [COUNTS.dtype, np.complex64])
+def test_what_is_said_of_an_image_does_not_count_for_the_frames_of_the_detector(write, kind):
+    """libspimage and Hawk write images with the beam in their corner, beside raw frames."""
+    image = {"data": COUNTS.astype(kind), "is_fft_shifted": 1, "image_center": np.ones(2), "data_type": "amplitude"}
+    path = write(
+        {"entry_1/instrument_1/detector_1/data": COUNTS} | {f"entry_1/image_1/{k}": v for k, v in image.items()}
+    )
+    frames = open_frames(path)
+    check(frames, COUNTS)
+    assert not {"is_fft_shifted", "image_center"} & frames.facts.keys()
+
+
+def test_what_an_image_says_counts_for_itself(write):
+    one = {"data": COUNTS, "is_fft_shifted": 1}
+    path = write(
+        {
+            f"entry_1/image_{n}/{k}": v
+            for n, more in ((1, 1), (2, 0))
+            for k, v in (one | {"is_fft_shifted": more}).items()
+        }
+    )
+    assert open_frames(path, data="entry_1/image_1/data").facts["is_fft_shifted"]
+    assert not open_frames(path, data="entry_1/image_2/data").facts["is_fft_shifted"]
+    assert open_frames(path).facts["is_fft_shifted"]
+
+
+def test_a_group_called_mask_is_no_mask_and_data_that_cannot_be_read_are_in_nobodys_way(write, tmp_path):
+    path = write({"data": COUNTS, "mask/inner": BAD})
+    with h5py.File(path, "a") as file:
+        file.create_dataset("never/written", (3,), "u1")
+        file.create_dataset("packed", (4, 4), "u1", chunks=(4, 4), scaleoffset=0)
+    check(open_frames(path), COUNTS)
+    check(open_frames(path, mask="mask/inner"), COUNTS)
+    with h5py.File(path, "a") as file:
+        file.create_dataset("stack", (5, 4, 4), "u1")
+    with pytest.raises(InputError, match=r"say which data set holds the frames with --read.data; it has .*'stack'"):
+        open_frames(path)
+
+
+def test_colours_are_no_modules(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((5, 16, 16, 3), np.uint8))
+    with pytest.raises(InputError, match=r"the frames have 3 colours, \(16, 16, 3\): write one number a pixel"):
+        FileSource(tmp_path / "a.npy")

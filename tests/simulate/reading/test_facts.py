@@ -64,7 +64,9 @@ def test_values_that_the_file_calls_no_data_are_masked_where_they_are(tmp_path, 
     np.testing.assert_array_equal(own[3], BAD | (np.arange(64).reshape(8, 8) == 63))
     np.testing.assert_array_equal(own[4], BAD)
     (note,) = source.notes
-    assert f"hold {value:.7g}" in note and "which the file or its type says is no data: 25.13% of those looked at" in note
+    assert (
+        f"hold {value:.7g}" in note and "which the file or its type says is no data: 25.13% of those looked at" in note
+    )
     assert source.flags().counted()["invalid"] == 0
 
 
