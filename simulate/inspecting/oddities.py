@@ -232,6 +232,8 @@ def _data_numbers(source, seen: Inspection, option):
     if not seen.photons:
         what = f"frames with negative values: {negative}" if negative else "values are not whole numbers"
         what += "; photons are counted, and these are data numbers"
+        if negative and seen.whole:
+            what += f", unless negative numbers mark pixels (name them with {option}.mask-values)"
     elif seen.divisor > 1:
         give = {"adu_per_photon": float(seen.divisor)}
         return Oddity(

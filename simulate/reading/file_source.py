@@ -55,8 +55,10 @@ class FileSource:
         self._geom = geom = None if config.geom is None else read_geom(config.geom, option)
         self._own: dict[Path, Instrument | None] = {}
         given = [Path(path)] if isinstance(path, str | Path) else [*map(Path, path)]
-        self.frames, self.origin = open_files(given, partial(self._opened, geom=geom))
-        frames = self.frames
+        frames, self.origin = open_files(given, partial(self._opened, geom=geom))
+        if len(self.origin.files) > 1 and not any(self._own.values()):
+            frames = with_gaps(frames)  # files of a frame each show their gaps together
+        self.frames = frames
         self.notes = [*dict.fromkeys([*self.notes, *frames.notes])]
         own = self._own_instrument()
         if own is not None and math.prod(own.shape) != math.prod(frames.shape):

@@ -58,9 +58,9 @@ def find_gaps(frames: Shaped[np.ndarray, " frames *shape"]) -> tuple[Bool[np.nda
     """Pixels that hold one and the same marker in each of these frames, and how many there are of each.
 
     Markers are NaN and Inf, the largest integers that detectors have, the least one of a signed type, any negative
-    number in eight frames or more, and -1 in several where nothing else is negative. NeXus and DECTRIS fill masked
-    pixels with the largest integer (NXdetector, pixel_mask), others with -1, -9999 or NaN. Numbers beyond all others
-    are markers too, see `_beyond_others`.
+    number in eight frames or more, and -1 and -2 (PILATUS' gaps and dead pixels) in several where nothing else is
+    negative. NeXus and DECTRIS fill masked pixels with the largest integer (NXdetector, pixel_mask), others with -1,
+    -9999 or NaN. Numbers beyond all others are markers too, see `_beyond_others`.
     """
     gap, found = np.zeros(frames.shape[1:], bool), {}
     first = frames[0]
@@ -117,6 +117,6 @@ def _integers(frames: Shaped[np.ndarray, " frames *shape"]) -> list[float]:
         if kind == "i":
             markers.add(float(limits.min))
             negative = negative[negative != limits.min]
-    if len(frames) > 1 and len(negative) and (negative == -1).all():
-        markers.add(-1.0)
+    if len(frames) > 1 and len(negative) and np.isin(negative, (-1, -2)).all():
+        markers |= {-1.0, -2.0}
     return sorted(markers)

@@ -46,6 +46,21 @@ DIALECTS: tuple[Dialect, ...] = (
 )
 """The first that recognises a file opens it."""
 
+_FABIO = "open it with fabio, and save its frames as one array with numpy.save"
+_OTHERS = {
+    b"###CBF": ("a CBF file", _FABIO),
+    b"{": ("a file with a header of text, such as EDF or SMV", _FABIO),
+    b"SIMPLE  =": ("a FITS file", "save its frames as one array with numpy.save"),
+    b"PK\3\4": ("an archive (.npz or .zip)", "save one array of it with numpy.save"),
+    b"\x89PNG": ("a picture (PNG)", "give the numbers that it was made of, as HDF5 or NPY"),
+    b"\xff\xd8\xff": ("a picture (JPEG)", "give the numbers that it was made of, as HDF5 or NPY"),
+    **dict.fromkeys(
+        (b"\x80\2", b"\x80\3", b"\x80\4", b"\x80\5"),
+        ("a pickle, which can hide any program", "save one array with numpy.save, where it was written"),
+    ),
+}
+"""Other kinds of files, by how they begin; what they are, and what to do."""
+
 _TRANSPOSED = (
     "MATLAB 7.3 writes axes the other way round: frames are transposed, with rows and columns swapped; so must be "
     "masks of other files, and --read.centre"
@@ -98,6 +113,11 @@ def _open_as_recognised(opened: Opened, given: Given) -> Frames:
     for dialect in DIALECTS:
         if dialect.recognises(opened):
             return dialect.open(opened, given)
+    for sign, (kind, remedy) in _OTHERS.items():
+        if opened.head.lstrip().startswith(sign):
+            raise InputError(f"{opened.path} is {kind}, and is not read: {remedy}")
+    if opened.path.suffix == ".mat":
+        raise InputError(f"{opened.path} is damaged, or of MATLAB 4: save it with -v7")
     raise InputError(
         f"{opened.path} is no CXI, EMC, HDF5, NPY, MATLAB or TIFF file, or its beginning is damaged; pickles and "
         "archives (.npz) are not read: save one array as .npy, or write HDF5"

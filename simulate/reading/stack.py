@@ -173,14 +173,15 @@ def check_order(part: Stored, where: str, option: str, frames_first: bool = Fals
     first, rows, columns = part.shape
     before, behind = (min(pair) / max(pair) for pair in ((first, rows), (rows, columns)))
     by_lengths = (before >= _SQUARE and behind < _OBLONG) or before >= 2 * behind
-    if (by_lengths and min(first, rows) >= _SMALLEST_PICTURE) or _frames_are_last(part, where):
+    if (by_lengths and min(first, rows) >= _SMALLEST_PICTURE) or frames_are_last(part, where):
         raise InputError(
             f"{where} has shape {part.shape}, which looks like {columns} frames of {first} x {rows}: say "
             f"{option}.axes yxn if so, or {option}.axes nyx for {first} frames of {rows} x {columns}"
         )
 
 
-def _frames_are_last(part: Stored, where: str) -> bool:
+def frames_are_last(part: Stored, where: str) -> bool:
+    """Whether the brightness goes smoothly along the first of three axes, and jumps along the last."""
     first, rows, columns = part.shape
     some = min(first, _MOST_LOOKED_AT, max(1, _BYTES_LOOKED_AT // (8 * rows * columns)))
     if min(some, columns) < _FEWEST:

@@ -8,6 +8,7 @@ from ....geometries.errors import InputError
 from ....geometries.guard.parsing import parsing
 from ...formats.frames import Frames
 from ..dialect import Given, Opened, frames_of, given_masks
+from ..stack import frames_are_last
 
 _LARGEST_BYTES = 2**31  # MATLAB's own limit of a variable
 _SMALL_BYTES = 2**26
@@ -60,7 +61,14 @@ class Mat:
         if array.ndim == 3 and given.axes is None:
             rows, columns, last = array.shape
             python = columns == last != rows  # whose order is checked as that of any array
-            given = given if python else given._replace(axes="yxn")
+            if not python:
+                # By the numbers alone, as shapes tell nothing here: backwards, frames would be last.
+                if frames_are_last(array.transpose(2, 1, 0), str(path)):
+                    raise InputError(
+                        f"{path}: {chosen.name} has shape {array.shape}, which looks like {rows} frames of {columns} x "
+                        f"{last}: say {given.option}.axes nyx if so, or {given.option}.axes yxn, as MATLAB has them"
+                    )
+                given = given._replace(axes="yxn")
         if others := [one.name for one in variables if one is not chosen]:
             unread = ", ".join(others[:5])
             oddities.append(
@@ -71,16 +79,21 @@ class Mat:
 
 
 def _chosen(path, variables: list[_Variable], name: str | None, option: str) -> _Variable:
-    has = ", ".join(f"{one.name} ({one.kind}, {' x '.join(map(str, one.shape))})" for one in variables[:20])
+    found = ", ".join(f"{one.name} ({one.kind}, {' x '.join(map(str, one.shape))})" for one in variables[:20])
+    has = f"it has {found or 'none'}"
     if name is not None:
-        found = [one for one in variables if one.name == name]
-        if len(found) != 1:
-            raise InputError(f"{path} has no variable {name!r}; it has {has or 'none'}")
-        return found[0]
-    numbers = [one for one in variables if one.kind in _NUMBERS and min(one.shape, default=0) > 1]
-    stacks = [one for one in numbers if len(one.shape) == 3] or [one for one in numbers if len(one.shape) == 2]
-    if len(stacks) != 1:
-        raise InputError(f"{path}: say which variable holds the frames with {option}.data NAME; it has {has or 'none'}")
+        named = [one for one in variables if one.name == name]
+        if len(named) != 1:
+            raise InputError(f"{path} has no variable {name!r}; {has}")
+        return named[0]
+    numbers = [(one, sum(size > 1 for size in one.shape)) for one in variables if one.kind in _NUMBERS]
+    stacks = [one for one, axes in numbers if axes > 2] or [one for one, axes in numbers if axes == 2]
+    if not stacks:
+        raise InputError(
+            f"{path} has no array of plain, real numbers that could be frames: save one (y, x, frames); {has}"
+        )
+    if len(stacks) > 1:
+        raise InputError(f"{path}: say which variable holds the frames with {option}.data NAME; {has}")
     return stacks[0]
 
 

@@ -2,6 +2,8 @@
 
 import math
 
+import h5py
+
 from ....geometries.errors import InputError
 from ....geometries.guard.hdf5_values import data_set_names, listing
 from ....geometries.guard.safe_hdf5 import reading
@@ -32,18 +34,19 @@ class OnlyStack:
         file = opened.hdf5
         assert file is not None
         names = [name for name in data_set_names(file) if not is_mask(name)]
-        with reading(opened.path):
-            lengths = {name: file[name].shape or () for name in names}  # the one that is chosen is checked
+        with reading(opened.path):  # the one that is chosen is checked
+            found = ((name, file.get(name)) for name in names)
+            lengths = {name: one.shape or () for name, one in found if isinstance(one, h5py.Dataset)}
         shapes = {name: _without_ones(shape) for name, shape in lengths.items() if len(shape) > 1}
         stacks = [name for name, shape in shapes.items() if len(shape) > 2]
         pictures = [name for name, shape in shapes.items() if len(shape) == 2]
-        found = stacks or pictures
+        chosen = stacks or pictures
         # A list of matrices is no stack of frames.
         small = stacks and any(math.prod(shapes[one]) > 16 * math.prod(shapes[stacks[0]][1:]) for one in pictures)
-        if len(found) == 1 and not small:
-            axes = len(shapes[found[0]])
-            oddity = f"frames are taken from {found[0]}, the only data set of {axes} axes that is no mask"
-            dialect = Hdf5Dialect("HDF5", (found[0],), (), "auto", oddities=(oddity,), frames_first=False)
+        if len(chosen) == 1 and not small:
+            axes = len(shapes[chosen[0]])
+            oddity = f"frames are taken from {chosen[0]}, the only data set of {axes} axes that is no mask"
+            dialect = Hdf5Dialect("HDF5", (chosen[0],), (), "auto", oddities=(oddity,), frames_first=False)
             return dialect.open(opened, given)
         raise InputError(
             f"{file.filename} is in no dialect known: say which data set holds the frames with {given.option}.data; "

@@ -21,6 +21,7 @@ from ..dialect import Given, Opened, given_masks, refuse_names
 from ..masks import combine
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_PALETTE = 3  # of the tag PhotometricInterpretation
 _LARGEST_FRAME_BYTES = 2**28
 _MOST_PAGES = 2**20
 _LEAST_PAGE_BYTES = 64  # of its tags alone
@@ -95,6 +96,8 @@ def _check(path: Path, index: int, page: Any, first: Any, trusted: bool) -> None
             f"{where} has shape {page.shape} and type {page.dtype}, as colours and volumes have: a page must be a "
             "frame of numbers (y, x)"
         )
+    if page.photometric == _PALETTE:
+        raise InputError(f"{where} holds numbers of colours in a palette: write photons")
     if page.bitspersample != 8 * page.dtype.itemsize:
         raise InputError(f"{where} has numbers of {page.bitspersample} bits: write 8, 16, 32 or 64")
     if page.nbytes > _LARGEST_FRAME_BYTES:

@@ -1,5 +1,6 @@
 """Every dialect, written with plain h5py as its documentation says, is read as it was meant."""
 
+import pickle
 from pathlib import Path
 
 import h5py
@@ -390,7 +391,7 @@ def test_names_that_are_not_there_are_refused(write, names):
         open_frames(write({"counts": COUNTS}), **names)
 
 
-@pytest.mark.parametrize("content", [b"", b"\x80\x04\x95", b"PK\x03\x04", b"# text\n" * 300, b"\x93NUM"])
+@pytest.mark.parametrize("content", [b"", b"\x80\x06\x95", b"PK\x03", b"# text\n" * 300, b"\x93NUM"])
 def test_other_files_are_refused(tmp_path, content):
     (tmp_path / "file").write_bytes(content + bytes(2000))
     with pytest.raises(InputError, match="no CXI, EMC, HDF5, NPY, MATLAB or TIFF file"):
@@ -496,3 +497,19 @@ def test_colours_are_no_modules(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((5, 16, 16, 3), np.uint8))
     with pytest.raises(InputError, match=r"the frames have 3 colours, \(16, 16, 3\): write one number a pixel"):
         FileSource(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("a.cbf", b"###CBF: VERSION 1.5", "is a CBF file, and is not read: open it with fabio.* numpy.save"),
+        ("a.edf", b"{\nHeaderID = EH:000001 ;", "such as EDF or SMV, and is not read: open it with fabio"),
+        ("a.png", b"\x89PNG\r\n\x1a\n", r"is a picture \(PNG\).*as HDF5 or NPY"),
+        ("a.h5", pickle.dumps(COUNTS), "is a pickle.*numpy.save, where it was written"),
+        ("a.mat", bytes(200), "of MATLAB 4: save it with -v7"),
+    ],
+)
+def test_files_of_other_kinds_get_their_name(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        open_frames(tmp_path / name)

@@ -164,3 +164,15 @@ def test_a_file_that_changes_while_it_is_read_is_noticed(folder, monkeypatch):
         file["counts"] = np.ones((2, 4, 4))
     with pytest.raises(InputError, match=r"run9.h5 has changed since it was opened: give the command again"):
         source.patterns(np.arange(3))
+
+
+def test_files_of_a_frame_each_show_their_gaps_together(tmp_path):
+    """A series of PILATUS: -1 in gaps, -2 in dead pixels."""
+    counts = COUNTS.astype(np.int32)
+    counts[:, 1], counts[:, 3, 3] = -1, -2
+    for number, frame in enumerate(counts):
+        np.save(tmp_path / f"{number}.npy", frame)
+    source = FileSource(tmp_path / "*.npy")
+    np.testing.assert_array_equal(source.bad_pixel, (counts < 0).all(0))
+    assert source.flags().counted()["negative"] == 0
+    assert any("the same marker in every frame: 5 (-2 in 1, -1 in 4)" in note for note in source.notes)

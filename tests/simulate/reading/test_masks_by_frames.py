@@ -134,6 +134,20 @@ def test_what_always_holds_a_number_beyond_all_others_is_a_gap_and_said(tmp_path
     assert not any("the largest value" in line for line in odd(source))
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_few_frames_of_pilatus_have_gaps_and_dead_pixels(tmp_path, count):
+    counts = frames(count)
+    counts[:, SMALL], counts[:, 9, 9] = -1, -2
+    source = FileSource(write(tmp_path, data=counts))
+    assert source.bad_pixel.any() == (count > 1) and (source.bad_pixel == (counts < 0).all(0)).all() == (count > 1)
+    said = any(
+        "unless negative numbers mark pixels (name them with --read.mask-values)" in line for line in odd(source)
+    )
+    assert said == (count == 1)
+    named = FileSource(tmp_path / "file.h5", FileConfig(mask_values=(-1, -2)))
+    assert named.flags().counted()["negative"] == 0
+
+
 def test_bright_pixels_are_no_gaps_where_others_are_nearly_as_bright_or_all_frames_are_one(tmp_path):
     few = frames(3)
     few[:, SMALL] = 5 * few.max()

@@ -34,6 +34,26 @@ def test_frames_that_stand_first_are_seen_by_their_shape(tmp_path):
     assert frames.notes == frames.oddities == ()
 
 
+def cube():
+    """As many frames as rows and columns, whose brightness differs: shapes tell nothing."""
+    y, x = np.indices((16, 16)) - 7.5
+    light = np.random.default_rng(1).uniform(0.2, 5, 16)[:, None, None]
+    return np.random.default_rng(2).poisson(20 * light * np.exp(-np.hypot(y, x) / 4)).astype(np.uint16)
+
+
+def test_of_a_cube_the_numbers_say_where_the_frames_are(tmp_path):
+    counts = cube()
+    np.testing.assert_array_equal(read(written(tmp_path, counts=counts.transpose(1, 2, 0)))[1], counts)
+    path = written(tmp_path, counts=counts)
+    with pytest.raises(InputError, match=r"looks like 16 frames of 16 x 16: say --read\.axes nyx if so, or .* yxn, as"):
+        read(path)
+    np.testing.assert_array_equal(read(path, axes="nyx")[1], counts)
+
+
+def test_a_stack_of_one_frame_is_one(tmp_path):
+    np.testing.assert_array_equal(read(written(tmp_path, one=COUNTS[0, :, :, None], gain=2.0))[1], COUNTS[:1])
+
+
 def test_a_single_frame_and_a_variable_by_its_name(tmp_path):
     path = written(tmp_path, one=COUNTS[0].astype(float), counts=COUNTS.transpose(1, 2, 0), good=COUNTS[1] > 0)
     np.testing.assert_array_equal(read(path, "one")[1], COUNTS[:1])
@@ -54,7 +74,7 @@ CELL[0] = COUNTS[0], COUNTS[1]
         ({"a": COUNTS}, "b", "no variable 'b'; it has a"),
         ({"a": CELL}, "a", "a is a MATLAB cell; an array of plain, real numbers"),
         ({"a": {"b": COUNTS}}, "a", "a is a MATLAB struct"),
-        ({"a": "text"}, None, "say which variable"),
+        ({"a": "text", "b": CELL}, None, r"has no array of plain, real numbers.*it has a \(char, .*b \(cell"),
         ({"a": COUNTS + 1j}, "a", "complex128 .* plain numbers"),
         ({"a": COUNTS.reshape(5, 1, 6, 6)}, "a", r"shape \(5, 1, 6, 6\); \(y, x, frames\)"),
     ],

@@ -56,6 +56,11 @@ def test_compression_is_for_trusted_files(tmp_path):
     [
         (np.zeros((5, 6, 3), np.uint8), {"photometric": "rgb"}, r"shape \(5, 6, 3\) .* colours"),
         (COUNTS[0] + 1j, {}, "a frame of numbers"),
+        (
+            COUNTS[0].astype(np.uint8),
+            {"photometric": "palette", "colormap": np.zeros((3, 256), np.uint16)},
+            "numbers of colours in a palette",
+        ),
         (COUNTS, {"truncate": True}, "says 5 frames and has 1 pages"),
         (COUNTS, {"truncate": True, "imagej": True}, "says 5 frames and has 1 pages"),
     ],
