@@ -10,7 +10,7 @@ from jaxtyping import Bool, Shaped
 
 from ...geometries.guard.hdf5_values import data_set_names, values
 from ...geometries.guard.safe_hdf5 import exists, find, open_hdf5, reading
-from ..reading.facts import not_square
+from ..reading.facts import not_square, other_unit
 from ..reading.file_source import FileSource
 from ..reading.gaps import spread
 from ..reading.hdf5_dialect import is_mask
@@ -229,7 +229,9 @@ def _data_numbers(source, seen: Inspection, option):
     radius = radius_of(seen.mean.shape)
     rim = np.isfinite(seen.mean) & (radius > _RIM * radius.max())
     lit = float(seen.lit[rim].mean()) if rim.any() else 0.0
-    if not seen.photons:
+    if not source.knows_gain and (units := other_unit(source.frames.facts)) is not None:
+        what = f"the file says that its values are in {units}; photons are counted"
+    elif not seen.photons:
         what = f"frames with negative values: {negative}" if negative else "values are not whole numbers"
         what += "; photons are counted, and these are data numbers"
         if negative and seen.whole:

@@ -10,6 +10,7 @@ import numpy as np
 from ..config_io import write_whole
 from ..progress import Track, no_track
 from ..reading.config import FileConfig
+from ..reading.facts import other_unit
 from ..reading.file_source import FileSource
 from .inspection import Inspection, inspect_frames
 from .oddities import oddities
@@ -56,7 +57,8 @@ def suggest(
             break
         source = FileSource(source.given, config)
         seen = inspect_frames(source, seen.indices, track)
-    return Suggestion(tuple(said), source.config, seen.photons, masked)
+    usable = seen.photons and (source.knows_gain or other_unit(source.frames.facts) is None)
+    return Suggestion(tuple(said), source.config, usable, masked)
 
 
 def _write_mask(path: Path, mask: np.ndarray) -> None:

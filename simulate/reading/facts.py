@@ -42,6 +42,24 @@ _QUANTITIES = {
 WAVELENGTH = Quantity("m", PLANCK_TIMES_C_EV_M / PHOTON_ENERGY.highest, PLANCK_TIMES_C_EV_M / PHOTON_ENERGY.lowest)
 _SCALES, _OFFSETS = ("scale_factor", "scaling_factor"), ("add_offset", "offset")
 _NO_DATA = ("_FillValue", "missing_value")
+_DATA_NUMBERS = (
+    *(
+        "adu",
+        "adus",
+        "adc",
+        "dn",
+        "digital number",
+        "digital numbers",
+        "e-",
+        "e",
+        "electron",
+        "electrons",
+        "j",
+        "joule",
+    ),
+    *("ev", "kev", "v", "mv", "a.u.", "au", "arb", "arb.", "arb. units", "arbitrary", "arbitrary units"),
+)
+"""Units of values, in small letters, that are no photons."""
 _MOST_VALUES = 1_000_000
 _SQUARE = 0.01
 
@@ -86,6 +104,12 @@ def not_square(facts: dict[str, Any]) -> str | None:
         f"pixels are {across:.4g} m wide and {along:.4g} m high, so that rings are ellipses: resample the frames to "
         "square pixels, or sum pixels along one side"
     )
+
+
+def other_unit(facts: dict[str, Any]) -> str | None:
+    """The unit of frames that the file says to hold something else than photons."""
+    unit = str(facts.get("units", "")).strip()
+    return unit if unit.casefold() in _DATA_NUMBERS else None
 
 
 def read_scaling(frames: h5py.Dataset, trusted: bool = False) -> dict[str, float]:
@@ -161,7 +185,7 @@ def _values(file, name, trusted) -> Shaped[np.ndarray, "..."] | None:
 def _number(file: h5py.File, fact: str, name: str, found: Shaped[np.ndarray, "..."], oddities: list[str]) -> float:
     if found.dtype.kind not in "uif" or found.size == 0:
         raise InputError(f"{name} is no number")
-    value = float(np.median(found.astype(float)))
+    value = typical(found)
     if fact not in _QUANTITIES:
         if not math.isfinite(value):
             raise InputError(f"{name} is {value:g}")
@@ -175,6 +199,12 @@ def _number(file: h5py.File, fact: str, name: str, found: Shaped[np.ndarray, "..
         value = _electronvolts(name, value, oddities)
     quantity.check(name, value)
     return PLANCK_TIMES_C_EV_M / value if quantity is WAVELENGTH else value
+
+
+def typical(numbers: Shaped[np.ndarray, "..."]) -> float:
+    """The median of those that are finite; NaN where none is."""
+    finite = numbers[np.isfinite(numbers)].astype(float)
+    return float(np.median(finite)) if finite.size else math.nan
 
 
 def _electronvolts(name: str, energy: float, oddities: list[str]) -> float:

@@ -18,7 +18,7 @@ from ..progress import Track, no_track
 from ..source import Indices, Patterns
 from .arrange import first_pixel, window
 from .config import FileConfig
-from .facts import describe_scaling
+from .facts import describe_scaling, other_unit
 from .file_lists import open_files
 from .gaps import with_gaps
 from .invalid_frames import Flags, frame_flags
@@ -348,7 +348,7 @@ class FileSource:
         why = None
         if self.frames.facts.get("units") == "photons":
             why = "the file says that its values are photons"
-        elif self._holds_whole_numbers():
+        elif other_unit(self.frames.facts) is None and self._holds_whole_numbers():
             why = "the file's values are whole numbers: taken for photons"
         if why is not None:
             return f"{why}; {geom.adu} of {geom.path} is not used: {self._option}.adu-per-photon N to divide"

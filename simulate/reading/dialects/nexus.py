@@ -22,7 +22,7 @@ from ...beamline.quantities import DISTANCE, PHOTON_ENERGY, PIXEL_SIZE, Quantity
 from ...formats.frames import Frames, NoData
 from ..concatenate import concatenated
 from ..dialect import Given, Opened, frames_of, mask_in_order
-from ..facts import WAVELENGTH, read_no_data, read_scaling
+from ..facts import WAVELENGTH, read_no_data, read_scaling, typical
 from ..gaps import with_no_data
 from ..hdf5_dialect import named_masks, not_used, storage_oddities
 from ..labels import read_label
@@ -96,6 +96,8 @@ class Nexus:
         if given.label != "":
             label = read_label(file, names[0].rpartition("/")[0], frames.count, given.label, given)
         facts, strange = _facts(file, entry, detectors, given.trusted)
+        if units := _text(parts[0], "units"):
+            facts["units"] = units
         if scaling := read_scaling(parts[0], given.trusted):
             facts["scaling"] = scaling
         frames = replace(
@@ -299,7 +301,7 @@ def _number(file: h5py.File, name: str, quantity: Quantity, trusted: bool) -> fl
     if unit is None:
         raise InputError(f"{name} has no units")
     is_few = 0 < math.prod(found.shape) <= _MOST_VALUES
-    value = float(np.median(values(found))) if is_few and found.dtype.kind in "uif" else math.nan
+    value = typical(values(found)) if is_few and found.dtype.kind in "uif" else math.nan
     value = quantity.converted(name, value, unit)
     quantity.check(name, value)
     return value

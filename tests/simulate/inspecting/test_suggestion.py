@@ -123,6 +123,26 @@ def test_whole_numbers_too_noisy_for_photons_are_data_numbers(tmp_path, masked):
     assert "whole numbers, but too noisy for photons" in line and "--read.adu-offset 50" in line
 
 
+@pytest.mark.parametrize("units, heeded", [("ADU", True), ("keV ", True), ("photons", False), ("counts", False)])
+def test_units_that_are_no_photons_are_heeded_even_of_whole_numbers(tmp_path, masked, units, heeded):
+    path = write(tmp_path / "a.h5", counts=photons(FRAMES), bad_pixel=masked)
+    with h5py.File(path, "a") as file:
+        file["counts"].attrs["units"] = units
+    lines = odd(path, FileConfig())
+    assert (
+        any(f"its values are in {units.strip()}" in one and "--read.adu-per-photon" in one for one in lines) == heeded
+    )
+    assert odd(path, FileConfig(adu_per_photon=1)) == []
+
+
+def test_numbers_that_the_file_calls_no_photons_are_not_usable_while_their_gain_is_unknown(tmp_path, masked):
+    path = write(tmp_path / "a.h5", counts=np.minimum(photons(2), 1), bad_pixel=masked)
+    assert suggested(path).usable
+    with h5py.File(path, "a") as file:
+        file["counts"].attrs["units"] = "ADU"
+    assert not suggested(path).usable
+
+
 def test_masks_of_single_frames_are_not_replaced_by_one(tmp_path, masked):
     counts = photons(FRAMES, brightness=5)
     counts[:, 30, 40] = 0

@@ -513,3 +513,13 @@ def test_files_of_other_kinds_get_their_name(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=message):
         open_frames(tmp_path / name)
+
+
+def test_frames_whose_photon_energy_is_unknown_do_not_hide_that_of_the_others(write):
+    contents = cxi(np.zeros(SHAPE, np.uint32)) | {
+        "entry_1/instrument_1/source_1/energy": np.array([np.nan, 9e3, 9e3, 9e3, np.inf])
+    }
+    assert open_frames(write(contents)).facts["photon_energy_ev"] == 9e3
+    contents["entry_1/instrument_1/source_1/energy"] = np.full(N, np.nan)
+    frames = open_frames(write(contents, "none.cxi"))
+    assert "photon_energy_ev" not in frames.facts and "energy is nan" in frames.left_out["photon_energy_ev"]

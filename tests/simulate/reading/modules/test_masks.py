@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from onehit.geometries import InputError
 from onehit.simulate import FileConfig, FileSource
+from onehit.simulate.inspecting.inspection import inspect_frames
+from onehit.simulate.inspecting.oddities import oddities
 from onehit.simulate.reading.modules.masks import bad_by_bits
 from panels import MODULES, SLAB, pictured, write_geom
 
@@ -165,6 +167,13 @@ def test_a_placeholder_does_not_divide_what_the_file_calls_photons(tmp_path):
     source = data_numbers(tmp_path, values, "photons", "photon_energy = 9 keV\nadu_per_eV = 1")
     np.testing.assert_allclose(source.patterns([0]).counts, pictured(values)[:1])
     assert any("the file says that its values are photons; adu_per_photon" in note for note in source.notes)
+
+
+def test_whole_numbers_that_the_file_calls_data_numbers_are_divided(tmp_path):
+    source = data_numbers(tmp_path, (PANELS * 10).astype(np.uint16), "ADU")
+    np.testing.assert_array_equal(source.patterns([0, 2]).counts, pictured(PANELS)[::2])
+    seen = inspect_frames(source, np.arange(len(source)))
+    assert not any("its values are in ADU" in oddity.says for oddity in oddities(source, seen))
 
 
 def test_one_value_that_is_not_whole_is_found_among_many_frames(tmp_path):
