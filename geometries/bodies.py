@@ -36,14 +36,14 @@ class Body(NamedTuple):
 
 
 def bodies_of(vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]) -> list[Body]:
-    """Bodies of a closed mesh: triangles that hang together by their corners."""
+    """Bodies of a closed mesh, whose edges have two faces each: triangles that hang together by their edges. Bodies may
+    have corners in common, as those that cross there."""
     from scipy.sparse import coo_array, csgraph
 
-    n = len(vertices)
-    ends = np.concatenate([faces[:, :2], faces[:, 1:]]).T
-    links = coo_array((np.ones(ends.shape[1]), (ends[0], ends[1])), shape=(n, n))
-    of_vertex = cast(np.ndarray, csgraph.connected_components(links, directed=False)[1])
-    of_face = of_vertex[faces[:, 0]]
+    edges = np.sort(np.stack([faces, np.roll(faces, -1, axis=1)], axis=-1).reshape(-1, 2)) @ [len(vertices), 1]
+    twins = np.argsort(edges).reshape(-1, 2).T // 3
+    links = coo_array((np.ones(twins.shape[1]), (twins[0], twins[1])), shape=(len(faces), len(faces)))
+    of_face = cast(np.ndarray, csgraph.connected_components(links, directed=False)[1])
     named, first = np.unique(of_face, return_index=True)
     triangles = vertices[faces]
     bodies: list[Body] = []
@@ -72,10 +72,11 @@ def winding_numbers(
 
 
 def inside_out(bodies: list[Body]) -> list[Body]:
-    """Those of negative volume that are no cavity of another: what they hold would be subtracted."""
+    """Those of negative volume that are no cavity, as most of their corners lie in no other: what they hold would be
+    subtracted."""
     whole = sum(abs(body.volume) for body in bodies)
     negative = [body for body in bodies if body.volume < -1e-9 * whole]
-    return [body for body in negative if (_around(body, bodies) < 0.1).all()]
+    return [body for body in negative if (_around(body, bodies) < 0.1).mean() > 0.5]
 
 
 def may_overlap(bodies: list[Body]) -> tuple[Body, Body] | None:
@@ -112,9 +113,10 @@ def united(bodies: list[Body]) -> tuple[Float[np.ndarray, "vertices 3"], Int[np.
 
     solids = {body.number: solid(body) for body in bodies if body.volume > 0}
     for cavity in (body for body in bodies if body.volume <= 0):
-        hosts = [body for body in bodies if body.number in solids and _inside(cavity, body).any()]
-        if hosts:
-            host = min(hosts, key=lambda body: body.volume).number
+        share = {body.number: float(_inside(cavity, body).mean()) for body in bodies if body.number in solids}
+        # The one that holds most of it, and of those that hold all of it the smallest.
+        host = max(solids, key=lambda number: (share[number], -bodies[number - 1].volume))
+        if share[host]:
             solids[host] = solids[host] - solid(cavity)
     whole = manifold3d.Manifold.batch_boolean(list(solids.values()), manifold3d.OpType.Add).to_mesh64()
     return np.array(whole.vert_properties[:, :3], float), np.array(whole.tri_verts, np.int64)

@@ -224,11 +224,15 @@ APART = {
     "cavity": (ball(1), turned(ball(0.5))),
     "core in a shell": (ball(1), turned(ball(0.6)), ball(0.3)),
 }
+IN_A_CORNER = trimesh.convex.convex_hull(
+    BOX.vertices.min(0) + [[0, 0, 0], [0.6, 0.2, 0.3], [0.1, 0.7, 0.2], [0.3, 0.2, 0.8]]
+)
 OVERLAPPING = {  # and the volume that both fill
     "corner": ((BOX, moved(BOX, 0.5, 0.25, 0.5)), 0.1875),
     "flush sides": ((BOX, moved(BOX, 0.5, 0, 0)), 0.5),
     "crossed bars": ((trimesh.creation.box((6, 1, 1)), trimesh.creation.box((1, 6, 1))), 1),
     "solid in solid": ((trimesh.creation.box((3, 3, 3)), BOX), 1),
+    "a corner in common": ((BOX, IN_A_CORNER), IN_A_CORNER.volume),
 }
 
 
@@ -261,6 +265,25 @@ def test_a_cavity_takes_nothing_away_outside_its_body(tmp_path):
     with pytest.warns(InputWarning, match="are united"):
         mesh = load_mesh(tmp_path / "open.off")
     assert np.ptp(mesh.vertices, axis=0) == pytest.approx(3 * (np.pi / 6 / 26.5) ** (1 / 3))
+
+
+@pytest.mark.parametrize("ending", ["obj", "stl"])
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_a_cavity_is_of_the_body_that_holds_all_of_it(tmp_path, order, ending):
+    """And what another body fills of it is filled."""
+    box, other = trimesh.creation.box((3, 3, 3)), moved(trimesh.creation.box((3, 1.1, 0.9)), 1.8, 0.3, 0)
+    bodies = [box, turned(trimesh.creation.box((1, 1, 1))), other]
+    trimesh.util.concatenate([bodies[number] for number in order]).export(tmp_path / f"a.{ending}")
+    with pytest.warns(InputWarning, match="are united"):
+        mesh = load_mesh(tmp_path / f"a.{ending}")
+    # Beyond the box, 1.8 of the other; within the cavity 0.2 x 0.75 x 0.9 of it.
+    whole = 27 - 1 + 1.8 * 1.1 * 0.9 + 0.2 * 0.75 * 0.9
+    assert np.ptp(mesh.vertices, axis=0).max() == pytest.approx(4.8 / np.cbrt(whole * 6 / np.pi), rel=1e-6)
+
+
+def test_a_body_inside_out_that_overlaps_another_is_named():
+    two = joined((BOX.vertices, BOX.faces), (BOX.vertices + [0.6, 0.1, 0.2], flipped(BOX.faces)))
+    refused(r"body 2 \(12 faces\) of 2 is inside out", *two)
 
 
 def test_without_what_unites_them_overlap_is_a_warning_with_the_remedy(tmp_path, monkeypatch):
