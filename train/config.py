@@ -70,12 +70,13 @@ def check_no_arrivals(name: str, simulation: SimulationConfig) -> None:
         )
 
 
-def check_shape(name: str, shape: tuple[int, int], network: NetworkConfig) -> None:
-    """Raise InputError where frames are smaller than the network."""
+def check_shape(name: str, shape: tuple[int, int], network: NetworkConfig, option: str | None = None) -> None:
+    """Raise InputError where frames are smaller than the network; option: what those of reading a file are called."""
     if min(shape) < network.size:
         raise InputError(
             f"{name}: frames of {shape[0]} x {shape[1]} pixels, and this network takes at least {network.size}: choose "
-            f"a smaller --network.size, or pad frames of files with --read.shape {network.size} {network.size}"
+            "a smaller --network.size"
+            + (f", or pad them with {option}.shape {network.size} {network.size}" if option else "")
         )
 
 

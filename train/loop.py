@@ -257,7 +257,7 @@ def training_sources(
         validation = training.reseeded(config.seed + VALIDATION_SEED)
         return as_pictures(training), as_pictures(validation), np.arange(config.validation_count), None
     source = FileSource(config.data, config.read_data, "--read-data")
-    check_shape(source.name, source.shape, config.network)
+    check_shape(source.name, source.shape, config.network, source.option)
     label, flags = source.labels(), source.flags(track)
     judged = np.flatnonzero(flags.bits == 0)
     if len(judged) < 10:

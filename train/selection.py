@@ -45,10 +45,11 @@ def size_estimator(training: TrainConfig, source: PatternSource, expected: Expec
         return None
     instrument = training.simulation.instrument.instrument()
     if instrument.panels or instrument.shape != source.shape:
+        option = source.option if isinstance(source, FileSource) else "--read"
         raise InputError(
             f"{source.name} has frames of {source.shape}, the classifier's instrument of {instrument.shape}: to "
-            "measure sizes, bin and crop the frames to that shape (--read.binning, --read.shape); or leave out the "
-            "diameter (--diameter-nm)"
+            f"measure sizes, bin and crop the frames to that shape ({option}.binning, {option}.shape); or leave out "
+            "the diameter (--diameter-nm)"
         )
     if isinstance(source, FileSource):
         for name in (*_SCALE, "pixel_size_y_m"):

@@ -54,7 +54,7 @@ def real_frames(config: CompareConfig, track: Track = no_track) -> Frames | None
     if config.experiment is None:
         return None
     source = FileSource(config.experiment, config.read_experiment, "--read-experiment")
-    check_shape(source.name, source.shape, config.resnet.network)
+    check_shape(source.name, source.shape, config.resnet.network, source.option)
     judged = np.flatnonzero(source.flags(track).bits == 0)
     label = source.labels()[judged]
     if not len(label) or label.min() == label.max():

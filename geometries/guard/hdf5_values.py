@@ -47,8 +47,11 @@ def member_names(group: h5py.Group) -> list[str]:
 
 
 def listing(file: h5py.File) -> str:
-    """What a message says a file has."""
+    """What a message says a file has, the largest first."""
     names = data_set_names(file)
+    with reading(Path(file.filename)):
+        sizes = {name: found.size or 0 for name in names if isinstance(found := file.get(name), h5py.Dataset)}
+    names.sort(key=lambda name: -sizes.get(name, 0))
     more = ", ..." if len(names) > _MOST_NAMED else ""
     return f"it has {', '.join(map(repr, names[:_MOST_NAMED]))}{more}" if names else "it has no plain numbers"
 

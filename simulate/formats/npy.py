@@ -16,7 +16,9 @@ def open_npy(path: Path) -> Shaped[np.ndarray, "..."]:
 
     Raises InputError where the file is missing or damaged, or holds Python objects or records.
     """
-    with parsing(path, "an NPY file", "Pickles are refused"):  # the header is a Python literal
+    with parsing(
+        path, "an NPY file", "Pickles are refused: save one array of plain numbers"
+    ):  # the header is a Python literal
         array = np.lib.format.open_memmap(path, mode="r")  # which never unpickles
     if array.dtype.kind not in "uifb":
         raise InputError(f"{path} holds {array.dtype}; plain numbers are needed")

@@ -50,7 +50,7 @@ class FileSource:
     """
 
     def __init__(self, path: str | Path | Sequence[str | Path], config: FileConfig = _AS_IT_IS, option: str = "--read"):
-        self.config, self._option = config.check(option), option
+        self.config, self.option = config.check(option), option
         self.notes: list[str] = []
         self._geom = geom = None if config.geom is None else read_geom(config.geom, option)
         self._own: dict[Path, Instrument | None] = {}
@@ -159,7 +159,7 @@ class FileSource:
         if self.label is None:
             raise InputError(
                 f"{self.frames.path} has no labels, which are needed here: a data set with 1 for single hits and 0 for "
-                f"anything else; name it with {self._option}.label"
+                f"anything else; name it with {self.option}.label"
             )
         return self.label
 
@@ -293,23 +293,26 @@ class FileSource:
 
     def _opened(self, path: Path, geom: Geom | None) -> Frames:
         """A file, with the data set and the masks that the geometry file names where the user names none."""
-        self._own[path] = own_instrument(path, self.config, self._option)
+        self._own[path] = own_instrument(path, self.config, self.option)
         geom = geom if self._own[path] is None else None
         config, data, masked = self.config, self.config.data, False
         if geom is not None:
             named = names_data_sets(path)
-            data = data or (frames_named(geom, path, self._option) if named else None)
+            data = data or (frames_named(geom, path, self.option) if named else None)
             masked = config.mask is None and bool(geom.masks) and (named or all(mask.file for mask in geom.masks))
-        frames = open_frames(
-            path, data, config.label, "" if masked else config.mask, mask_polarity=config.mask_polarity,
-            axes=config.axes, has_geometry=geom is not None, detector=config.detector, trusted=config.trusted,
-            option=self._option,
-        )  # fmt: skip
+        try:
+            frames = open_frames(
+                path, data, config.label, "" if masked else config.mask, mask_polarity=config.mask_polarity,
+                axes=config.axes, has_geometry=geom is not None, detector=config.detector, trusted=config.trusted,
+                option=self.option,
+            )  # fmt: skip
+        except InputError as error:  # the guards below do not know what the options are called
+            raise InputError(str(error).replace("--read.", f"{self.option}.")) from None
         if geom is None:
             # onehit's own files say what is masked; and looking all over a set would check every shard's sum first.
             return frames if self._own[path] is not None else with_gaps(frames)
         if masked:
-            frames = with_masks(frames, geom, self._option, config.trusted)
+            frames = with_masks(frames, geom, self.option, config.trusted)
         elif geom.masks:
             self.notes.append(f"masks of {geom.path} are not used: {', '.join(mask.data for mask in geom.masks)}")
         return with_gaps(with_flags(frames, geom))
@@ -351,7 +354,7 @@ class FileSource:
         elif other_unit(self.frames.facts) is None and self._holds_whole_numbers():
             why = "the file's values are whole numbers: taken for photons"
         if why is not None:
-            return f"{why}; {geom.adu} of {geom.path} is not used: {self._option}.adu-per-photon N to divide"
+            return f"{why}; {geom.adu} of {geom.path} is not used: {self.option}.adu-per-photon N to divide"
         self._adu_per_photon = geom.adu_per_photon
         return f"data numbers a photon: {geom.adu_per_photon:g}, by {geom.adu} of {geom.path}"
 

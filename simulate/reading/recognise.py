@@ -63,7 +63,7 @@ _OTHERS = {
 
 _TRANSPOSED = (
     "MATLAB 7.3 writes axes the other way round: frames are transposed, with rows and columns swapped; so must be "
-    "masks of other files, and --read.centre"
+    "masks of other files, and {option}.centre"
 )
 
 
@@ -102,7 +102,7 @@ def _open(path: Path, given: Given) -> Frames:
     opened = Opened(path, head, open_hdf5(path) if h5py.is_hdf5(path) else None, given.trusted)
     frames = _open_as_recognised(opened, given)
     if head.startswith(b"MATLAB 7.3"):
-        frames = replace(frames, oddities=(_TRANSPOSED, *frames.oddities))
+        frames = replace(frames, oddities=(_TRANSPOSED.format(option=given.option), *frames.oddities))
     return frames
 
 

@@ -156,7 +156,7 @@ def check_experiment(config: EvaluateConfig, training: TrainConfig) -> FileSourc
 
 def fits_experiment(config: EvaluateConfig, training: TrainConfig, source: FileSource) -> None:
     """Raise InputError where real patterns do not fit a training."""
-    check_shape(str(config.experiment), source.shape, training.network)
+    check_shape(str(config.experiment), source.shape, training.network, source.option)
     size_estimator(training, source, config.expected)
 
 

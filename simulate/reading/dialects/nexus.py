@@ -96,6 +96,7 @@ class Nexus:
         if given.label != "":
             label = read_label(file, names[0].rpartition("/")[0], frames.count, given.label, given)
         facts, strange = _facts(file, entry, detectors, given.trusted)
+        notes = frames.notes if given.data else (*frames.notes, *_images_missing(file, detectors, frames.count, given))
         if units := _text(parts[0], "units"):
             facts["units"] = units
         if scaling := read_scaling(parts[0], given.trusted):
@@ -107,6 +108,7 @@ class Nexus:
             mask_meaning=bad.meaning,
             label=label,
             facts=facts,
+            notes=notes,
             oddities=(
                 *frames.oddities,
                 *not_used(file, parts, given),
@@ -233,6 +235,19 @@ def _check_images(path: Path, parts: list[h5py.Dataset]) -> None:
                 + ": it is incomplete, or another file; bring back the right one"
             )
         expected = high + 1
+
+
+def _images_missing(file: h5py.File, detectors: list[str], count: int, given: Given) -> list[str]:
+    """What to say where DECTRIS' detector was asked for another number of images than there are: it was stopped, or
+    files are missing."""
+    detector = detectors[0] if detectors else ""
+    images, triggers = (
+        _limit(file, f"{detector}/detectorSpecific/{name}", given.trusted) for name in ("nimages", "ntrigger")
+    )
+    expected = int((images or 0) * (triggers or 1))
+    if expected in (0, count):
+        return []
+    return [f"the detector was asked for {expected} images, of which {count} are there"]
 
 
 def _masks(file: h5py.File, detectors: list[str], given: Given) -> list[Mask]:

@@ -43,9 +43,9 @@ class Tiff:
             file = stack.enter_context(_tiff_file(path))
             pages = file.pages
             count, first = _count(path, pages), pages[0]
-            _check(path, 0, first, first, given.trusted)
+            _check(path, 0, first, first, given)
             _check_count(path, file, count)
-            read = partial(_read, path, pages, given.trusted)
+            read = partial(_read, path, pages, given)
             weakref.finalize(read, stack.pop_all().close)
         bad = combine(path, given_masks(given), count, first.shape, read, given.mask_polarity, given.option)
         return Frames(
@@ -70,20 +70,18 @@ def _tiff_file(path: Path) -> Any:
     return tifffile.TiffFile(path)
 
 
-def _read(
-    path: Path, pages: Any, trusted: bool, indices: Int[np.ndarray, " batch"]
-) -> Shaped[np.ndarray, " batch y x"]:
+def _read(path: Path, pages: Any, given: Given, indices: Int[np.ndarray, " batch"]) -> Shaped[np.ndarray, " batch y x"]:
     first = pages[0]
     frames = np.empty((len(indices), *first.shape), first.dtype.newbyteorder("="))
     for place, index in enumerate(indices.tolist()):
         with _parsed(f"{path}, page {index}"):
             page = pages[index]
-            _check(path, index, page, first, trusted)
+            _check(path, index, page, first, given)
             frames[place] = page.asarray(maxworkers=1)
     return frames
 
 
-def _check(path: Path, index: int, page: Any, first: Any, trusted: bool) -> None:
+def _check(path: Path, index: int, page: Any, first: Any, given: Given) -> None:
     """Raises InputError for a page that is not read, before it is."""
     where = f"{path}, page {index}"
     if (page.shape, page.dtype) != (first.shape, first.dtype):
@@ -102,10 +100,10 @@ def _check(path: Path, index: int, page: Any, first: Any, trusted: bool) -> None
         raise InputError(f"{where} has numbers of {page.bitspersample} bits: write 8, 16, 32 or 64")
     if page.nbytes > _LARGEST_FRAME_BYTES:
         raise InputError(f"{where} has {page.nbytes} bytes; {_LARGEST_FRAME_BYTES} are allowed")
-    if page.compression != 1 and not trusted:
+    if page.compression != 1 and not given.trusted:
         raise InputError(
             f"{where} is compressed ({getattr(page.compression, 'name', page.compression)}), which can hide any size, "
-            "and crash its decoder: write it without, or say that you trust the file (--read.trusted)"
+            f"and crash its decoder: write it without, or say that you trust the file ({given.option}.trusted)"
         )
     segments = list(zip(page.dataoffsets, page.databytecounts, strict=True))
     stored = sum(size for _, size in segments)

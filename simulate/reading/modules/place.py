@@ -116,8 +116,10 @@ def check_picture(shape: tuple[int, ...], path: Path, config: FileConfig, option
         return
     rows, columns = shape
     if max(shape) > _MOST_OBLONG * min(shape) or shape in _SLABS:
+        side = math.isqrt(columns)
+        flat = f"; rows that are frames of {side} x {side} need three axes" if side**2 == columns > rows else ""
         known = f" ({_SLABS[shape]})" if shape in _SLABS else ""
         raise InputError(
             f"{path}: frames of {rows} x {columns} pixels{known} look like a detector's modules, not a picture: say "
-            f"where these stand with {option}.geom FILE.geom; if it is a picture, say so with {option}.axes nyx"
+            f"where these stand with {option}.geom FILE.geom; if it is a picture, say so with {option}.axes nyx{flat}"
         )

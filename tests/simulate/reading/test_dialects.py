@@ -523,3 +523,15 @@ def test_frames_whose_photon_energy_is_unknown_do_not_hide_that_of_the_others(wr
     contents["entry_1/instrument_1/source_1/energy"] = np.full(N, np.nan)
     frames = open_frames(write(contents, "none.cxi"))
     assert "photon_energy_ev" not in frames.facts and "energy is nan" in frames.left_out["photon_energy_ev"]
+
+
+def test_rows_that_are_frames_are_told_to_need_three_axes(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((40, 4096)))
+    with pytest.raises(InputError, match=r"--read\.axes nyx; rows that are frames of 64 x 64 need three axes"):
+        FileSource(tmp_path / "a.npy")
+
+
+def test_the_largest_data_sets_are_named_first(write):
+    path = write({f"{n:02}": np.zeros(n + 1) for n in range(30)} | {"x": np.zeros((9, 8, 8)), "y": np.zeros((9, 8, 9))})
+    with pytest.raises(InputError, match=r"--read\.data; it has 'y', 'x', '29', .*, \.\.\."):
+        open_frames(path)

@@ -252,3 +252,30 @@ def test_numbers_below_the_underload_value_are_masked_but_not_pixels_without_pho
     assert source.masks([4])[..., 2, 5].all() == heeded and (counts == 0).any()
     assert np.count_nonzero(source.masks([4])) == np.count_nonzero(BAD) + heeded
     assert any("--read.mask-values 0" in line for line in source.frames.oddities) == (least == 1)
+
+
+@pytest.mark.parametrize(
+    "images, triggers, says", [(7, None, 0), (1, 7, 0), (20, None, 20), (5, 2, 10), (np.nan, 2, 0)]
+)
+def test_a_master_that_was_to_have_other_images_says_so(master, images, triggers, says):
+    def change(file):
+        file["entry/instrument/detector/detectorSpecific/nimages"] = images
+        if triggers:
+            file["entry/instrument/detector/detectorSpecific/ntrigger"] = triggers
+
+    notes = open_frames(master(change=change), trusted=True).notes
+    assert notes == ((f"the detector was asked for {says} images, of which 7 are there",) if says else ())
+    assert open_frames(master(change=change), data="entry/data/data_000001", trusted=True).notes == ()
+
+
+def test_options_are_spelled_as_they_are_typed_wherever_the_files_are_given(master):
+    """onehit train has --read-data, evaluate --read-experiment."""
+    path = master(folder="elsewhere")
+    with pytest.raises(InputError, match=r"give --read-data\.trusted to follow it") as caught:
+        FileSource(path, option="--read-data")
+    assert "--read." not in str(caught.value)
+
+
+def test_a_number_missing_is_read_alone_by_the_option_as_it_is_typed(master):
+    with pytest.raises(InputError, match=r"none of number 3.*\(--read-experiment\.data entry/data/data_000004\)"):
+        FileSource(master((1, 2, 4)), FileConfig(trusted=True), "--read-experiment")

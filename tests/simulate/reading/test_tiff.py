@@ -48,6 +48,8 @@ def test_compression_is_for_trusted_files(tmp_path):
     path = written(tmp_path, compression="zlib")
     with pytest.raises(InputError, match=r"compressed \(ADOBE_DEFLATE\).*--read.trusted"):
         open_frames(path)
+    with pytest.raises(InputError, match=r"\(--read-data\.trusted\)"):
+        open_frames(path, option="--read-data")
     np.testing.assert_array_equal(open_frames(path, trusted=True).read(np.arange(5)), COUNTS)
 
 
