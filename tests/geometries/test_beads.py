@@ -70,6 +70,6 @@ def test_meshes_and_bead_models_keep_their_transforms_side_by_side():
 
 
 def test_bead_models_alone_need_no_table():
-    source = SimulatedSource(SimulationConfig(geometry=("bent",), instrument=SMALL))
+    source = SimulatedSource(SimulationConfig(geometry=("bent",), instrument=SMALL, good_fraction=1.0))
     assert source.table is None and source.amplitude == "exact"
     assert np.asarray(source.patterns(range(4)).counts).sum((1, 2)).min() > 1e3

@@ -219,6 +219,7 @@ def test_other_warnings_are_shown_as_they_are(here, monkeypatch):
 def test_a_command_gives_the_same_bytes_from_the_cache(variables, tmp_path):
     del variables["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"]
     small = ["--instrument.shape", "16", "16", "--instrument.pixel-size-m", "4.8e-3", "--geometry", "cube"]
+    small += ["--amplitude", "exact", "--good-fraction", "1"]
 
     def onehit(*arguments):
         command = [sys.executable, "-m", "onehit.workbench.cli", *arguments]

@@ -24,7 +24,7 @@ QUICK = SimulationConfig(
     geometry=("cube",),
     amplitude="exact",
     noise=False,
-    particles=(2, 3),
+    particles=(2, 2),
 )
 """Of all simulations the one with the least to compile."""
 ROWS = np.array([[50, 1e4, 0.1, 1.5, 1], [60, 3e4, 0.4, 2.5, 2], [75, 2e5, 0.2, 1.2, 4], [80, 9e5, 0.7, 3.0, 0]])

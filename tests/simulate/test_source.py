@@ -237,7 +237,9 @@ def test_jax_does_not_miscompile_small_matrix_products():
 
 def test_bad_kinds_come_in_their_shares_and_show_what_they_say():
     bad = BadConfig(multi_hit=2, droplet=1, wet_particle=1, debris=1, aggregate=1, empty=2)
-    config = replace(CONFIG, bad=bad, good_fraction=0.2, background=BackgroundConfig(uniform=(0.1, 0.1)))
+    config = replace(
+        CONFIG, particles=(2, 2), bad=bad, good_fraction=0.2, background=BackgroundConfig(uniform=(0.1, 0.1))
+    )
     source = SimulatedSource(config, seed=3)
     patterns = jax.tree.map(np.asarray, source.patterns(np.arange(200)))
     truth = patterns.truth

@@ -17,7 +17,7 @@ QUICK = SimulationConfig(
     instrument=InstrumentConfig(shape=(16, 16), pixel_size_m=4.8e-3),
     geometry=("cube:1", "random-polyhedron:seed=3:6", "tetrahedron:3"),
     amplitude="exact",
-    particles=(3, 3),
+    particles=(2, 2),
     good_fraction=0.0,
 )
 COUNT = 4096

@@ -18,12 +18,13 @@ from onehit.workbench.cli import main
 from scipy.constants import electron_volt
 
 COUNT = 40
+BRIGHT = SimulationConfig(photons=(5e4, 5e5))
 
 
 @pytest.fixture(scope="module")
 def run(small_training, tmp_path_factory):
     folder = tmp_path_factory.mktemp("selection") / "run"
-    train(replace(small_training, steps=2), folder)
+    train(small_training, folder)
     return folder
 
 
@@ -197,7 +198,7 @@ def test_a_packed_classifier_that_scored_otherwise_is_refused(run, tmp_path, cap
 
 def test_without_a_run_the_classifier_that_comes_with_onehit_is_used(tmp_path, capsys):
     """On patterns like those it has learned from: it was not trained in these tests."""
-    source = SimulatedSource(SimulationConfig(photons=(5e4, 5e5)), 5)
+    source = SimulatedSource(BRIGHT, 5)
     patterns = source.patterns(np.arange(COUNT))
     with h5py.File(tmp_path / "frames.h5", "w") as h5:
         h5["counts"], h5["bad_pixel"] = patterns.counts, source.bad_pixel
@@ -209,7 +210,7 @@ def test_without_a_run_the_classifier_that_comes_with_onehit_is_used(tmp_path, c
 
 def test_scores_of_the_classifier_that_comes_with_onehit_are_as_they_were():
     """Whoever changes what networks see, or how scores are combined, raises `checkpoint.SCORING` and trains anew."""
-    source = SimulatedSource(SimulationConfig(photons=(5e4, 5e5)), 5)
+    source = SimulatedSource(BRIGHT, 5)
     counts = source.patterns(np.arange(8)).counts
     half = source.bad_pixel | (np.arange(source.shape[1]) >= source.shape[1] // 2)
     classifier = Classifier.load()

@@ -49,10 +49,11 @@ def compared(small_simulation, tmp_path_factory):
     command = ["compare", "--out", str(folder / "out"), "--experiment", str(folder / "real.h5"), "--folds", "2"]
     for part in ("train", "test"):
         command += [f"--{part}.instrument.shape", "32", "32", f"--{part}.instrument.pixel-size-m", "2.4e-3"]
-        command += [f"--{part}.particles", "2", "3"]
+        command += [f"--{part}.particles", "2", "2"]
     for part in ("resnet", "depth-training"):
         command += [f"--{part}.network.size", "32", f"--{part}.network.n", "1", f"--{part}.network.m", "1"]
-        command += [f"--{part}.steps", "4", f"--{part}.network.views", "log", f"--{part}.validation-count", "32"]
+        # As in `small_training`, whose step is compiled already.
+        command += [f"--{part}.steps", "6", f"--{part}.batch-size", "16", f"--{part}.validation-count", "32"]
     command += ["--systems", "resnet", "radial-angular", "--geometry", "icosahedron", "cube", "--depths", "1", "1"]
     command += ["--train-count", "64", "--test-count", "40", "--depth-count", "50", "--batch-sizes", "1", "4"]
     command += ["--parts", "accuracy", "robustness", "speed", "depth"]

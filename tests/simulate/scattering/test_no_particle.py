@@ -14,7 +14,7 @@ from onehit.simulate.scattering.hits.artefact import _blocks, _spots
 KINDS = ("stray_light", "jet", "slit", "artefact")
 SMALL = InstrumentConfig(shape=(64, 64), pixel_size_m=1.2e-3)
 PANELS = InstrumentConfig("agipd-1m", binning=16, distance_m=2.0)
-BASE = SimulationConfig(instrument=SMALL, photons=(1e3, 1e6), diameter_nm=(100.0, 120.0))
+BASE = SimulationConfig(instrument=SMALL, photons=(1e3, 1e6), particles=(2, 2), diameter_nm=(100.0, 120.0))
 N = 32
 
 

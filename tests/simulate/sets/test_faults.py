@@ -113,7 +113,7 @@ def survive_kills(kills, count, environment, folder):
 
 
 def test_killed_generators_lose_nothing_acknowledged(environment, tmp_path):
-    survived, completed = survive_kills(3, 200, environment, tmp_path)
+    survived, completed = survive_kills(2, 100, environment, tmp_path)
     assert survived > 0 and completed > 0
 
 

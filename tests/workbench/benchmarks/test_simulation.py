@@ -1,19 +1,24 @@
 import json
 
 import pytest
-from onehit.simulate import SimulatedSource, SimulationConfig
+from onehit.simulate import InstrumentConfig, SimulatedSource, SimulationConfig
 from onehit.workbench.benchmarks import simulation as bench
 from onehit.workbench.cli import main
 
 
+ONE_CUBE = SimulationConfig(
+    instrument=InstrumentConfig(shape=(64, 64), pixel_size_m=1.2e-3), geometry=("cube",), good_fraction=1.0, noise=False
+)
+
+
 def test_the_stated_errors_are_those_of_the_table():
-    source = SimulatedSource(SimulationConfig(geometry=("cube",), good_fraction=1.0, noise=False))
+    source = SimulatedSource(ONE_CUBE)
     amplitude, ring = bench.errors(source, 2)
     assert 1e-5 < amplitude < 3e-3 and 1e-5 < ring < 0.02
 
 
 def test_errors_of_a_source_that_is_too_bright_are_seen(monkeypatch):
-    source = SimulatedSource(SimulationConfig(geometry=("cube",), good_fraction=1.0, noise=False))
+    source = SimulatedSource(ONE_CUBE)
     right = source.amplitudes
     monkeypatch.setattr(source, "amplitudes", lambda scene: 1.1 * right(scene))
     assert bench.errors(source, 2) == pytest.approx((0.1, 0.21), rel=0.05)

@@ -27,9 +27,9 @@ def study(small_simulation, tmp_path_factory):
     small = []
     for part in ("simulation", "test"):
         small += [f"--{part}.instrument.shape", "32", "32", f"--{part}.instrument.pixel-size-m", "2.4e-3"]
-        small += [f"--{part}.particles", "2", "3"]
+        small += [f"--{part}.particles", "2", "2"]
     command = ["study", "--out", str(folder / "run"), "--experiment", str(folder / "real.h5"), *small]
-    command += ["--network.size", "32", "--network.n", "1", "--network.m", "1", "--steps", "10", "--batch-size", "16"]
+    command += ["--network.size", "32", "--network.n", "1", "--network.m", "1", "--steps", "6", "--batch-size", "16"]
     command += ["--count", "60", "--validation-count", "60", "--confidence", "0", "--geometry", "icosahedron", "cube"]
     command += ["--minimum-photons", "1e5", "--no-particle", "20"]
     assert main(command) == 0
@@ -140,7 +140,7 @@ def test_the_same_command_again_does_not_train_again(study, capsys):
 def test_another_configuration_is_refused(study, capsys):
     _, command = study
     assert main([*command, "--steps", "12"]) == 2
-    assert "its steps is 10, not 12" in capsys.readouterr().err
+    assert "its steps is 6, not 12" in capsys.readouterr().err
 
 
 def test_a_run_can_be_scored_again_on_something_else(study, tmp_path, capsys):
