@@ -267,7 +267,6 @@ def _no_data(file: h5py.File, detectors: list[str], frames: h5py.Dataset, given:
     if frames.dtype.kind == "u":
         no_data = no_data._replace(values=(*no_data.values, float(np.iinfo(frames.dtype).max)))
     detector = detectors[0] if detectors else ""
-    detector = detectors[0] if detectors else ""
     most = [_limit(file, f"{detector}/{name}", given.trusted) for name in _MOST_COUNTED]
     # 0 is what is written where nothing is known.
     no_data = no_data._replace(most=min((number for number in most if number and number > 0), default=math.inf))
