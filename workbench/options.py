@@ -287,7 +287,8 @@ class Bench:
     """Measure how fast and how right the simulation, the network, or a diffusion map is on this machine."""
 
     what: Positional[Literal["simulate", "write", "network", "diffusion-map"]]
-    """What to measure: simulate, for patterns, photon counting, growth with pixels, particles and edges, and memory;
+    """What to measure: simulate, for patterns, particles from files, populations, photon counting, growth with pixels,
+    particles and edges, and memory;
     write, for how much of that speed is left when the patterns go to files; network, for training and scoring beside
     PyTorch's and ONNX Runtime's, if installed; diffusion-map, for one beside scikit-learn's and, if installed,
     pydiffmap's, and its growth with the number of snapshots."""

@@ -37,7 +37,7 @@ Population = tuple[Number, Number] | Law
 
 _NODES = 4096
 MOST_BODIES = 64
-"""In a scene: all pairs of its bodies interfere, so that a pattern of 64 takes as long as 17 of 16."""
+"""In a scene: all pairs of its bodies interfere, so a pattern of 64 takes as long as 15 of 16."""
 
 
 def between(uniform: Float[Array, "*any"], population: Population) -> Float[Array, "*any"]:
