@@ -288,10 +288,9 @@ class Bench:
 
     what: Positional[Literal["simulate", "write", "network", "diffusion-map"]]
     """What to measure: simulate, for patterns, particles from files, populations, photon counting, growth with pixels,
-    particles and edges, and memory;
-    write, for how much of that speed is left when the patterns go to files; network, for training and scoring beside
-    PyTorch's and ONNX Runtime's, if installed; diffusion-map, for one beside scikit-learn's and, if installed,
-    pydiffmap's, and its growth with the number of snapshots."""
+    particles and edges, and memory; write, for how much of that speed is left when the patterns go to files; network,
+    for training and scoring beside PyTorch's and ONNX Runtime's, if installed; diffusion-map, for one beside
+    scikit-learn's and, if installed, pydiffmap's, and its growth with the number of snapshots."""
     out: Path | None = None
     """JSON file to write the numbers to."""
     batch: int = 256
