@@ -29,6 +29,8 @@ from .recognise import open_frames
 _BLOCK_BYTES = 2**26
 _MOST_LOST = 0.01
 """Share of a frame's pixels that may be NaN or Inf; they are masked in it. Of more, the frame is invalid."""
+_MOST_HIDDEN = 0.01
+"""Share of the panels' pixels below others in the picture: askew ones of real detectors lose a tenth of that."""
 _SAMPLE = 8
 _FAR_M = 1e9
 _SCALE = ("distance_m", "pixel_size_m", "photon_energy_ev")
@@ -72,6 +74,10 @@ class FileSource:
         pixels = np.arange(math.prod(frames.shape)).reshape(frames.shape)
         if geom is not None:
             pixels = self._assembled(geom, own)
+            placed = math.prod(geom.shape if own is None else own.shape)
+            if (hidden := 1 - np.unique(pixels[pixels >= 0]).size / placed) > _MOST_HIDDEN:
+                said = f"panels of {geom.path} lie on each other, {hidden:.1%} of their pixels"
+                self.frames = replace(frames, oddities=(*frames.oddities, f"{said}: give {option}.geom that fits"))
         elif own is None:
             check_picture(frames.shape, frames.path, config, option)
         elif own.panels:

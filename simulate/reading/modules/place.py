@@ -23,6 +23,7 @@ _SLABS = {
     (2048, 512): "DSSC",
     (512, 128): "a module of AGIPD",
     (128, 512): "a module of DSSC",
+    (1408, 384): "ePix10ka quad",
 }
 """Frames of modules that are not oblong beyond doubt, and whose they are."""
 

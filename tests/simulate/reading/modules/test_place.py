@@ -78,6 +78,14 @@ def test_panels_that_do_not_lie_in_the_frames_are_refused(tmp_path, case):
         of(tmp_path, np.ones(shape), geom=path)
 
 
+def test_panels_that_lie_on_each_other_are_odd(tmp_path):
+    path = write_geom(tmp_path, SLAB)
+    assert of(tmp_path, np.ones((3, 8, 3)), geom=path).frames.oddities == ()
+    path.write_text(path.read_text().replace("b/corner_y = 2", "b/corner_y = 1"))
+    (odd,) = of(tmp_path, np.ones((3, 8, 3)), geom=path).frames.oddities
+    assert "lie on each other, 12.5% of their pixels: give --read.geom that fits" in odd
+
+
 def test_what_the_panels_leave_out_is_said(tmp_path):
     source = of(tmp_path, np.ones((3, 8, 4)), geom=write_geom(tmp_path, SLAB))
     assert any("detector.geom are 75 % of each frame; the rest is left out" in note for note in source.notes)
@@ -150,6 +158,7 @@ SLABS = {
     "JUNGFRAU with wide pixels": (4112, 1030),
     "CSPAD": (1480, 1552),
     "CSPAD, one column": (5920, 388),
+    "ePix10ka quad": (1408, 384),
     "lying": (16, 65),
 }
 
