@@ -25,6 +25,11 @@ class Standardisation(NamedTuple):
     deviation: Float[Array, "*pixels"]
 
 
+def binning_to(shape: tuple[int, int], size: int) -> int:
+    """Pixels along a side that `to_size` takes together, of frames that are large enough."""
+    return max(min(shape) // size, 1)
+
+
 def to_size(
     counts: ArrayLike, bad_pixel: ArrayLike | None, size: int
 ) -> tuple[Float[Array, "batch {size} {size}"], Bool[Array, "*masks {size} {size}"]]:
@@ -52,7 +57,7 @@ def _to_size(
     counts: Shaped[Array, "batch height width"], bad: Bool[Array, "*masks height width"], size: int
 ) -> tuple[Float[Array, "batch {size} {size}"], Bool[Array, "*masks {size} {size}"]]:
     height, width = counts.shape[1:]
-    factor = min(height, width) // size
+    factor = binning_to((height, width), size)
     top, left = (height - factor * size) // 2, (width - factor * size) // 2
     rows, columns = slice(top, top + factor * size), slice(left, left + factor * size)
     good = ~bad[..., rows, columns]

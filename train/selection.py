@@ -7,6 +7,7 @@ from jaxtyping import Float, Integer, UInt8
 
 from ..geometries.errors import InputError
 from ..simulate.beamline.instrument import Instrument
+from ..simulate.beamline.pixels import picture_shape
 from ..simulate.progress import Track, no_track
 from ..simulate.reading.facts import not_square
 from ..simulate.reading.file_source import FileSource
@@ -14,6 +15,7 @@ from ..simulate.source import PatternSource
 from .classifier import Classifier
 from .config import ExpectedConfig, TrainConfig
 from .loop import frame_masks, frames_at_once
+from .preprocess import binning_to
 from .size import SizeEstimator
 
 VERDICTS = ("kept", "invalid", "too faint", "wrong size", "not a single hit")
@@ -90,12 +92,15 @@ def _ratio(scale: tuple[float, float, float], instrument: Instrument) -> float:
 def scale_ratio(source: FileSource, training: TrainConfig) -> float | None:
     """How much wider a file's pixels are in reciprocal space than those of a classifier's instrument; None: unknown.
 
-    Particles look that much larger to the classifier than they are.
+    Both as the network sees them, which bins what is larger (`to_size`). Particles look that much larger to the
+    classifier than they are.
     """
     energy, pixel, distance = (source.frames.facts.get(name) for name in _SCALE)
     if not (energy and pixel and distance):
         return None
-    return _ratio((energy, pixel * source.config.binning, distance), training.simulation.instrument.instrument())
+    instrument, size = training.simulation.instrument.instrument(), training.network.size
+    binned = binning_to(source.shape, size) / binning_to(picture_shape(instrument), size)
+    return binned * _ratio((energy, pixel * source.config.binning, distance), instrument)
 
 
 def select(

@@ -137,8 +137,9 @@ def enough(n_bad: int, rate: float, confidence: float) -> bool:
 def check_bad_patterns(n_bad: int, rate: float, confidence: float) -> None:
     """Raise InputError where so few bad patterns cannot vouch for a rate: 0.001 at 95 % takes 2995 of them."""
     if not enough(n_bad, rate, confidence):
-        least = f"at least {math.ceil(math.log1p(-confidence) / math.log1p(-rate)):,}, " if rate > 0 else ""
+        needed = math.ceil(math.log1p(-confidence) / math.log1p(-rate)) if rate > 0 else 0
+        least = f"at least {needed:,} (a larger --validation-count, or more frames), " if needed else ""
         raise InputError(
             f"{n_bad} bad patterns to validate with cannot vouch for a false-positive rate of {rate} with confidence "
-            f"{confidence}: use {least}a higher rate, or confidence 0"
+            f"{confidence}: use {least}a higher --false-positive-rate, or --confidence 0"
         )

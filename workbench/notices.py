@@ -46,7 +46,7 @@ def tell(
             knows = ": it knows particles of {:.0f} to {:.0f} nm here".format(*(size / ratio for size in learned_nm))
         odd.append(
             f"its pixels are {ratio:.2g} times as wide in reciprocal space as those that the classifier has learned "
-            f"with{knows}"
+            f"with{knows}; for others train one for this instrument (--simulation.instrument.preset, .distance-m ...)"
         )
     _say(source, odd, strict)
 

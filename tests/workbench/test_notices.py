@@ -76,7 +76,20 @@ def test_an_instrument_that_the_classifier_does_not_know_is_odd(tmp_path, small_
     energy = {"entry_1/instrument_1/source_1/energy": 1.6e-16}
     path = write(tmp_path / "a.cxi", **{DETECTOR + "data": COUNTS, DETECTOR + "mask": BAD * 4}, **facts, **energy)
     tell(FileSource(path), "--read", False, small_training)
-    assert "as wide in reciprocal space as those that the classifier has learned with" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "as wide in reciprocal space as those that the classifier has learned with" in said
+    assert "train one for this instrument (--simulation.instrument.preset" in said
+
+
+@pytest.mark.parametrize("pixel_size_m, ratio", [(1.2e-3, None), (2.4e-3, "2")])
+def test_pixels_are_compared_as_the_classifier_bins_them(tmp_path, small_training, capsys, pixel_size_m, ratio):
+    """It takes 32 x 32 pixels of 2.4 mm, and bins 64 x 64 by 2."""
+    size = {DETECTOR + "x_pixel_size": pixel_size_m, DETECTOR + "y_pixel_size": pixel_size_m}
+    facts = {DETECTOR + "distance": 0.586, "entry_1/instrument_1/source_1/energy": 1600 * 1.602176634e-19}
+    frames = {DETECTOR + "data": COUNTS.repeat(2, 1).repeat(2, 2), DETECTOR + "mask": BAD.repeat(2, 0).repeat(2, 1) * 4}
+    tell(FileSource(write(tmp_path / "a.cxi", **frames, **size, **facts)), "--read", False, small_training)
+    said = capsys.readouterr().err
+    assert f"{ratio} times as wide in reciprocal space" in said if ratio else "reciprocal space" not in said
 
 
 def test_sizes_that_the_classifier_has_not_learned_are_odd(tmp_path, small_training, capsys):
