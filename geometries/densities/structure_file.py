@@ -213,8 +213,8 @@ def _with_hydrogens(
         if asked is None and missing.sum() > 0.02 * electrons:
             share = missing.sum() / (electrons + missing.sum())
             notes.append(
-                f"about {missing.sum():,.0f} hydrogens are missing, {share:.0%} of all electrons: hydrogens=add adds "
-                "them, hydrogens=file is content"
+                f"about {missing.sum():,.0f} hydrogens are missing in the file, {share:.0%} of its electrons: "
+                "FILE:hydrogens=add adds them, FILE:hydrogens=file is content"
             )
         return position, element, occupancy, row
     carriers = np.flatnonzero((element > 1) & (missing[residue] > 0) & (occupancy > 0))

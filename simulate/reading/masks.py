@@ -32,6 +32,7 @@ _MEANING = {
     "dragonfly": "Dragonfly's: all but 0 and 1 = do not use",
 }
 
+_OPPOSITE = {"bad": "good", "good": "bad"}
 
 _CLEAR_SHARE = 1 / 3
 """A mask hides less of the detector; if both readings hide more, nothing is clear."""
@@ -118,7 +119,8 @@ def combine(
         meanings.append(f"{mask.name}: {_MEANING[means]}{why}")
         if not why and (share := rule(numbers).mean()) > 0.5:
             left = f"which leaves {100 * (1 - share):.0f} % of the pixels"
-            oddities.append(f"{meanings[-1]}, {left}: if it means the opposite, say {option}.mask-polarity")
+            other = f" {_OPPOSITE[means]}" if means in _OPPOSITE else ""
+            oddities.append(f"{meanings[-1]}, {left}: if it means the opposite, say {option}.mask-polarity{other}")
 
     def frame_bad_pixel(indices: Int[np.ndarray, " batch"]) -> Bool[np.ndarray, " batch *shape"]:
         return np.logical_or.reduce([rule(read_frames(path, parts, indices)) for parts, rule in of_frames])

@@ -38,7 +38,7 @@ def test_confidence_zero_means_the_rate_among_these_patterns():
     assert frozen_threshold(label, score, 0.1, 0) == threshold_at_false_positive_rate(label, score, 0.1)
 
 
-@pytest.mark.parametrize(("n_bad", "rate", "hint"), [(2994, 0.001, "at least 2,995"), (10_000, 0, "higher rate")])
+@pytest.mark.parametrize(("n_bad", "rate", "hint"), [(2994, 0.001, "at least 2,995"), (10_000, 0, "higher --false")])
 def test_too_few_bad_patterns_are_refused(n_bad, rate, hint):
     with pytest.raises(InputError, match=hint):
         frozen_threshold(np.zeros(n_bad), np.arange(n_bad), rate, 0.95)

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_o
 from ...evaluate.config import EvaluateConfig
 from ...geometries.errors import InputError
 from ...simulate.scattering.laws import LAWS, quantiles
+from ...simulate.scattering.ranges import Range
 from ...train.config import TrainConfig
 
 T = TypeVar("T")
@@ -184,7 +185,9 @@ def option(typed: str, side: Side | None = None) -> Option:
         raise InputError(f"{where}: this is no axis of a sweep: {_NOT_SWEPT[name]}")
     found = options().get(name)
     if found is None:
-        near = difflib.get_close_matches(name, options(), 1)
+        possible = [known for known, one in options().items() if side in (None, one.side)]
+        same = [known for known in possible if known.endswith(f".{name}")]
+        near = same or difflib.get_close_matches(name, possible, 1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise InputError(f"{where}: unknown option: {hint}`onehit study --help` lists those that an axis can be")
     if side is not None and found.side != side:
@@ -201,10 +204,21 @@ def parsed(axis: Option, text: str) -> Any:
     kind = make_dataclass("Value", [("value", axis.kind)])
     try:
         with redirect_stderr(StringIO()), redirect_stdout(StringIO()):
-            return tyro.cli(kind, args=["--value", *shlex.split(text)]).value  # type: ignore[attr-defined]
+            value = tyro.cli(kind, args=["--value", *shlex.split(text)]).value  # type: ignore[attr-defined]
     except (SystemExit, ValueError):
         takes = str(axis.kind).replace("typing.", "") if get_origin(axis.kind) else axis.kind.__name__
         raise InputError(f"{axis.name}: {text!r} is no value of this option, which takes {takes}") from None
+    if axis.kind == Range and isinstance(value, str) and _is_number(value):
+        raise InputError(f'{axis.name}: {text!r} is one number, and this option takes two, in quotes: "0 {text}"')
+    return value
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def at(config: T, point: Point) -> T:

@@ -119,7 +119,7 @@ def _differences(paired: Sequence[Difference]) -> list[Table]:
         "threshold of each, and 95 % intervals (Agresti & Min 2005 for the patterns; with several seeds, their "
         "spread is added). With one seed the interval tells nothing about trainings from others."
     )
-    columns = ("Trainings", "Both", "Test", "Seeds", "Patterns", "Lost, points", "Kept, points")
+    columns = ("Trainings", "Both with", "Test", "Seeds", "Patterns", "Lost, points", "Kept, points")
     return [Table("Differences from the baseline", note, columns, rows[:_MOST_ROWS])]
 
 

@@ -101,7 +101,8 @@ def measure_map(cells: Sequence[Cell], names: Names, measure: str) -> Map:
 
 class Difference(NamedTuple):
     """Of a training's rates from its counterpart's with the baseline's values, on the same patterns, as fractions with
-    their intervals. what: the values that differ; training: those that both have."""
+    their intervals. what: the values that differ; training: those that both have; all_lost: whether both lose every
+    single hit, so that `lost` tells nothing of them."""
 
     what: str
     training: str
@@ -110,6 +111,7 @@ class Difference(NamedTuple):
     patterns: int
     lost: tuple[float, list[float]] | None
     kept: tuple[float, list[float]] | None
+    all_lost: bool = False
 
 
 def differences(plan: Plan, cells: Sequence[Cell], names: Names) -> list[Difference]:
@@ -137,7 +139,8 @@ def differences(plan: Plan, cells: Sequence[Cell], names: Names) -> list[Differe
         for chosen, wrong in ((good[0], False), (~good[0], True)):
             both = [(kept[:, chosen] == wrong) for kept in (first, other)]
             rates.append(paired_difference(*both) if chosen.any() else None)
-        result.append(Difference(what, training, test, len(outcomes), good.shape[1], *rates))
+        all_lost = bool(good[0].any()) and not (first | other)[:, good[0]].any()
+        result.append(Difference(what, training, test, len(outcomes), good.shape[1], *rates, all_lost=all_lost))
     return result
 
 
@@ -163,6 +166,8 @@ def sentence(found: Difference) -> str:
         for rate, what in ((found.lost, "of single hits lost"), (found.kept, "of others kept"))
         if rate is not None
     ]
+    if found.all_lost:
+        parts.append("both lose every single hit, so that only AUC can tell them apart")
     return f"{found.what}, {' on '.join(filter(None, (found.training, found.test)))}: {'; '.join(parts)}"
 
 

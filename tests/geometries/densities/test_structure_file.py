@@ -61,7 +61,9 @@ def test_without_an_assembly_the_atoms_are_those_of_the_file(tmp_path):
 
 def test_missing_hydrogens_are_said_or_added_where_their_residues_are(tmp_path):
     path = written(tmp_path, biomt(turns(2)) + glycines(5))
-    with pytest.warns(InputWarning, match=r"about 15 hydrogens are missing, 10%.*hydrogens=add"):
+    with pytest.warns(
+        InputWarning, match=r"about 15 hydrogens are missing in the file, 10% of its.*FILE:hydrogens=add"
+    ):
         bare = load_atoms(path)
     full = load_atoms(path, "hydrogens=add")  # C2H3NO each
     assert full.electrons == pytest.approx(bare.electrons + 2 * 15)

@@ -84,7 +84,9 @@ def test_a_mask_that_leaves_few_pixels_by_what_its_name_says_is_odd():
     mostly = np.array([[1, 1], [1, 0]])
     assert masks(("good", [mostly])).oddities == ()
     (oddity,) = masks(("good", [1 - mostly])).oddities
-    assert "leaves 25 % of the pixels" in oddity and "--read.mask-polarity" in oddity
+    assert "leaves 25 % of the pixels" in oddity and oddity.endswith("say --read.mask-polarity bad")
+    (oddity,) = masks(("bad", [mostly])).oddities
+    assert oddity.endswith("say --read.mask-polarity good")
 
 
 @pytest.mark.parametrize(

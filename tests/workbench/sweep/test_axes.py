@@ -78,6 +78,8 @@ def test_points_of_a_table_are_crossed_with_the_axes(tmp_path):
 
 REFUSED = [
     (Axes("train", (("sede", "0"),)), "did you mean seed"),
+    (Axes("train", (("photons", "1e4 1e5"),)), "did you mean simulation.photons"),
+    (Axes("test", (("photons", "1e4 1e5"),)), "did you mean test.photons"),
     (Axes("train", (("out", "here"),)), "unknown option"),
     (Axes("train", (("geometry", "torus"),)), "say --test.axis geometry"),
     (Axes("test", (("seed", "1"),)), "say --train.axis seed"),
@@ -85,6 +87,7 @@ REFUSED = [
     (Axes("test", (("experiment", "real.h5"),)), "--test.file NAME=FILE"),
     (Axes("train", (("seed", "one"),)), "seed: 'one' is no value of this option, which takes int"),
     (Axes("train", (("simulation.photons", "1 2 3"),)), r"takes tuple\[float, float\] \| str"),
+    (Axes("train", (("simulation.fluctuation-strength", "0", "0.5"),)), "'0' is one number.*two, in quotes"),
     (Axes("train", (("network.views", "logs"),)), "'logs' is no value"),
     (Axes("train", (("seed", "--help"),)), "'--help' is no value"),
     (Axes("train", (("simulation.material", "'open"),)), "is no value"),

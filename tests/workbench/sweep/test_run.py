@@ -202,6 +202,10 @@ def test_differences_are_paired_over_patterns_and_seeds(command, made):
     assert (lost[0], kept[0]) == pytest.approx((-wrong[0], -wrong[1]))
     assert lost[1][0] < lost[0] < lost[1][1] < 0
     assert sentence(found["torus"]).startswith(f"torus against icosahedron, torus: {-100 * wrong[0]:+.1f} points of ")
+    assert not any(difference.all_lost for difference in found.values())
+    strict = [cell._replace(trained={**cell.trained, "threshold": 9.0}) for cell in cells]
+    for difference in differences(plan, strict, names):
+        assert difference.all_lost and sentence(difference).endswith("so that only AUC can tell them apart")
 
 
 def test_maps_and_lines_have_means_and_spreads_over_seeds(command, made):
@@ -339,7 +343,7 @@ REFUSED = [
     ({"train_axis": (("simulation.geometry", "donut"),)}, "training donut: .*donut"),
     ({"train_axis": (("steps", "0"),)}, "training steps 0: steps is 0"),
     ({"train_axis": (("network.size", "256"),)}, "training size 256: .*takes at least 256"),
-    ({"train_axis": (("validation-count", "100"), ("confidence", "0.95"))}, "cannot vouch"),
+    ({"train_axis": (("validation-count", "100"), ("confidence", "0.95"))}, "598 .a larger --validation-count"),
     ({"test_axis": (("geometry", "cube torus"),)}, "a test has one geometry"),
     ({"test_axis": (("geometry", "donut"),)}, "test donut: .*donut"),
     ({"test_axis": (("test.photons", "5 1"),)}, "test icosahedron, photons 5 1: "),
