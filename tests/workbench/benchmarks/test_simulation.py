@@ -5,7 +5,6 @@ from onehit.simulate import InstrumentConfig, SimulatedSource, SimulationConfig
 from onehit.workbench.benchmarks import simulation as bench
 from onehit.workbench.cli import main
 
-
 ONE_CUBE = SimulationConfig(
     instrument=InstrumentConfig(shape=(64, 64), pixel_size_m=1.2e-3), geometry=("cube",), good_fraction=1.0, noise=False
 )
