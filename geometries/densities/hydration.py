@@ -3,7 +3,8 @@
 Its inner side is the surface that a water molecule, rolling over the van der Waals spheres of the atoms, cannot pass
 (Richards 1977, Annu. Rev. Biophys. Bioeng. 6, 151): gaps between atoms, where no water fits, are no shell. A uniform
 layer on it is what CRYSOL adds to the atoms (Svergun, Barberato & Koch 1995, J. Appl. Cryst. 28, 768), 0.3 nm thick and
-by default 30 electrons per nm^3 denser than water; there on an envelope that holes do not go through.
+by default 30 electrons per nm^3 denser than water; there on an envelope that holes do not go through. In vacuum, where
+atoms scatter here, nothing is around the shell, and it counts whole.
 """
 
 import itertools
@@ -17,8 +18,8 @@ from jaxtyping import Float, Float32, Integer
 from ..errors import InputError
 from ..extent import longest_distance
 
-CRYSOL_CONTRAST = 30.0
-"""Electrons per nm^3."""
+BOUND_WATER = 334.0 + 30.0
+"""Electrons per nm^3: of water, and what CRYSOL has a shell denser by."""
 _RADII_NM = {1: 0.12, 6: 0.17, 7: 0.155, 8: 0.152, 15: 0.18, 16: 0.18}
 """Van der Waals radii by atomic number (Bondi 1964, J. Phys. Chem. 68, 441)."""
 _OTHER_RADIUS_NM = 0.2
@@ -39,7 +40,7 @@ class Hydration:
     """
 
     thickness_nm: float
-    contrast: float = CRYSOL_CONTRAST
+    contrast: float = BOUND_WATER
 
     def __post_init__(self) -> None:
         least, most = _THICKNESS_NM
@@ -50,7 +51,7 @@ class Hydration:
         if not abs(self.contrast) <= _MOST_CONTRAST:
             raise InputError(
                 f"hydration_contrast is {self.contrast:g}; give electrons per nm^3 over what surrounds the particle, "
-                f"at most {_MOST_CONTRAST:g} (30 in water; 364 in vacuum)"
+                f"at most {_MOST_CONTRAST:g} (364 in vacuum, 30 in water)"
             )
 
 

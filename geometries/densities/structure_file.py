@@ -26,7 +26,7 @@ from .checked_structure import (
     checked_structure,
     gemmi_module,
 )
-from .hydration import CRYSOL_CONTRAST, Hydration
+from .hydration import BOUND_WATER, Hydration
 from .options import one_of, parse_options, plain_suffix
 
 STRUCTURE_SUFFIXES = (".pdb", ".ent", *CIF_SUFFIXES)
@@ -69,7 +69,7 @@ def read_structure(path: str, options: str = "") -> Structure:
     residues lack, spread over each residue's atoms; `waters`, none by default, as those of a crystal are not the
     particle's, or those of the `file`; `density`, mass over volume in g/cm^3 (1.35, a protein's); `hydration_nm`,
     thickness of a shell of bound water, and `hydration_contrast`, its electrons per nm^3 over what surrounds the
-    particle (30, over water). Atoms count by their occupancy. Raises InputError for what is unreadable, nonsense, or
+    particle (364, in vacuum). Atoms count by their occupancy. Raises InputError for what is unreadable, nonsense, or
     larger than memory should hold, and where gemmi is not installed.
     """
     given = parse_options(path, options, _OPTIONS)
@@ -80,11 +80,6 @@ def read_structure(path: str, options: str = "") -> Structure:
     gemmi = gemmi_module()
     structure, content = checked_structure(gemmi, path)
     notes: list[str] = []
-    if hydration is not None and "hydration_contrast" not in given:
-        notes.append(
-            f"the shell has {CRYSOL_CONTRAST:g} electrons / nm^3 more than what surrounds it, as in water: in vacuum "
-            "its own are hydration_contrast=364"
-        )
     one = _one_model(structure, path, given.get("model"), notes)
     flat = gemmi.FlatStructure(one)
     position, element, occupancy = np.array(flat.pos), np.array(flat.elements), np.array(flat.occ, float)
@@ -138,7 +133,7 @@ def _hydration(path: str, thickness_nm: object, contrast: object) -> Hydration |
             raise InputError(f"{path} has hydration_contrast but no shell: write {path}:hydration_nm=0.3 as well")
         return None
     try:
-        found = Hydration(float(thickness_nm), CRYSOL_CONTRAST if contrast is None else float(contrast))  # type: ignore[arg-type]
+        found = Hydration(float(thickness_nm), BOUND_WATER if contrast is None else float(contrast))  # type: ignore[arg-type]
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     return found if found.contrast else None

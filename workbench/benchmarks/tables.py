@@ -34,7 +34,7 @@ def measure_tables(command: Bench) -> list[dict[str, Any]]:
             (Path(folder) / "large").mkdir()
             large = capsid(Path(folder) / "large", _LARGE_NM, _LARGE_ATOMS)
             cases |= {
-                "capsid of atoms, hydrated": f"{cases['capsid of atoms']},hydration_nm=0.3,hydration_contrast=364",
+                "capsid of atoms, hydrated": f"{cases['capsid of atoms']},hydration_nm=0.3",
                 f"capsid of {60 * _LARGE_ATOMS:,} atoms": large,
             }
         return [

@@ -9,7 +9,7 @@ from onehit.geometries.densities.density_grid import DENSITY_WINDOW, density_gri
 from onehit.geometries.densities.description import describe
 from onehit.geometries.densities.hydration import Hydration
 from onehit.geometries.densities.structure_file import load_atoms, read_structure
-from onehit.geometries.errors import InputError, InputWarning
+from onehit.geometries.errors import InputError
 from oracles import ellipsoid_form_factor
 from structures import atom_line
 
@@ -99,12 +99,10 @@ def test_inspection_says_what_it_adds_and_how_far_it_reaches(tmp_path):
     facts, notes = describe(f"{pdb(tmp_path)}:hydrogens=file,hydration_nm=0.3")
     assert facts["longest extent"] == "2.00 nm"
     assert float(facts["extent with it"].split()[0]) == pytest.approx(2 + 2 * (CARBON_NM + 0.3), abs=0.1)
-    assert facts["hydration shell"].startswith("0.3 nm, 30 electrons / nm^3")
+    assert facts["hydration shell"].startswith("0.3 nm, 364 electrons / nm^3")
     electrons = float(facts["hydration shell"].split(", ")[-1].split()[0])
-    assert electrons == pytest.approx(2 * 30 * volume(CARBON_NM + 0.3, CARBON_NM), abs=1)
-    assert any("hydration_contrast=364" in note for note in notes)
-    with pytest.warns(InputWarning, match="hydration_contrast=364"):
-        load_atoms(pdb(tmp_path), "hydrogens=file,hydration_nm=0.3")
+    assert electrons == pytest.approx(2 * 364 * volume(CARBON_NM + 0.3, CARBON_NM), rel=0.01)
+    assert not notes
 
 
 def test_a_shell_that_memory_does_not_hold_is_refused():
