@@ -11,6 +11,7 @@ import pytest
 from onehit.train.config import trained_with
 from onehit.workbench import cli
 from onehit.workbench.options import Classify
+from onehit.workbench.parsing import OF_THE_PROCESS, given_by
 from schemas import FOLDER, SCHEMAS
 
 ROOT = Path(__file__).parents[1]
@@ -56,7 +57,7 @@ def test_options_are_those_of_the_command_line(name, capsys, monkeypatch):
     with pytest.raises(SystemExit):
         cli.main([name, "--help"])
     helped = set(re.findall(r"^.? ?(--[a-z][\w.-]*)", capsys.readouterr().out, re.MULTILINE))
-    said = {option.split()[0] for option in cli._HELP[name] | cli._EVERY}
+    said = {option.split()[0] for option in given_by(name) | OF_THE_PROCESS}
     assert typed(cli.COMMANDS[name][0]) | said == helped | said
 
 

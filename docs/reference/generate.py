@@ -17,7 +17,8 @@ from types import NoneType, UnionType
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from onehit.simulate.scattering.ranges import Range, WholeRange
-from onehit.workbench.cli import _EVERY, _HELP, COMMANDS
+from onehit.workbench.cli import COMMANDS
+from onehit.workbench.parsing import OF_THE_PROCESS, given_by
 from tyro.conf import Positional
 
 _ROOT = Path(__file__).parents[2]
@@ -83,8 +84,6 @@ def _takes(hint: Any) -> str:
         return ""
     if hint == Range:
         return "LOW HIGH or LAW"
-    if hint == WholeRange:
-        return "FEWEST MOST or LAW"
     if get_origin(hint) is Literal:
         return " or ".join(map(str, get_args(hint)))
     if get_origin(hint) in (Union, UnionType):
@@ -137,7 +136,7 @@ def command_page(name: str) -> str:
     options = options_of(kind)
     words = [f"{o.name.upper()} ..." if "..." in o.takes else o.name.upper() for o in options if o.is_positional]
     usage = " ".join(["onehit", name, *words, "[options]"])
-    above = [re.sub(r"^(--[a-z]+(?: [A-Z]+)?)", r"- `\1`", text) for text in (_HELP[name] | _EVERY).values()]
+    above = [re.sub(r"^(--[a-z]+(?: [A-Z]+)?)", r"- `\1`", text) for text in (given_by(name) | OF_THE_PROCESS).values()]
     about = inspect.cleandoc(str(kind.__doc__))
     return "\n".join([about, "", f"    {usage}", "", *above, "", *_tables(options, "options.md")])
 

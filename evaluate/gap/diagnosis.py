@@ -20,7 +20,7 @@ from scipy.stats import norm, rankdata
 from ...simulate.config import SimulationConfig
 from ...simulate.empty_shots import simulated_source
 from ...simulate.populations import joint_columns, populations, with_populations
-from ...simulate.program import Truth
+from ...simulate.program_inputs import Truth
 from ...simulate.progress import Track, no_track
 from ...simulate.scattering.columns import column, weights
 from ...simulate.scattering.laws import quantiles

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Float32, Int
 from ...geometries.errors import InputError
 from ...simulate.beamline.instrument import InstrumentConfig
 from ...simulate.beamline.pixels import picture_shape
-from ...simulate.program import Truth
+from ...simulate.program_inputs import Truth
 from ...simulate.progress import Track, no_track
 from ...simulate.reading.facts import not_square
 from ...simulate.reading.file_source import FileSource

@@ -12,7 +12,8 @@ from onehit.simulate import SimulatedSource
 from onehit.simulate.beamline.instrument import InstrumentConfig
 from onehit.simulate.beamline.reciprocal import detector_plane
 from onehit.simulate.config import BadConfig, BeamConfig, SimulationConfig
-from onehit.simulate.program import Setup, Variant, register, sample_scene
+from onehit.simulate.program import sample_scene
+from onehit.simulate.program_inputs import Setup, Variant, register
 from onehit.simulate.scattering.diffraction import fringe_averages
 from onehit.simulate.scattering.hits.arrivals import Arrivals
 from onehit.simulate.scattering.keys import named_keys

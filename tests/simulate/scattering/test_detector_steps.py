@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from onehit.simulate.beamline.instrument import InstrumentConfig
 from onehit.simulate.config import ReadoutConfig
-from onehit.simulate.program import register
+from onehit.simulate.program_inputs import register
 from onehit.simulate.scattering.effects.gain_stages import STAGES
 from onehit.simulate.scattering.keys import named_keys
 from onehit.simulate.scattering.readout import bad_pixels, detector_of, readout

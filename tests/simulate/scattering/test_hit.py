@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from onehit.simulate.config import BadConfig, BeamConfig, OrientationConfig, SimulationConfig
-from onehit.simulate.program import Setup, Variant, register, sample_scene
+from onehit.simulate.program import sample_scene
+from onehit.simulate.program_inputs import Setup, Variant, register
 from onehit.simulate.scattering.diffraction import body_to_laboratory
 from onehit.simulate.scattering.keys import named_keys
 from onehit.simulate.scattering.orientation import rotation_matrix

@@ -8,7 +8,7 @@ import pytest
 from onehit.geometries.errors import InputError
 from onehit.simulate.beamline.instrument import InstrumentConfig, binned
 from onehit.simulate.config import ReadoutConfig
-from onehit.simulate.program import register
+from onehit.simulate.program_inputs import register
 from onehit.simulate.scattering import readout as module
 from onehit.simulate.scattering.effects.charge import ReadNoise
 from onehit.simulate.scattering.effects.converter import Saturation

@@ -1,0 +1,160 @@
+"""What was typed behind a command's name, made into its options and checked."""
+
+from collections.abc import Iterator
+from dataclasses import MISSING, fields, is_dataclass
+from inspect import cleandoc
+from pathlib import Path
+from typing import Any, get_origin, get_type_hints
+
+from ..geometries.errors import InputError
+from ..simulate.config import SimulationConfig
+from .options import Gap
+
+_CONFIG = {
+    "--config": "--config FILE takes options from the JSON that an earlier output carries; those given here prevail."
+}
+_FROM = {"--from": "--from FILE takes them from a set itself: any file that onehit simulate wrote, or its folder."}
+_LIKE = {
+    "--like": "--like DIR takes the simulation that onehit calibrate fitted to frames, from the directory it wrote."
+}
+_PROTOCOL = {
+    "--protocol": "--protocol poster, icosahedra, procedural or molecules takes those of an experiment that anyone can "
+    "repeat.",
+    "--preset": "--preset full trains four times as long.",
+    "--structures": "--structures FOLDER, for --protocol molecules, has the structures (PDB, mmCIF, MRC or CCP4, gzip "
+    "or not): half of them are trained on, the others scored.",
+    "--half": "--half odd or even says which half is trained on: the 1st, 3rd ... by name (default), or the 2nd ...",
+}
+OF_THE_PROCESS = {
+    "--devices": "--devices N has every process compute on N devices of its machine, the CPU being made into as many; "
+    "default: all GPUs that JAX finds, or the CPU as one."
+}
+"""Options of every command that are of the process."""
+_HELP = {"simulate": _CONFIG | _FROM | _LIKE, "gallery": _CONFIG | _LIKE}
+_HELP |= {name: _CONFIG | _PROTOCOL | _LIKE for name in ("study", "sweep", "train", "evaluate")}
+
+
+def given_by(name: str) -> dict[str, str]:
+    """The options of a command that give the defaults of all others, and what help says of them."""
+    return _HELP.get(name, _CONFIG)
+
+
+def parse(name: str, kind: type, argv: list[str]) -> Any:
+    """The options of a command, an instance of `kind`, from what was typed behind its name.
+
+    Raises InputError for what contradicts itself or cannot be; tyro's own errors leave by SystemExit.
+    """
+    import tyro
+
+    taken: dict[str, str] = {}
+    for option in given_by(name):
+        value, argv = take(option, argv)
+        if value is not None:
+            taken[option] = value
+    preset = taken.pop("--preset", "quick")
+    if preset not in ("quick", "full"):
+        raise InputError(f"unknown preset {preset!r}: say quick or full")
+    if preset == "full":
+        taken.setdefault("--protocol", "icosahedra")
+    molecules = {option: taken.pop(option, None) for option in ("--structures", "--half")}
+    if taken.get("--protocol") != "molecules" and (more := [option for option, value in molecules.items() if value]):
+        raise InputError(f"{more[0]} is for --protocol molecules: add that, or leave {more[0]} out")
+    if len(taken) > 1:
+        raise InputError(f"{' and '.join(taken)} are given; both say what the other options are: choose one")
+    required = [f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING]
+    given, inputs = {}, None
+    if kind is Gap and not taken and not {"--help", "-h"} & {*argv}:
+        taken["--like"] = take("--like", argv)[0] or ""
+    for option, value in taken.items():
+        if required and (not argv or argv[0].startswith("-")):
+            first_of_all = f"give {required[0].upper()} first: onehit {name} {required[0].upper()} ..."
+            raise InputError(f"with {option}, {first_of_all}" if value else first_of_all)
+        hints = get_type_hints(kind)
+        first: dict[str, Any] = {
+            field: (argv[0],) if get_origin(hints[field]) is tuple else argv[0] for field in required
+        }
+        if kind is Gap and option == "--like":  # which is an option of its own too
+            from ..train.config import trained_with
+
+            like = Path(value) if value else None
+            given["default"] = kind(file=(Path(argv[0]),), like=like, simulation=trained_with(like).simulation)
+        elif option in ("--config", "--like"):
+            from ..simulate.config_io import from_json
+
+            file = Path(value) / "config.json" if option == "--like" else value
+            given["default"] = from_json(file, name, kind, first)
+        elif option == "--from":
+            from ..simulate.config_io import from_dict
+            from ..simulate.formats.manifest import recorded
+
+            made_from = recorded(Path(value))
+            inputs = made_from["inputs"]
+            given["default"] = from_dict(made_from["simulate"] | first, kind, value)
+        else:
+            from ..evaluate.protocols import protocol
+
+            found = protocol(value, preset == "full", *molecules.values())._asdict()
+            parts = {f.name: found[f.name] for f in fields(kind) if f.name in found}
+            given["default"] = kind(**{field: Path(path) for field, path in first.items()}, **parts)
+    description = "\n\n".join([cleandoc(str(kind.__doc__)), *(given_by(name) | OF_THE_PROCESS).values()])
+    command = tyro.cli(kind, prog=f"onehit {name}", description=description, args=argv, **given)
+    _check_sizes(command, argv)
+    if name != "simulate":
+        _check_shares(command, name)
+    if inputs is not None:
+        from ..simulate.sets.plan import check_inputs
+
+        check_inputs(inputs, command.simulation)
+    return command
+
+
+def _check_sizes(command: Any, argv: list[str]) -> None:
+    """Raises InputError for a diameter that was typed for particles that all have sizes of their own."""
+    typed = {argument.partition("=")[0].replace("_", "-") for argument in argv}
+    if not any(argument.endswith("diameter-nm") for argument in typed):
+        return
+    from ..geometries.shapes import has_own_size
+
+    for option, geometry in _sizes(command, is_command=True):
+        if option in typed and all(map(has_own_size, geometry)):
+            raise InputError(
+                f"{option} is given, but {', '.join(geometry)} has a size of its own, that of its atoms or voxels: "
+                "leave the option out"
+            )
+
+
+def _check_shares(config: Any, name: str) -> None:
+    """Raises InputError for particles that arrive at random where a command counts on the shares of hits."""
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if isinstance(value, SimulationConfig) and value.arrivals.is_on():
+            raise InputError(
+                f"arrivals are for onehit simulate, and onehit {name} sets the shares of hits: simulate a file with "
+                "them, to score it with --experiment or to train on it with --data"
+            )
+        if is_dataclass(value):
+            _check_shares(value, name)
+
+
+def _sizes(config: Any, is_command: bool) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The options that size particles, and the geometries of these."""
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if isinstance(value, SimulationConfig):
+            # A test is scored on each of its own parent's geometries.
+            geometry = config.geometry if field.name == "test" else value.geometry
+            yield f"--{'' if is_command else f'{field.name}.'}diameter-nm", geometry
+        elif is_dataclass(value):
+            yield from _sizes(value, is_command=False)
+
+
+def take(option: str, argv: list[str]) -> tuple[str | None, list[str]]:
+    """The value of an option that gives the defaults of all others, and the arguments without it."""
+    for i, argument in enumerate(argv):
+        if argument.startswith(f"{option}="):
+            return argument.removeprefix(f"{option}="), argv[:i] + argv[i + 1 :]
+        if argument == option:
+            if i + 1 == len(argv):
+                raise InputError(f"{option} needs a value: see onehit COMMAND --help")
+            return argv[i + 1], argv[:i] + argv[i + 2 :]
+    return None, argv
