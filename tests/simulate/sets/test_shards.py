@@ -438,6 +438,7 @@ def test_who_makes_a_shard_in_another_folder_finds_the_files_and_records_the_nam
         instrument=InstrumentConfig(geometry_file="detector.geom"),
         geometry=("cube", "particle.stl"),
         bad=BadConfig(debris=1.0),
+        amplitude="exact",  # no table is made
     )
     (tmp_path / "there").mkdir()
     made = plan_set(Path("there/a.cxi"), simulation, 3, 2 * SHARD, SHARD)
