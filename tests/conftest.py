@@ -1,5 +1,8 @@
+import ctypes
+import gc
 import os
 import shutil
+import sys
 import tempfile
 
 from onehit.simulate.cache import VARIABLE, use_cache
@@ -9,7 +12,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # processes that test side by side 
 use_cache()  # before JAX is imported
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # scikit-learn's threads wait for each other where tests share cores
 
-import jax  # noqa: E402, F401  (before the rest of onehit, so that its late names are the real ones)
+import jax  # noqa: E402  (before the rest of onehit, so that its late names are the real ones)
 from jaxtyping import install_import_hook  # noqa: E402
 
 # All but what has stand-ins for a classifier in its tests: `evaluate.curves`, `.no_particle` and `.unwanted`.
@@ -24,6 +27,7 @@ CHECKED = [
 ]
 install_import_hook([f"onehit.{room}" for room in CHECKED], "checking.typechecker")
 
+import psutil  # noqa: E402
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 from onehit.simulate import InstrumentConfig, SimulationConfig  # noqa: E402
@@ -37,6 +41,35 @@ settings.load_profile("onehit")
 
 # A program is compiled for 64 patterns at a time, and another for 256: of small frames all make 64.
 training_loop._LARGEST_BLOCK = 64 * 32 * 32
+
+
+# Files that take longest, though their tests are few.
+LONGEST = (
+    *("test_train", "test_unwanted", "test_compare", "test_study", "test_no_particle", "test_source"),
+    *("test_source_physics", "test_vgg16_weights", "test_calibrate", "test_gap", "test_curves", "test_fit"),
+    *("test_faults", "test_cluster"),
+)
+MOST_BYTES = 2 * 10**9
+
+
+def pytest_configure(config):
+    config.option.loadscopereorder = False  # xdist would begin with the files that hold most tests
+
+
+def pytest_collection_modifyitems(items):
+    """Longest first: what is left to the end is short, and workers end together."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def memory():
+    """Bounded: JAX keeps every program that it has compiled, 50 MB for that of a simulation."""
+    yield
+    if psutil.Process().memory_info().rss > MOST_BYTES:
+        jax.clear_caches()
+        gc.collect()
+        if sys.platform == "linux":
+            ctypes.CDLL(None).malloc_trim(0)  # glibc would keep it for this process
 
 
 def pytest_unconfigure():
