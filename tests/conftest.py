@@ -58,6 +58,7 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(items):
     """Longest first: what is left to the end is short, and workers end together."""
+    gc.freeze()  # what was imported stays: it need not be searched for garbage whenever JAX has traced a lot
     items.sort(key=lambda item: item.path.stem not in LONGEST)
 
 

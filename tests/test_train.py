@@ -13,6 +13,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
+from batches import first_patterns
 from onehit.evaluate import auc
 from onehit.geometries import InputError
 from onehit.simulate import SimulatedSource
@@ -250,7 +251,7 @@ def test_what_a_kill_left_of_a_configuration_is_no_obstacle(small_training, tmp_
 
 def test_training_from_a_file_sees_the_first_four_fifths_of_the_frames_that_can_be_judged(small_training, tmp_path):
     source = SimulatedSource(small_training.simulation, 7)
-    patterns = source.patterns(np.arange(103))
+    patterns = first_patterns(source, 103)
     counts = np.array(patterns.counts, np.float32)
     counts[3], counts[50, 4], counts[60, 4, 4], counts[90] = 0, np.nan, np.nan, -1
     bad = np.broadcast_to(source.bad_pixel, counts.shape).copy()

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from batches import first_patterns
 from onehit.evaluate import curves
 from onehit.evaluate.config import EvaluateConfig
 from onehit.evaluate.curves import CURVES, brightness_ratio, score_curve, score_map, score_sweeps, separation
@@ -30,7 +31,7 @@ class Photons:
 @pytest.fixture(scope="module")
 def pairs(small_simulation):
     config = CURVES["separation"].spread(small_simulation)
-    return SimulatedSource(config, 3).patterns(np.arange(300)).truth
+    return first_patterns(SimulatedSource(config, 3), 300).truth
 
 
 def test_pairs_are_apart_as_far_as_the_curve_says(pairs, small_simulation):
@@ -81,7 +82,7 @@ def test_the_size_curve_spans_half_to_twice_whatever_size_the_test_has(small_sim
 
 def test_only_multi_hits_are_pairs_and_other_bad_patterns_stand_in_no_bin(small_simulation):
     mixed = replace(small_simulation, bad=BadConfig(multi_hit=1, wet_particle=1, empty=1))
-    truth = SimulatedSource(CURVES["brightness"].spread(mixed), 3).patterns(np.arange(100)).truth
+    truth = first_patterns(SimulatedSource(CURVES["brightness"].spread(mixed), 3), 100).truth
     multi_hit = np.asarray(truth.kind) == BAD_KINDS.index("multi_hit") + 1
     assert 20 < multi_hit.sum() < 40
     np.testing.assert_array_equal(np.isfinite(brightness_ratio(truth, None)), multi_hit)
@@ -100,7 +101,7 @@ def test_a_map_bins_by_both_quantities_as_their_truth_has_them(small_simulation)
     fields = score_map(Photons(1e4), both, small_simulation, 300, 5)  # pyright: ignore
     # The same patterns: both are spread out, and a tenth is single.
     spread = replace(small_simulation, photons=(10**2.5, 1e6), particles=(2, 2), separation=(0.05, 8.0))
-    truth = SimulatedSource(replace(spread, good_fraction=0.1), 5).patterns(np.arange(300)).truth
+    truth = first_patterns(SimulatedSource(replace(spread, good_fraction=0.1), 5), 300).truth
     photons, apart = np.asarray(truth.photons), separation(truth, small_simulation)
     single = np.asarray(truth.label) == 1
     x, y = (np.array(curve.edges) for curve in both)

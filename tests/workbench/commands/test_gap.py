@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 import pytest
+from batches import first_patterns
 from onehit.evaluate.gap.frames import matched, sampled
 from onehit.evaluate.gap.measure import _parts
 from onehit.geometries.errors import InputError
@@ -32,7 +33,7 @@ def folder(tmp_path_factory, small_simulation):
     assumed = with_populations(small_simulation, {"photons": (1e4, 1e5)})
     (folder / "assumed.json").write_text(json.dumps({"simulation": asdict(assumed)}))
     source = SimulatedSource(assumed, 5)
-    counts = np.asarray(source.patterns(np.arange(220)).counts)
+    counts = np.asarray(first_patterns(source, 220).counts)
     counts = (counts + np.random.default_rng(1).poisson(20.0, counts.shape)).astype(np.uint16)
     bad = source.bad_pixel.copy()
     bad[:3] = True
