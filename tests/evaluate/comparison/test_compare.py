@@ -50,6 +50,8 @@ def compared(small_simulation, tmp_path_factory):
     for part in ("train", "test"):
         command += [f"--{part}.instrument.shape", "32", "32", f"--{part}.instrument.pixel-size-m", "2.4e-3"]
         command += [f"--{part}.particles", "2", "2"]
+    for kind in ("stray-light", "jet", "slit", "artefact"):  # which make more to compile
+        command += [f"--train.bad.{kind}", "0"]
     for part in ("resnet", "depth-training"):
         command += [f"--{part}.network.size", "32", f"--{part}.network.n", "1", f"--{part}.network.m", "1"]
         # As in `small_training`, whose step is compiled already.
@@ -57,7 +59,9 @@ def compared(small_simulation, tmp_path_factory):
     command += ["--systems", "resnet", "radial-angular", "--geometry", "icosahedron", "cube", "--depths", "1", "1"]
     command += ["--train-count", "64", "--test-count", "40", "--depth-count", "50", "--batch-sizes", "1", "4"]
     command += ["--parts", "accuracy", "robustness", "speed", "depth"]
-    assert main(command) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comparison, "_BLOCK", 64)  # so many as a training makes, by the same program
+        assert main(command) == 0
     return folder / "out", command
 
 

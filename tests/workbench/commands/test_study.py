@@ -25,6 +25,8 @@ def study(small_simulation, tmp_path_factory):
     with h5py.File(folder / "real.h5", "w") as file:
         file["counts"], file["label"], file["bad_pixel"] = counts, patterns.label, source.bad_pixel
     small = []
+    for kind in ("stray-light", "jet", "slit", "artefact"):  # which make more to compile
+        small += [f"--simulation.bad.{kind}", "0"]
     for part in ("simulation", "test"):
         small += [f"--{part}.instrument.shape", "32", "32", f"--{part}.instrument.pixel-size-m", "2.4e-3"]
         small += [f"--{part}.particles", "2", "2"]
