@@ -176,7 +176,7 @@ def test_coherence_and_bandwidth_weaken_fringes_between_particles_as_they_should
 @pytest.mark.parametrize("beam", [{}, {"coherence_length_m": 120e-9}, {"bandwidth": 0.05}])
 def test_a_given_scene_scatters_like_a_sampled_one(beam):
     beam = BeamConfig(pulse_photons=(1e12, 1.0001e12), **beam)
-    config = replace(BALL, good_fraction=0.0, particles=(2, 2), separation=(1.0, 2.0), beam=beam)
+    config = replace(BALL, good_fraction=0.0, particles=(3, 3), separation=(1.0, 2.0), beam=beam)
     source = SimulatedSource(config)
     sampled = source.patterns([3])
     scene = jax.tree.map(lambda a: a[0], sampled.truth.scene)
