@@ -16,7 +16,7 @@ from textwrap import dedent
 from types import NoneType, UnionType
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
-from onehit.simulate.scattering.ranges import Range, WholeRange
+from onehit.simulate.scattering.ranges import Range
 from onehit.workbench.cli import COMMANDS
 from onehit.workbench.parsing import OF_THE_PROCESS, given_by
 from tyro.conf import Positional
