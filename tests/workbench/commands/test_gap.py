@@ -30,7 +30,7 @@ DETECTOR, SOURCE = "entry_1/instrument_1/detector_1/", "entry_1/instrument_1/sou
 def folder(tmp_path_factory, small_simulation):
     """A file of 220 frames with more background than in the configuration beside it."""
     folder = tmp_path_factory.mktemp("gap")
-    assumed = with_populations(small_simulation, {"photons": (1e4, 1e5)})
+    assumed = with_populations(replace(small_simulation, particles=(2, 3)), {"photons": (1e4, 1e5)})
     (folder / "assumed.json").write_text(json.dumps({"simulation": asdict(assumed)}))
     source = SimulatedSource(assumed, 5)
     counts = np.asarray(first_patterns(source, 220).counts)
