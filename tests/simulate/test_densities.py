@@ -11,7 +11,7 @@ from onehit.geometries.densities.hydration import Hydration
 from onehit.geometries.densities.scattering_factors import scattering_factor
 from onehit.geometries.densities.structure_file import load_atoms
 from onehit.geometries.errors import InputError, InputWarning
-from onehit.simulate import SimulatedSource, SimulationConfig, source
+from onehit.simulate import SimulatedSource, SimulationConfig, preparation
 from onehit.simulate.beamline.instrument import InstrumentConfig
 from onehit.simulate.beamline.materials import contrast_of_electrons, material
 from onehit.simulate.beamline.reciprocal import detector_plane
@@ -124,7 +124,7 @@ def test_tables_of_densities_come_from_the_cache_bit_for_bit(protein, tmp_path, 
 
 
 def test_tables_that_memory_does_not_hold_are_refused_before(protein, monkeypatch):
-    monkeypatch.setattr(source, "_LARGEST_DENSITIES_BYTES", 1000)
+    monkeypatch.setattr(preparation, "_LARGEST_DENSITIES_BYTES", 1000)
     with pytest.raises(InputError, match=r"tables of .*protein.pdb would take 0\.\d GB.*name fewer or smaller ones"):
         SimulatedSource(SimulationConfig(instrument=OPEN, geometry=(protein,)))
 
