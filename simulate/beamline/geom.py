@@ -253,6 +253,9 @@ def _along_the_beam(text: GeomText, ignored: list[str]) -> tuple[list[float], fl
         for settings in text.panels.values()
     ]
     z = [(number or 0.0) + offset for number, offset in zip(numbers, offsets, strict=True)]
+    if clens[0] is not None and numbers[0] is not None and z[0] <= 0:
+        ignored.append(f"clen = {clens[0].text} (the detector would stand at {z[0]:g} m, before the sample)")
+        return offsets, None
     return z, None if numbers[0] is None else z[0]
 
 

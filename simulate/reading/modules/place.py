@@ -112,7 +112,10 @@ def check_picture(shape: tuple[int, ...], path: Path, config: FileConfig, option
     if len(shape) == 3 and shape[-1] in (3, 4) and min(shape[:2]) > 4:
         raise InputError(f"{path}: the frames have {shape[-1]} colours, {shape}: write one number a pixel, of photons")
     if len(shape) != 2:
-        raise InputError(f"{path}: the frames are modules, {shape}: say where they stand with {option}.geom FILE.geom")
+        raise InputError(
+            f"{path}: the frames are modules, {shape}: say where they stand with {option}.geom FILE.geom; or, if these "
+            "are the cells of a train or the thresholds of a counter, write frames (N, y, x) of them"
+        )
     if config.shape or config.centre or config.axes:
         return
     rows, columns = shape

@@ -177,7 +177,7 @@ def test_a_slab_of_modules_is_no_picture_unless_the_user_says_so(tmp_path, name)
 def test_modules_are_no_picture_at_all(tmp_path):
     np.save(tmp_path / "frames.npy", np.ones((3, 2, 4, 3)))
     for config in (FileConfig(), FileConfig(shape=(8, 3))):
-        with pytest.raises(InputError, match=r"modules, \(2, 4, 3\).*--read-data\.geom"):
+        with pytest.raises(InputError, match=r"modules, \(2, 4, 3\).*--read-data\.geom .*write frames \(N, y, x\)"):
             FileSource(tmp_path / "frames.npy", config, "--read-data")
 
 
