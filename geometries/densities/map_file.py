@@ -11,7 +11,7 @@ centre of what it holds.
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from warnings import warn
+from warnings import catch_warnings, simplefilter, warn
 
 import numpy as np
 from jaxtyping import Float, Num
@@ -155,7 +155,9 @@ def _mrc(path: str, file: Path) -> tuple[Num[np.ndarray, "x y z"], Float[np.ndar
     if any(angles) and not np.allclose(angles, 90, atol=0.01):
         raise InputError(f"{path} has axes at {angles} degrees: resample it to axes at right angles")
     try:
-        values = np.asarray(MrcInterpreter(BytesIO(content), permissive=True).data)
+        with catch_warnings():
+            simplefilter("ignore", DeprecationWarning)  # mrcfile 1.5 sets types of arrays, which NumPy 2.5 deprecates
+            values = np.asarray(MrcInterpreter(BytesIO(content), permissive=True).data)
     except (ValueError, RuntimeError) as error:
         raise _unreadable(path, error) from None
     # Axes x, y, z stand where maps, mapr and mapc have 1, 2 and 3.
