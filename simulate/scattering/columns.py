@@ -92,7 +92,7 @@ def _from_csv(path: Path) -> dict[str, Float[np.ndarray, " rows"]]:
         names = [name.strip() for name in next(lines, [])]
         if names:
             names[0] = names[0].removeprefix("#").strip()
-        if not all(names) or not names or any(_is_number(name) for name in names):
+        if not all(names) or not names or any(is_number(name) for name in names):
             raise InputError(f"{path}: the first line must name the columns, as the options are: diameter_nm,photons")
         if len(set(names)) < len(names):
             raise InputError(f"{path}: the first line names a column twice: {', '.join(names)}")
@@ -106,7 +106,7 @@ def _from_csv(path: Path) -> dict[str, Float[np.ndarray, " rows"]]:
                 )
             _check_size(path, len(values[0]) + 1, len(names))
             for name, one, text in zip(names, values, line, strict=True):
-                if not _is_number(text):
+                if not is_number(text):
                     raise InputError(f"{path}, line {lines.line_num}: {name} is {text[:40]!r}; a number is needed")
                 one.append(float(text))
     return {name: np.array(one) for name, one in zip(names, values, strict=True)}
@@ -139,7 +139,8 @@ def _check_size(path: Path, rows: int, columns: int) -> None:
         raise InputError(f"{path} has more than {MOST_ROWS} rows, or {MOST_VALUES} numbers: draw fewer rows from it")
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether a text is one."""
     try:
         float(text)
     except ValueError:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_o
 
 from ...evaluate.config import EvaluateConfig
 from ...geometries.errors import InputError
+from ...simulate.scattering.columns import is_number
 from ...simulate.scattering.laws import LAWS, quantiles
 from ...simulate.scattering.ranges import Range
 from ...train.config import TrainConfig
@@ -208,17 +209,9 @@ def parsed(axis: Option, text: str) -> Any:
     except (SystemExit, ValueError):
         takes = str(axis.kind).replace("typing.", "") if get_origin(axis.kind) else axis.kind.__name__
         raise InputError(f"{axis.name}: {text!r} is no value of this option, which takes {takes}") from None
-    if axis.kind == Range and isinstance(value, str) and _is_number(value):
+    if axis.kind == Range and isinstance(value, str) and is_number(value):
         raise InputError(f'{axis.name}: {text!r} is one number, and this option takes two, in quotes: "0 {text}"')
     return value
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def at(config: T, point: Point) -> T:
