@@ -42,8 +42,10 @@ _QUANTITIES = {
 WAVELENGTH = Quantity("m", PLANCK_TIMES_C_EV_M / PHOTON_ENERGY.highest, PLANCK_TIMES_C_EV_M / PHOTON_ENERGY.lowest)
 _SCALES, _OFFSETS = ("scale_factor", "scaling_factor"), ("add_offset", "offset")
 _NO_DATA = ("_FillValue", "missing_value")
-_DATA_NUMBERS = frozenset(
-    ["adu", "adus", "adc", "dn", "digital number", "digital numbers", "e-", "e", "electron", "electrons", "j", "joule", "ev", "kev", "v", "mv", "a.u.", "au", "arb", "arb.", "arb. units", "arbitrary", "arbitrary units"]
+_DATA_NUMBERS = (
+    *("adu", "adus", "adc", "dn", "digital number", "digital numbers", "e-", "e", "electron", "electrons"),
+    *("j", "joule", "ev", "kev", "v", "mv"),
+    *("a.u.", "au", "arb", "arb.", "arb. units", "arbitrary", "arbitrary units"),
 )
 """Units of values, in small letters, that are no photons."""
 _MOST_VALUES = 1_000_000
