@@ -11,6 +11,7 @@ from dataclasses import replace
 import h5py
 import jax
 import numpy as np
+import optax
 import orbax.checkpoint as ocp
 import pytest
 from batches import first_patterns
@@ -19,7 +20,7 @@ from onehit.geometries import InputError
 from onehit.simulate import SimulatedSource
 from onehit.train import Classifier, NetworkConfig, TrainConfig, score_source, train
 from onehit.train.checkpoint import SCORING, Checkpoints
-from onehit.train.step import first_state, split_network
+from onehit.train.step import Schedule, first_state, split_network, train_step
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +61,21 @@ def test_training_updates_batch_statistics(small_training, trained):
     assert [entry["step"] for entry in result.record["history"]] == [6]
 
 
-def test_training_learns_to_tell_one_from_several(small_training, tmp_path):
+def test_training_learns_to_tell_one_from_several_and_another_schedule_compiles_nothing_anew(
+    small_training, trained, tmp_path
+):
+    programs = train_step._cache_size()
     result = train(replace(small_training, steps=120, checkpoint_every=120, learning_rate=5e-3), tmp_path / "run")
     assert auc(result.label, result.score) > 0.9
+    assert train_step._cache_size() == programs
+
+
+@pytest.mark.parametrize("steps", [1, 6, 19, 41, 1200])
+def test_the_learning_rate_is_that_of_optax(steps):
+    warmup = max(1, steps // 20)
+    wanted = optax.warmup_cosine_decay_schedule(0.0, 2e-3, warmup, max(steps, warmup + 1))
+    rate, every = Schedule(steps, 2e-3, 0.0).rate, np.arange(steps)
+    np.testing.assert_allclose(jax.vmap(rate)(every), jax.vmap(wanted)(every), atol=1e-8)
 
 
 def test_threshold_lets_through_no_more_than_the_stated_share(trained, small_training):

@@ -5,7 +5,6 @@ import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +14,6 @@ from jaxtyping import Bool, Float, Integer
 
 from ..geometries.errors import InputError
 from ..simulate.beamline.pixels import picture_shape
-from ..simulate.config import SimulationConfig
 from ..simulate.config_io import from_json, to_json, write_whole
 from ..simulate.empty_shots import simulated_source
 from ..simulate.interrupt import interruptible
@@ -30,7 +28,7 @@ from .checkpoint import Checkpoint, Checkpoints
 from .classifier import Classifier, empty_checkpoint
 from .config import TrainConfig, check_shape
 from .preprocess import measure, to_size
-from .step import split_network, train_step
+from .step import Schedule, split_network, train_step
 from .threshold import check_bad_patterns, frozen_threshold, thresholds_by_group
 
 VALIDATION_SEED = 1_000_003
@@ -101,8 +99,7 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
         _claim(run, config)
     checkpoints = Checkpoints(run)
     structure, _, _ = split_network(config.network)
-    # Another seed, other patterns or another file compile nothing anew.
-    static = replace(config, data=None, seed=0, simulation=SimulationConfig())
+    schedule, views = Schedule.of(config), config.network.views
 
     def frames(indices: Integer[np.ndarray, " batch"]):
         patterns = training.patterns(indices)
@@ -120,7 +117,7 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
             every_bad = np.concatenate(
                 [np.broadcast_to(*pair) for pair in zip(bad, map(np.shape, counts), strict=True)]
             )
-        measured = tuple(measure(np.concatenate(counts), every_bad, view) for view in config.network.views)
+        measured = tuple(measure(np.concatenate(counts), every_bad, view) for view in views)
         checkpoint = checkpoint._replace(standardisation=measured)
     elif (run / "history.json").is_file():
         history = json.loads((run / "history.json").read_text())
@@ -148,7 +145,7 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
             counts, bad, label = (following or maker.submit(batch, step)).result()
             following = maker.submit(batch, step + 1) if step + 1 < config.steps else None
             state, loss, accuracy = train_step(
-                state, counts, bad, label, standardisation, config.seed, config=static, structure=structure
+                state, counts, bad, label, standardisation, config.seed, schedule, views=views, structure=structure
             )
             if (step + 1) % 10 == 0 or step + 1 == config.steps:
                 history.append({"step": step + 1, "loss": float(loss), "accuracy": float(accuracy)})

@@ -31,17 +31,33 @@ class TrainState(NamedTuple):
     step: Int[Array, ""]
 
 
-def optimiser(config: TrainConfig) -> optax.GradientTransformation:
-    """AdamW with linear warm-up and cosine decay."""
-    warmup = max(1, config.steps // 20)
-    schedule = optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, warmup, max(config.steps, warmup + 1))
-    return optax.adamw(schedule, weight_decay=config.weight_decay)
+class Schedule(NamedTuple):
+    """The numbers of an optimisation. They are traced: other ones compile nothing anew."""
+
+    steps: int | Integer[Array, ""]
+    learning_rate: float | Float[Array, ""]
+    weight_decay: float | Float[Array, ""]
+
+    @classmethod
+    def of(cls, config: TrainConfig) -> "Schedule":
+        """Those of a configuration."""
+        return cls(config.steps, config.learning_rate, config.weight_decay)
+
+    def rate(self, step: Integer[Array, ""]) -> Float[Array, ""]:
+        """Learning rate: linear over the first twentieth, then half a cosine down to zero."""
+        warmup = jnp.maximum(1, self.steps // 20)
+        decayed = (step - warmup) / jnp.maximum(1, self.steps - warmup)
+        return self.learning_rate * jnp.where(step < warmup, step / warmup, 0.5 + 0.5 * jnp.cos(jnp.pi * decayed))
+
+    def optimiser(self) -> optax.GradientTransformation:
+        """AdamW."""
+        return optax.adamw(lambda step: self.rate(jnp.asarray(step)), weight_decay=self.weight_decay)
 
 
 def first_state(config: TrainConfig) -> TrainState:
     """Random weights from the configuration's seed."""
     _, parameters, statistics = split_network(config.network, config.seed)
-    return TrainState(parameters, statistics, optimiser(config).init(parameters), jnp.int32(0))
+    return TrainState(parameters, statistics, Schedule.of(config).optimiser().init(parameters), jnp.int32(0))
 
 
 def split_network(config: NetworkConfig, seed: int = 0):
@@ -49,7 +65,7 @@ def split_network(config: NetworkConfig, seed: int = 0):
     return nnx.split(Network(config, nnx.Rngs(seed)), nnx.Param, nnx.BatchStat)
 
 
-@partial(jax.jit, static_argnames=("config", "structure"), donate_argnums=0)
+@partial(jax.jit, static_argnames=("views", "structure"), donate_argnums=0)
 def train_step(
     state: TrainState,
     counts: Float[Array | np.ndarray, "batch size size"],
@@ -57,29 +73,30 @@ def train_step(
     label: Integer[Array | np.ndarray, " batch"],
     standardisation: tuple[Standardisation, ...],
     seed: Integer[Array | np.ndarray, ""] | int,
+    schedule: Schedule,
     *,
-    config: TrainConfig,
+    views: tuple[View, ...],
     structure,
 ) -> tuple[TrainState, Float[Array, ""], Float[Array, ""]]:
     """One step on labelled counts: the next state, and the loss and accuracy before it.
 
-    Is compiled anew for another `config`, not for another seed.
+    Is compiled anew for another network or batch, not for another schedule or seed.
     """
     # Another stream than that of the patterns, whose keys are fold_in(key(seed), index).
     key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), 2**32 - 1), state.step)
     flip_key, dropout_key = jax.random.split(key)
     counts, bad = random_flips(flip_key, counts, bad)
-    views = network_views(counts, bad, standardisation, config.network.views)
+    inputs = network_views(counts, bad, standardisation, views)
 
     def loss_function(parameters):
         network = nnx.merge(structure, parameters, state.batch_statistics, copy=True)
-        logits = network(views, train=True, dropout_key=dropout_key)
+        logits = network(inputs, train=True, dropout_key=dropout_key)
         # Summed, so that each part learns as if it were alone.
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.broadcast_to(label, logits.shape[:2]))
         return losses.mean(1).sum(), (logits, nnx.state(network, nnx.BatchStat))
 
     (loss, (logits, statistics)), gradient = jax.value_and_grad(loss_function, has_aux=True)(state.parameters)
-    updates, optimiser_state = optimiser(config).update(gradient, state.optimiser, state.parameters)
+    updates, optimiser_state = schedule.optimiser().update(gradient, state.optimiser, state.parameters)
     parameters = optax.apply_updates(state.parameters, updates)
     accuracy = jnp.mean((combined(logits[..., 1] - logits[..., 0]) > 0) == label)
     return TrainState(parameters, statistics, optimiser_state, state.step + 1), loss, accuracy

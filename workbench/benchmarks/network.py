@@ -18,7 +18,7 @@ from ...train.classifier import Classifier
 from ...train.config import NetworkConfig, TrainConfig
 from ...train.networks.resnet import Network
 from ...train.preprocess import measure, network_input
-from ...train.step import first_state, split_network, train_step
+from ...train.step import Schedule, first_state, split_network, train_step
 from ..options import Bench
 
 _BATCH = 64
@@ -95,14 +95,14 @@ def _batches(source: SimulatedSource, size: int):
 
 def _our_training(config: TrainConfig, source: SimulatedSource, standardisation) -> Callable[[], Any]:
     structure, _, _ = split_network(config.network)
-    state, batches = first_state(config), _batches(source, config.batch_size)
+    state, batches, schedule = first_state(config), _batches(source, config.batch_size), Schedule.of(config)
 
     def step():
         nonlocal state
         counts, label = next(batches)
         counts = jnp.where(source.bad_pixel, 0, counts.astype(jnp.float32))
-        arrays = counts, source.bad_pixel, label, (standardisation,), config.seed
-        state, loss, _ = train_step(state, *arrays, config=config, structure=structure)
+        arrays = counts, source.bad_pixel, label, (standardisation,), config.seed, schedule
+        state, loss, _ = train_step(state, *arrays, views=config.network.views, structure=structure)
         return loss
 
     return step
