@@ -90,12 +90,14 @@ def frames_of(
 
 
 def mask_in_order(part: StoredAsIs, given: Given, where: str) -> Stored:
-    """A mask of frames, in their order of axes, or in that of one frame."""
+    """A mask of frames, in their order of axes, or in that of one frame; an axis of length one may stand before it."""
     axes = given.axes
     if given.has_geometry:
         return part
     if axes is not None and part.ndim < len(axes):
-        axes = "".join(letter for letter in axes if letter not in "n1")
+        axes = axes.replace("1", "")
+        if part.ndim < len(axes):
+            axes = axes.replace("n", "")
     return in_order(part, axes, where, given.option)
 
 

@@ -79,7 +79,7 @@ class FileSource:
                 said = f"panels of {geom.path} lie on each other, {hidden:.1%} of their pixels"
                 self.frames = replace(frames, oddities=(*frames.oddities, f"{said}: give {option}.geom that fits"))
         elif own is None:
-            check_picture(frames.shape, frames.path, config, option)
+            check_picture(frames.count, frames.shape, frames.path, config, option)
         elif own.panels:
             pixels = assemble(pixels.reshape(1, *own.shape) + 1, own)[0][0] - 1
             self.notes.append("the panels stand where the file says that onehit simulated them")

@@ -15,7 +15,7 @@ from ...geometries.guard.hdf5_values import listing, values
 from ...geometries.guard.safe_hdf5 import find, open_hdf5, reading
 from ..formats.npy import open_npy
 from .gaps import find_gaps, spread
-from .stack import Stored, joined_shape, read_all, read_frames
+from .stack import Stored, if_frames, joined_shape, read_all, read_frames
 
 MaskPolarity = Literal["auto", "bad", "good", "cxi", "dragonfly"]
 
@@ -103,8 +103,8 @@ def combine(
             else:
                 turned = " (it may be transposed)" if size == shape[::-1] else ""
                 raise InputError(
-                    f"{where} has shape {size}, the frames {shape}{turned}: say which mask to use with {option}.mask, "
-                    'or "" for none'
+                    f"{where} has shape {size}, the frames {shape}{turned}: {if_frames(count, shape, option)}say which "
+                    f'mask to use with {option}.mask, or "" for none'
                 )
         means, why = _polarity(mask, polarity), ""
         if means == "auto":

@@ -78,6 +78,14 @@ def in_order(array: StoredAsIs, axes: str | None, where: str, option: str) -> St
         ) from None
 
 
+def if_frames(count: int, shape: tuple[int, ...], option: str) -> str:
+    """What to say of an axis of length one before the frames, which were taken for a single frame of modules; "" for
+    other shapes."""
+    if count != 1 or len(shape) != 3:
+        return ""
+    return f"if these are {shape[0]} frames of {shape[1]} x {shape[2]}, say {option}.axes 1nyx; otherwise "
+
+
 _NAMED = {
     "n": ("experiment_identifier", "frame", "frames", "frame_number", "image", "images", "event", "events", "n"),
     "m": ("module_identifier", "module", "modules", "panel", "m"),

@@ -14,6 +14,7 @@ from ...beamline.instrument import Instrument, InstrumentConfig
 from ...config_io import from_dict
 from ...formats.manifest import recorded
 from ..config import FileConfig
+from ..stack import if_frames
 
 _MOST_OBLONG = 4
 _SLABS = {
@@ -102,7 +103,7 @@ def own_instrument(path: Path, config: FileConfig, option: str) -> Instrument | 
     return replace(own, geometry_file=str(config.geom)).instrument()
 
 
-def check_picture(shape: tuple[int, ...], path: Path, config: FileConfig, option: str) -> None:
+def check_picture(count: int, shape: tuple[int, ...], path: Path, config: FileConfig, option: str) -> None:
     """Raises InputError for frames that are modules, where nobody says where these stand.
 
     Modules are frames of more than two axes; frames more than four times as long as wide, or the other way round,
@@ -113,8 +114,9 @@ def check_picture(shape: tuple[int, ...], path: Path, config: FileConfig, option
         raise InputError(f"{path}: the frames have {shape[-1]} colours, {shape}: write one number a pixel, of photons")
     if len(shape) != 2:
         raise InputError(
-            f"{path}: the frames are modules, {shape}: say where they stand with {option}.geom FILE.geom; or, if these "
-            "are the cells of a train or the thresholds of a counter, write frames (N, y, x) of them"
+            f"{path}: the frames are modules, {shape}: {if_frames(count, shape, option)}say where they stand with "
+            f"{option}.geom FILE.geom; or, if these are the cells of a train or the thresholds of a counter, write "
+            "frames (N, y, x) of them"
         )
     if config.shape or config.centre or config.axes:
         return

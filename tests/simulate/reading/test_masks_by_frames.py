@@ -238,6 +238,20 @@ def test_axes_come_as_they_are_named(tmp_path, order):
     np.testing.assert_array_equal(source.bad_pixel, SMALL)
 
 
+@pytest.mark.parametrize("mask", [SMALL, SMALL[None], np.repeat(SMALL[None], 5, axis=0)])
+def test_an_axis_of_length_one_before_the_frames_is_named_by_the_user(tmp_path, mask):
+    counts = frames(5)
+    path = write(tmp_path, data=counts[None], mask=mask.astype(np.uint8))
+    rows, columns = SMALL.shape
+    say = rf"if these are 5 frames of {rows} x {columns}, say --read\.axes 1nyx; otherwise say"
+    for masks in (None, ()):  # with the file's mask, which fits no module, and without
+        with pytest.raises(InputError, match=say):
+            FileSource(path, FileConfig(data="data", mask=masks))
+    source = FileSource(path, FileConfig(data="data", axes="1nyx", mask_polarity="bad"))
+    np.testing.assert_array_equal(source.patterns(np.arange(5)).counts, counts)
+    assert (source.masks(np.arange(5)) == SMALL).all()
+
+
 @pytest.mark.parametrize("axes", ["yx", "nyy", "1yx", "abc", "nmyx", "nxy1", ""])
 def test_axes_that_do_not_fit_are_refused_with_an_example(tmp_path, axes):
     with pytest.raises(InputError, match=rf"--read.axes {axes} does not fit.*such as nyx or yxn"):
