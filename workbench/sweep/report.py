@@ -68,6 +68,8 @@ def write_report(plan: Plan, command: Sweep, cells: Sequence[Cell]) -> list[str]
         sentences.append(f"The worst: {in_words(worst, names)}: {lost_in_words(worst)}.")
     largest = sorted(paired, key=lambda found: -abs(found.lost[0]) if found.lost else 0.0)
     sentences += [f"{sentence(found)}." for found in largest[:_SAID]]
+    if any(found.seeds == 1 for found in paired):
+        sentences.append("With one seed the intervals tell nothing about other trainings: add --train.axis seed 0 1 2.")
     software = Counter(str(sorted(cell.record["versions"].items())) for cell in done)
     if len(software) > 1:
         sentences.append("Not all cells were made with the same software: sweep.csv has the versions of each.")
@@ -100,7 +102,7 @@ def _highlights(done: Sequence[Cell], names: Names) -> list[tuple[str, str, str]
     lost = measure_map(done, names, "false_negative_rate")
     rows = zip(lost.trainings, lost.mean, strict=True)
     means = {name: float(np.nanmean(row)) for name, row in rows if not np.isnan(row).all()}
-    if len(means) > 1:
+    if len(set(means.values())) > 1:
         for choose, what in ((min, "fewest"), (max, "most")):
             name = choose(means, key=means.__getitem__)
             cards.append((format_rate(means[name]), "%", f"lost, mean over the tests, {what}: {name}"))

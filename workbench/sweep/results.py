@@ -167,7 +167,7 @@ def sentence(found: Difference) -> str:
         if rate is not None
     ]
     if found.all_lost:
-        parts.append("both lose every single hit, so that only AUC can tell them apart")
+        parts.append("both lose every single hit, so that only AUC can tell them apart (auc in sweep.csv)")
     return f"{found.what}, {' on '.join(filter(None, (found.training, found.test)))}: {'; '.join(parts)}"
 
 

@@ -205,7 +205,29 @@ def test_differences_are_paired_over_patterns_and_seeds(command, made):
     assert not any(difference.all_lost for difference in found.values())
     strict = [cell._replace(trained={**cell.trained, "threshold": 9.0}) for cell in cells]
     for difference in differences(plan, strict, names):
-        assert difference.all_lost and sentence(difference).endswith("so that only AUC can tell them apart")
+        assert difference.all_lost and sentence(difference).endswith("only AUC can tell them apart (auc in sweep.csv)")
+
+
+def test_one_seed_is_said_to_tell_nothing_about_others(command, made):
+    command = replace(command, baseline=("simulation.geometry=icosahedron",))
+    sweep.run_sweep(replace(command, only=("seed=0",)))
+    plan = plan_sweep(command)
+    said = "With one seed the intervals tell nothing about other trainings: add --train.axis seed 0 1 2."
+    assert write_report(plan, command, cells_of(plan))[-1] == said
+    sweep.run_sweep(command)
+    assert said not in write_report(plan, command, cells_of(plan))
+
+
+def test_trainings_that_lose_as_much_have_no_best_and_no_worst(command, made):
+    sweep.run_sweep(command)
+    plan = plan_sweep(command)
+    cells = cells_of(plan)
+    write_report(plan, command, cells)
+    assert "lost, mean over the tests, fewest" in (command.out / "report.html").read_text()
+    for cell in cells:
+        cell.summary["false_negative_rate"] = 0.5
+    write_report(plan, command, cells)
+    assert "lost, mean over the tests, fewest" not in (command.out / "report.html").read_text()
 
 
 def test_maps_and_lines_have_means_and_spreads_over_seeds(command, made):
