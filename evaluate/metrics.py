@@ -8,7 +8,7 @@ threshold is kept. False negative: a good one discarded. False positive: a bad o
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.stats import binomtest, norm, rankdata
@@ -93,16 +93,56 @@ def paired_difference(
     if first.shape != other.shape or not first.size:
         raise InputError(f"no difference of {first.shape} and {other.shape} outcomes: the same patterns are needed")
     difference = first.astype(float) - other
-    seeds, patterns = difference.shape
+    patterns = difference.shape[1]
     each = difference.mean(0)
     middle = each.sum() / (patterns + 2)
     of_patterns = (((each**2).sum() + 1) / (patterns + 2) - middle**2) / (patterns + 2)
-    half_squared = norm.ppf((1 + level) / 2) ** 2 * of_patterns
-    if seeds > 1:
-        of_seeds = difference.mean(1).var(ddof=1) / seeds
-        half_squared += student.ppf((1 + level) / 2, seeds - 1) ** 2 * of_seeds
+    return float(each.mean()), _around(middle, of_patterns, difference.mean(1), level)
+
+
+def paired_auc_difference(
+    label: Int[np.ndarray, " patterns"],
+    first: Float[np.ndarray, "seeds as_many"],
+    other: Float[np.ndarray, "some others"],
+    level: float = 0.95,
+) -> tuple[float, list[float]]:
+    """By how much the AUC of scores `first` is larger than that of `other`, and the interval of that, within -1 to 1.
+
+    As for `paired_difference`, but for the patterns: DeLong, DeLong & Clarke-Pearson, Biometrics 44, 837 (1988),
+    equations 5 and 6, of placements that are means over the seeds. It has no width where all pairs are ranked alike.
+
+    Raises InputError for other shapes, and where only good or only bad patterns are present.
+    """
+    good = label == 1
+    if first.shape != other.shape or first.shape[1:] != label.shape or good.all() or not good.any():
+        raise InputError(
+            f"no difference of AUC of {first.shape} and {other.shape} scores of {good.sum()} good and {(~good).sum()} "
+            "bad patterns: the same patterns are needed, some of either kind"
+        )
+    of_good = np.mean(
+        [_placed(a[good], a[~good]) - _placed(b[good], b[~good]) for a, b in zip(first, other, strict=True)], 0
+    )
+    of_bad = np.mean(
+        [_placed(b[~good], b[good]) - _placed(a[~good], a[good]) for a, b in zip(first, other, strict=True)], 0
+    )
+    by_seed = np.array([auc(label, a) - auc(label, b) for a, b in zip(first, other, strict=True)])
+    variance = sum(part.var(ddof=1) / len(part) for part in (of_good, of_bad) if len(part) > 1)
+    return float(by_seed.mean()), _around(float(by_seed.mean()), variance, by_seed, level)
+
+
+def _placed(ones: Float[np.ndarray, " ones"], others: Float[np.ndarray, " others"]) -> Float[np.ndarray, " ones"]:
+    """Share of the others that each outscores, ties counting half."""
+    others = np.sort(others)
+    return (np.searchsorted(others, ones, "left") + np.searchsorted(others, ones, "right")) / (2 * len(others))
+
+
+def _around(middle: float, variance: float, by_seed: Float[np.ndarray, " seeds"], level: float) -> list[float]:
+    """Interval of a difference: of the patterns' variance, and with two or more seeds of what these scatter by."""
+    half_squared = norm.ppf((1 + level) / 2) ** 2 * variance
+    if (seeds := len(by_seed)) > 1:
+        half_squared += student.ppf((1 + level) / 2, seeds - 1) ** 2 * by_seed.var(ddof=1) / seeds
     half = np.sqrt(half_squared)
-    return float(each.mean()), [float(max(middle - half, -1)), float(min(middle + half, 1))]
+    return [float(max(middle - half, -1)), float(min(middle + half, 1))]
 
 
 def recall_at_precision(label: ArrayLike, score: ArrayLike, precision: float) -> float:

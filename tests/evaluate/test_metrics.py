@@ -11,6 +11,7 @@ from onehit.evaluate.metrics import (
     auc_interval,
     format_auc,
     format_rate,
+    paired_auc_difference,
     paired_difference,
     rate_interval,
     recall_at_precision,
@@ -260,3 +261,41 @@ def test_intervals_of_differences_cover_the_difference(seeds, least):
 def test_a_difference_of_other_patterns_is_refused(shape, other):
     with pytest.raises(InputError, match="the same patterns are needed"):
         paired_difference(np.ones(shape, bool), np.ones(other, bool))
+
+
+def test_the_paired_difference_of_two_auc_has_a_bootstrap_s_interval():
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 2, 400)
+    shared = label + rng.normal(size=400)
+    first, other = shared + 0.3 * rng.normal(size=400), shared + 0.6 * rng.normal(size=400)
+    value, (low, high) = paired_auc_difference(label, first[None], other[None])
+    assert value == pytest.approx(auc(label, first) - auc(label, other))
+    drawn = [rng.choice(np.flatnonzero(label == kind), (2000, (label == kind).sum())) for kind in (0, 1)]
+    again = [auc(label[i], first[i]) - auc(label[i], other[i]) for i in np.concatenate(drawn, 1)]
+    assert (high - low) / 2 == pytest.approx(1.96 * np.std(again), rel=0.05)
+    # Far less than if they were of different patterns.
+    alone = auc_interval(auc(label, first), int(label.sum()), int((label == 0).sum()))
+    assert high - low < 0.5 * np.sqrt(2) * (alone[1] - alone[0])
+    swapped, interval = paired_auc_difference(label, other[None], first[None])
+    assert (swapped, *interval) == pytest.approx((-value, -high, -low))
+    # Ties count half.
+    first, other = np.round(first), np.round(other)
+    tied, _ = paired_auc_difference(label, first[None], other[None])
+    assert tied == pytest.approx(auc(label, first) - auc(label, other))
+
+
+def test_seeds_that_differ_widen_the_paired_difference_of_two_auc():
+    rng = np.random.default_rng(1)
+    label = rng.integers(0, 2, 400)
+    other = label + rng.normal(size=(3, 400))
+    alike, unlike = (other + add for add in (0.5 * label, np.array([[-0.5], [0.5], [1.5]]) * label))
+    (_, narrow), (value, wide) = (paired_auc_difference(label, first, other) for first in (alike, unlike))
+    assert narrow[0] > 0 and wide[0] < 0 < value < wide[1]
+
+
+@pytest.mark.parametrize(
+    ("label", "shape", "others"), [([0, 1, 1], (2, 3), (1, 3)), ([0, 1], (1, 3), (1, 3)), ([1, 1, 1], (1, 3), (1, 3))]
+)
+def test_no_paired_difference_of_auc_without_the_same_patterns_of_either_kind(label, shape, others):
+    with pytest.raises(InputError, match="no difference of AUC"):
+        paired_auc_difference(np.array(label), np.zeros(shape), np.zeros(others))

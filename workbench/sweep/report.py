@@ -113,15 +113,16 @@ def _differences(paired: Sequence[Difference]) -> list[Table]:
     if not paired:
         return []
     rows: list[list[Text]] = [
-        [d.what, d.training or "–", d.test, str(d.seeds), f"{d.patterns:,}", *map(_points, (d.lost, d.kept))]
+        [d.what, d.training or "–", d.test, str(d.seeds), f"{d.patterns:,}", _points(d.lost), _points(d.kept), _auc(d)]
         for d in paired
     ]
     note = (
         "Percentage points, each training's rate minus the baseline's on the same patterns, at the frozen "
-        "threshold of each, and 95 % intervals (Agresti & Min 2005 for the patterns; with several seeds, their "
-        "spread is added). With one seed the interval tells nothing about trainings from others."
+        "threshold of each, the difference of AUC, and 95 % intervals (Agresti & Min 2005 and DeLong et al. 1988 for "
+        "the patterns; with several seeds, their spread is added). With one seed the interval tells nothing about "
+        "trainings from others."
     )
-    columns = ("Trainings", "Both with", "Test", "Seeds", "Patterns", "Lost, points", "Kept, points")
+    columns = ("Trainings", "Both with", "Test", "Seeds", "Patterns", "Lost, points", "Kept, points", "AUC")
     return [Table("Differences from the baseline", note, columns, rows[:_MOST_ROWS])]
 
 
@@ -165,6 +166,13 @@ def _points(rate: tuple[float, list[float]] | None) -> Text:
         return "–"
     value, interval = rate
     return f"{100 * value:+.1f}", " – ".join(f"{100 * end:+.1f}" for end in interval)
+
+
+def _auc(found: Difference) -> Text:
+    if found.auc is None:
+        return "–"
+    value, interval = found.auc
+    return f"{value:+.4f}", " – ".join(f"{end:+.4f}" for end in interval)
 
 
 def _figures(plan: Plan, cells: Sequence[Cell], done: Sequence[Cell], names: Names) -> list[tuple[str, str, Path]]:

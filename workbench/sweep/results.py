@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from ...evaluate.metrics import format_rate, paired_difference
+from ...evaluate.metrics import format_rate, paired_auc_difference, paired_difference
 from .axes import Point, number, option
 from .plan import SEEDS, Plan, Test, Training, describe, label
 from .tasks import cell_record, read_record, training_record
@@ -100,9 +100,9 @@ def measure_map(cells: Sequence[Cell], names: Names, measure: str) -> Map:
 
 
 class Difference(NamedTuple):
-    """Of a training's rates from its counterpart's with the baseline's values, on the same patterns, as fractions with
-    their intervals. what: the values that differ; training: those that both have; all_lost: whether both lose every
-    single hit, so that `lost` tells nothing of them."""
+    """Of a training's rates and AUC from its counterpart's with the baseline's values, on the same patterns, as
+    fractions with their intervals. what: the values that differ; training: those that both have; all_lost: whether both
+    lose every single hit, so that `lost` tells nothing of them."""
 
     what: str
     training: str
@@ -111,11 +111,12 @@ class Difference(NamedTuple):
     patterns: int
     lost: tuple[float, list[float]] | None
     kept: tuple[float, list[float]] | None
-    all_lost: bool = False
+    auc: tuple[float, list[float]] | None
+    all_lost: bool
 
 
 def differences(plan: Plan, cells: Sequence[Cell], names: Names) -> list[Difference]:
-    """Over all seeds of which both have been scored; a rate is None where no pattern tells it."""
+    """Over all seeds of which both have been scored; what no pattern tells is None."""
     done = {(cell.training.key, cell.test.key): cell for cell in cells if cell.state == "done"}
     found: dict[tuple[str, str, str], dict[str, list[tuple[Cell, Cell]]]] = {}
     counterparts = plan.counterparts()
@@ -134,22 +135,26 @@ def differences(plan: Plan, cells: Sequence[Cell], names: Names) -> list[Differe
         outcomes = [[_outcomes(plan, *pair) for pair in row] for row in rows if row]
         if not outcomes:
             continue
-        good, first, other = (np.array([np.concatenate([one[i] for one in row]) for row in outcomes]) for i in range(3))
-        rates = []
-        for chosen, wrong in ((good[0], False), (~good[0], True)):
-            both = [(kept[:, chosen] == wrong) for kept in (first, other)]
-            rates.append(paired_difference(*both) if chosen.any() else None)
-        all_lost = bool(good[0].any()) and not (first | other)[:, good[0]].any()
-        result.append(Difference(what, training, test, len(outcomes), good.shape[1], *rates, all_lost=all_lost))
+        labels, score, other_score, first, other = (
+            np.array([np.concatenate([one[i] for one in row]) for row in outcomes]) for i in range(5)
+        )
+        good = labels[0] == 1
+        lost, kept = (
+            paired_difference(*(outcome[:, chosen] == wrong for outcome in (first, other))) if chosen.any() else None
+            for chosen, wrong in ((good, False), (~good, True))
+        )
+        ranked = paired_auc_difference(labels[0], score, other_score) if 0 < good.sum() < len(good) else None
+        all_lost = bool(good.any()) and not (first | other)[:, good].any()
+        result.append(Difference(what, training, test, len(outcomes), len(good), lost, kept, ranked, all_lost))
     return result
 
 
-def _outcomes(plan: Plan, cell: Cell, other: Cell) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Which patterns of a test are good, and which ones each of two trainings keeps."""
+def _outcomes(plan: Plan, cell: Cell, other: Cell) -> tuple[np.ndarray, ...]:
+    """Labels of the patterns of a test, the scores that each of two trainings gives them, and which ones each keeps."""
     arrays = [read_scores(plan, one, ("label", "score")) for one in (cell, other)]
-    good = arrays[0]["label"] == 1
-    kept = [array["score"] >= one.trained["threshold"] for array, one in zip(arrays, (cell, other), strict=True)]
-    return good, kept[0], kept[1]
+    scores = [array["score"] for array in arrays]
+    kept = [score >= one.trained["threshold"] for score, one in zip(scores, (cell, other), strict=True)]
+    return arrays[0]["label"], *scores, *kept
 
 
 def read_scores(plan: Plan, cell: Cell, names: Sequence[str]) -> dict[str, np.ndarray]:
@@ -166,8 +171,10 @@ def sentence(found: Difference) -> str:
         for rate, what in ((found.lost, "of single hits lost"), (found.kept, "of others kept"))
         if rate is not None
     ]
+    if found.auc is not None:
+        parts.append("AUC {:+.4f} [{:+.4f}, {:+.4f}]".format(found.auc[0], *found.auc[1]))
     if found.all_lost:
-        parts.append("both lose every single hit, so that only AUC can tell them apart (auc in sweep.csv)")
+        parts.append("both lose every single hit, so that only AUC can tell them apart")
     return f"{found.what}, {' on '.join(filter(None, (found.training, found.test)))}: {'; '.join(parts)}"
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 from made_up_sweeps import lasting, rows
+from onehit.evaluate import auc
 from onehit.geometries import InputError
 from onehit.simulate.sets.work import alone
 from onehit.workbench.commands import sweep
@@ -201,11 +202,13 @@ def test_differences_are_paired_over_patterns_and_seeds(command, made):
     wrong += [np.mean([(score[label == 0] + 0.1 * seed >= 0).mean() for seed in (0, 1)])]
     assert (lost[0], kept[0]) == pytest.approx((-wrong[0], -wrong[1]))
     assert lost[1][0] < lost[0] < lost[1][1] < 0
+    better = found["torus"].auc
+    assert better is not None and better[0] == pytest.approx(1 - auc(label, score)) and 0 < better[1][0] < better[1][1]
     assert sentence(found["torus"]).startswith(f"torus against icosahedron, torus: {-100 * wrong[0]:+.1f} points of ")
     assert not any(difference.all_lost for difference in found.values())
     strict = [cell._replace(trained={**cell.trained, "threshold": 9.0}) for cell in cells]
     for difference in differences(plan, strict, names):
-        assert difference.all_lost and sentence(difference).endswith("only AUC can tell them apart (auc in sweep.csv)")
+        assert difference.all_lost and sentence(difference).endswith("only AUC can tell them apart")
 
 
 def test_one_seed_is_said_to_tell_nothing_about_others(command, made):
