@@ -39,6 +39,8 @@ _CLEAR_SHARE = 1 / 3
 _STILL_SHOW = 0.02
 _LEAST_EXPECTED = 10
 """Hidden pixels may show something in this share of what the others do; and so many would, if they were like them."""
+_MOST_LIT = 0.05
+"""Of the detector: pixels that are flagged, by more than one value, and show something, as hot ones do."""
 
 
 class Masks(NamedTuple):
@@ -135,12 +137,13 @@ def _by_the_frames(
     is with every real mask seen, unless the pixels themselves say otherwise.
 
     Masked pixels show nothing: they hold the same in every frame, or what no photon count is. Raises InputError where
-    pixels and shares contradict each other, or neither is clear.
+    pixels and shares contradict each other, or neither is clear, and for flags of which some seem to do no harm.
     """
     share: dict[MaskPolarity, float] = {"good": float(np.mean(~(values > 0))), "bad": float(np.mean(values != 0))}
     least: MaskPolarity = "good" if share["good"] < share["bad"] else "bad"
     by_share = least if share[least] < _CLEAR_SHARE else None
-    by_pixels = _by_the_pixels(~(values > 0), frames)
+    shows = np.broadcast_to(in_use(frames), values.shape)
+    by_pixels = _by_the_pixels(~(values > 0), shows)
     say = f"say which with {option}.mask-polarity good (not 0 = usable) or bad (0 = usable)"
     hides = f"it would hide {share['good']:.1%} of the pixels if 1 means good, {share['bad']:.1%} if 1 means bad"
     if by_share and by_pixels and by_share != by_pixels:
@@ -148,15 +151,21 @@ def _by_the_frames(
     found = by_pixels or by_share
     if found is None:
         raise InputError(f"{where}: nothing tells whether 1 means good or bad; {hides}: {say}")
-    if found == "good" and len(np.unique(values[values != 0])) > 1:
-        raise InputError(f"{where} holds {np.unique(values)[:5].tolist()}, not two values alone: {say}")
+    if len(np.unique(values[values != 0])) > 1:
+        lit = float(np.mean(shows & (values != 0)))
+        if found == "good" or lit > _MOST_LIT:
+            lit_too = "" if found == "good" else f", and {lit:.0%} of the pixels are not 0 but show something"
+            raise InputError(
+                f"{where} holds {np.unique(values)[:5].tolist()}, not two values alone{lit_too}: say which with "
+                f"{option}.mask-polarity good (not 0 = usable), bad (0 = usable) or cxi (CXI's bits), or save a "
+                f"mask of 0 and 1 as mask.npy, and give {option}.mask mask.npy"
+            )
     reason = "hidden pixels show nothing" if by_pixels else "most of the detector is left"
     return found, f" (taken so as {reason}, {share[found]:.2%} hidden; otherwise say {option}.mask-polarity)"
 
 
-def _by_the_pixels(zero: Bool[np.ndarray, "*any"], frames: Shaped[np.ndarray, " batch *shape"]) -> MaskPolarity | None:
-    """What the frames say of a mask that is 0 at `zero`; None where they do not tell."""
-    shows = np.broadcast_to(in_use(frames), zero.shape)
+def _by_the_pixels(zero: Bool[np.ndarray, "*any"], shows: Bool[np.ndarray, "*any"]) -> MaskPolarity | None:
+    """What the frames say of a mask that is 0 at `zero`; None where they do not tell. shows: the pixels in use."""
     if zero.all() or not zero.any():
         return None
     share = {"good": shows[zero].mean(), "bad": shows[~zero].mean()}  # of what it hides, how much shows something

@@ -75,6 +75,23 @@ def test_a_mask_that_hides_most_is_refused_where_the_pixels_contradict_and_where
     np.testing.assert_array_equal(source.bad_pixel, LARGE)
 
 
+def test_flags_of_which_some_lie_on_lit_pixels_are_refused_and_hot_pixels_are_not(tmp_path):
+    counts = frames()
+    counts[:, SMALL] = 0
+    flags = 8 * SMALL.astype(np.uint16)
+    flags[8, :5] |= 1  # hot ones
+    source = FileSource(write(tmp_path, "hot.h5", data=counts, mask=flags))
+    np.testing.assert_array_equal(source.bad_pixel, flags != 0)
+    flags[8:11] |= 0x100  # which says nothing against a pixel in CXI
+    path = write(tmp_path, "harmless.h5", data=counts, mask=flags)
+    with pytest.raises(InputError, match=r"holds \[0, 8, 256, 257\], not .*, and 19% of the pixels are not 0 but show"):
+        FileSource(path)
+    source = FileSource(path, FileConfig(mask_polarity="cxi"))
+    np.testing.assert_array_equal(source.bad_pixel, (flags & 0xFF) != 0)
+    with pytest.raises(InputError, match=r"holds \[256, 264\], not two values alone: say which .* or cxi"):
+        FileSource(write(tmp_path, "all.h5", data=counts, mask=(0x100 + 8 * SMALL).astype(np.uint16)))
+
+
 @pytest.mark.parametrize("name", ["pixel_mask", "bad_map", "badpixels", "good_pixel", "is_good"])
 def test_names_that_say_it_are_believed(tmp_path, name):
     bad = SMALL if "good" not in name else ~SMALL
