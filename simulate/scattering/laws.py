@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from ...geometries.errors import InputError
 from ..late import Array, Float, np
-from .columns import column, column_names, stamp, weights
+from .columns import column, column_names, is_number, stamp, weights
 
 CUT = 4.0
 """Where no bound is given, a normal law ends so many standard deviations from its mean, and others where they leave out
@@ -231,6 +231,8 @@ def _cut(text: str, form: _Form, low: float | None, high: float | None) -> Quant
 def _parse(text: str) -> tuple[_Form, float | None, float | None]:
     """The form, and the bounds that are given."""
     law, _, parameters = (part.strip() for part in text.partition(":"))
+    if is_number(text):
+        raise InputError(f"{text!r} is one number: give it twice where it never varies, {text} {text}")
     if law not in LAWS:
         near = difflib.get_close_matches(law.lower(), LAWS, 1)
         hint = f"did you mean {near[0]}? " if near else ""

@@ -283,7 +283,7 @@ def test_files_of_laws_can_be_elsewhere():
 @pytest.mark.parametrize(
     "text, says",
     [
-        ("1e4", "give two numbers, or uniform"),
+        ("1e4", "'1e4' is one number: give it twice where it never varies, 1e4 1e4"),
         ("norml:mean=1,sd=2", "did you mean normal"),
         ("normal:mean=1", "does not say sd: write normal:mean=...,sd=..."),
         ("normal", "write normal:mean=...,sd=..."),
