@@ -1,7 +1,7 @@
 """What was typed behind a command's name, made into its options and checked."""
 
 from collections.abc import Iterator
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass, replace
 from inspect import cleandoc
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
@@ -98,6 +98,8 @@ def parse(name: str, kind: type, argv: list[str]) -> Any:
             given["default"] = kind(**{field: Path(path) for field, path in first.items()}, **parts)
     description = "\n\n".join([cleandoc(str(kind.__doc__)), *(given_by(name) | OF_THE_PROCESS).values()])
     command = tyro.cli(kind, prog=f"onehit {name}", description=description, args=argv, **given)
+    if name == "sweep" and given:
+        command = _typed_axes_prevail(command, given["default"])
     _check_sizes(command, argv)
     if name != "simulate":
         _check_shares(command, name)
@@ -106,6 +108,25 @@ def parse(name: str, kind: type, argv: list[str]) -> Any:
 
         check_inputs(inputs, command.simulation)
     return command
+
+
+def _typed_axes_prevail(command: Any, default: Any) -> Any:
+    """A sweep without the default's axes that were typed again; tyro appends what is typed to the default's."""
+
+    def prevailing(before: tuple[tuple[str, ...], ...], both: tuple[tuple[str, ...], ...]):
+        typed = both[len(before) :]
+        names = {_plain(axis[0]) for axis in typed if axis}
+        return (*(axis for axis in before if _plain(axis[0]) not in names), *typed)
+
+    return replace(
+        command,
+        train_axis=prevailing(default.train_axis, command.train_axis),
+        test_axis=prevailing(default.test_axis, command.test_axis),
+    )
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("--").replace("_", "-")
 
 
 def _check_sizes(command: Any, argv: list[str]) -> None:

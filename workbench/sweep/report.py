@@ -14,11 +14,13 @@ from matplotlib.figure import Figure
 from ...evaluate.figures import gallery_figure
 from ...evaluate.metrics import format_auc, format_rate
 from ...simulate.config_io import versions, write_whole
+from ...simulate.scattering.ranges import Range
 from ..options import Sweep
 from ..reports.page import write_page
 from ..reports.run_tables import Cell as Text
 from ..reports.run_tables import Table
 from ..reports.sweep_figures import line_figure, map_figure
+from .axes import option
 from .plan import Plan
 from .results import (
     Cell,
@@ -214,6 +216,8 @@ def _figures(plan: Plan, cells: Sequence[Cell], done: Sequence[Cell], names: Nam
         worst_first = sorted(lines.curves, key=lambda name: -max(lines.curves[name][1]))
         chosen = [name for name in lines.curves if name in worst_first[: _MOST_DRAWN // 8]]
         caption = "Means over seeds and all other axes; bars are standard deviations."
+        if option(lines.axis).kind == Range:
+            caption += " A range stands at its middle, in the logarithm where both ends are above 0."
         if len(chosen) < len(lines.curves):
             caption += f" Of {len(lines.curves)} curves the {len(chosen)} with the highest values."
         name = "".join(c if c.isalnum() else "-" for c in lines.axis)

@@ -15,6 +15,7 @@ from made_up_sweeps import lasting, rows
 from onehit.evaluate import auc
 from onehit.geometries import InputError
 from onehit.simulate.sets.work import alone
+from onehit.workbench.cli import _parse
 from onehit.workbench.commands import sweep
 from onehit.workbench.sweep import run, tasks
 from onehit.workbench.sweep.plan import plan_sweep
@@ -271,6 +272,25 @@ def test_a_report_of_what_is_half_done_says_what_is_missing_and_what_failed(comm
     html = (command.out / "report.html").read_text()
     assert "the training failed: MemoryError: no room" in html and "All cells, the worst first" in html
     assert html.count("data:image/png;base64,") == 3 and "Differences from the baseline" not in html
+
+
+def test_a_report_says_where_a_range_stands_along_an_axis(command, made):
+    command = replace(command, test_axis=(("test.photons", "1e4 1e4", "1e4 1e5"),))
+    sweep.run_sweep(command)
+    plan = plan_sweep(command)
+    write_report(plan, command, cells_of(plan))
+    html = (command.out / "report.html").read_text()
+    assert "Along test.photons" in html and "A range stands at its middle, in the logarithm" in html
+
+
+def test_an_axis_that_is_typed_beside_a_configuration_prevails(command, made):
+    sweep.run_sweep(command)
+    taken = ["--config", str(command.out / "config.json"), "--train.axis", "seed", "1", "2"]
+    found = _parse("sweep", [*taken, "--test.axis", "test.photons", "1e4 1e4", "1e5 1e5"])
+    assert sorted(found.train_axis) == [("seed", "1", "2"), ("simulation.geometry", "icosahedron", "torus")]
+    assert found.test_axis == (*command.test_axis, ("test.photons", "1e4 1e4", "1e5 1e5"))
+    with pytest.raises(InputError, match="seed is given twice"):
+        plan_sweep(_parse("sweep", [*taken, "--train.axis", "seed", "3"]))
 
 
 def test_a_report_of_nothing_is_one(command, made):
