@@ -11,13 +11,15 @@ from sklearn.linear_model import RidgeCV
 from ...simulate.progress import Track, no_track
 from .latents import Estimator, latents, narrowed
 from .pool import CHUNK, KINDS, Pool, Simulator
-from .search import LEAST, LOGARITHMIC, OF_PARTICLE, Parameter
+from .search import LEAST, LOGARITHMIC, NUMBERS, OF_PARTICLE, Parameter
 from .unfolding import effective_size, of_frames, shares_of_kinds, tilted, unfold, weighted_quantiles
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 COVERAGE = 0.9
 _ITERATIONS = 3
-_LAST = 6  # round
+_ROUNDS = ((1, 2.0), (1, 2.0), (1, 2.0), (1, 1.0), (2, 0.5))
+"""Those that weight: how many times the patterns, and within how many of their standard deviations numbers that all
+frames share are drawn. At first they are unsure; at last they blur what each frame has of its own."""
 _SMOOTH = 0.2
 """Width of the noise on drawn rows, in standard deviations of what is drawn."""
 _LEAST_SINGLES = 100.0
@@ -108,20 +110,22 @@ def calibrate(
         say("narrowed to " + ", ".join(f"{p.name} {p.low:.4g} to {p.high:.4g}" for p in searched))
         rows = simulator.drawn(searched, patterns, 10 * seed + number)
         pool = simulator(rows, 10 * seed + number, track, f"round {number}")
-    fit = before = None
-    for number, count in ((3, patterns), (4, patterns), (5, patterns), (_LAST, 2 * patterns)):
+    fit = before = estimator = None
+    for number, (times, beyond) in enumerate(_ROUNDS, 3):
+        count = times * patterns
         estimator = Estimator(pool, searched, seed)
         if fit is None:
             rows = simulator.drawn(searched, count, 10 * seed + number)
         else:
-            rows = drawn_again(pool, fit, searched, count, seed + number)
-        pool = simulator(rows, 10 * seed + number, track, f"round {number}", scored=patterns if number == _LAST else 0)
+            rows = drawn_again(pool, fit, searched, count, seed + number, beyond)
+        scored = patterns if number == len(_ROUNDS) + 2 else 0
+        pool = simulator(rows, 10 * seed + number, track, f"round {number}", scored)
         before, fit = fit, fit_pool(features, pool, estimator, searched, seed)
         say(f"round {number}: {effective_size(fit.weights):.0f} of {len(pool.kind)} patterns in effect")
-    assert fit is not None and before is not None
+    assert fit is not None and before is not None and estimator is not None
     again, as_fitted = [], []
     for number in track(range(replicas), "intervals", len(features)):
-        rows = drawn_again(pool, fit, searched, len(features), seed + 100 + number, exactly=True)
+        rows = drawn_again(pool, fit, searched, len(features), seed + 100 + number)
         replica = simulator(rows, 10 * seed + 100 + number, shares=fit.shares)
         seen = replica.features[: len(features)]
         again.append(fit_pool(seen, pool, estimator, searched, seed + number + 1))
@@ -133,7 +137,7 @@ def calibrate(
         before,
         again,
         np.concatenate(as_fitted)[: 2 * patterns],
-        drawn_again(pool, fit, searched, 8 * CHUNK, seed + 1, exactly=True),
+        drawn_again(pool, fit, searched, 8 * CHUNK, seed + 1),
         effective_size(fit.weights),
         estimator.spread,
         of_frames(estimator.kinds(features), occurring(pool), fit.shares)[:, 0],
@@ -175,7 +179,9 @@ def fit_pool(
     """Weights of a pool for frames, and what they say."""
     truth, names = latents(pool, searched)
     real, simulated = estimator.summary(features), estimator.summary(pool.features)
-    weights = unfold(real, simulated, truth, pool.kind, _ITERATIONS, seed)
+    # What all frames share is no reason to weight some of them more: the few chunks that come nearest would be all.
+    drawn = np.array([name not in NUMBERS for name in names])
+    weights = unfold(real, simulated, truth[:, drawn], pool.kind, _ITERATIONS, seed)
     # Of summaries the first columns are estimates of the latents.
     real, simulated = real[:, : truth.shape[1]], simulated[:, : truth.shape[1]]
     of_particle = np.array([name in OF_PARTICLE for name in names])
@@ -183,7 +189,7 @@ def fit_pool(
     if single.sum() < _LEAST_SINGLES:
         single, like = np.ones_like(single), np.ones_like(like)
     of_real, of_simulated = single | ~of_particle, like | ~of_particle
-    weights = tilted(weights, truth, simulated, real, of_simulated, of_real)
+    weights = tilted(weights, *(values[:, drawn] for values in (truth, simulated, real, of_simulated, of_real)))
     shares = shares_of_kinds(estimator.kinds(features), occurring(pool))
     means = np.array([column[used].mean() for column, used in zip(real.T, of_real.T, strict=True)])
     numbers = numbers_of(pool, searched, simulated, weights[:, None] * of_simulated, means)
@@ -250,13 +256,13 @@ def quantiles_of(
 
 
 def drawn_again(
-    pool: Pool, fit: Fit, searched: tuple[Parameter, ...], count: int, seed: int, exactly: bool = False
+    pool: Pool, fit: Fit, searched: tuple[Parameter, ...], count: int, seed: int, beyond: float = 0.0
 ) -> Float[np.ndarray, "rows parameters"]:
     """Parameters drawn from a fit: exactly so, or a little beyond, as it may be wrong.
 
     What only a particle shows is drawn together, from single hits; the rest, together too, from all frames. The little
     is noise on each that leaves all as broad as it was (Liu & West 2001). Numbers that are the same in all frames are
-    drawn once a chunk, within twice what they are known to.
+    drawn once a chunk. beyond: by how many standard deviations of what these are known to; 0: everything exactly.
     """
     rng = np.random.default_rng([seed, 3])
     log = np.array([p.is_log for p in searched])
@@ -264,7 +270,7 @@ def drawn_again(
     values = np.where(log, np.log(np.where(log, pool.parameters, 1.0)), pool.parameters)
     number = np.array([p.is_number for p in searched])
     of_particle = np.array([p.of_particle for p in searched])
-    smooth = 0.0 if exactly else _SMOOTH
+    smooth = _SMOOTH if beyond else 0.0
     rows = np.empty((count, len(searched)))
     for together in (of_particle & ~number, ~of_particle & ~number):
         if not together.any():
@@ -278,7 +284,7 @@ def drawn_again(
         rows[:, together] = mean + np.sqrt(1 - smooth**2) * (chosen - mean) + smooth * noise
     for i in np.flatnonzero(number):
         value, spread = fit.numbers[searched[i].name]
-        of_chunk = value + (0.0 if exactly else 2.0) * spread * rng.normal(size=-(-count // CHUNK))
+        of_chunk = value + beyond * spread * rng.normal(size=-(-count // CHUNK))
         rows[:, i] = np.repeat(of_chunk, CHUNK)[:count]
     return np.clip(np.where(log, np.exp(np.where(log, rows, 0.0)), rows), low, high)
 

@@ -111,12 +111,15 @@ def narrowed(
     """The search between the first and last hundredth of what real frames are estimated to, and the error of that.
 
     An end that would move by less than a tenth of the search stays: estimates of what hardly shows are drawn to the
-    middle, so they say nothing of the ends.
+    middle, so they say nothing of the ends. Nor do they of what all frames share: that stays as it is.
     """
     names = latents(pool, searched).names
     found, single = estimator.latents(features), estimator.kinds(features)[:, 0] > 0.5
     new = []
     for parameter in searched:
+        if parameter.is_number:
+            new.append(parameter)
+            continue
         column, spread = names.index(parameter.name), estimator.spread[parameter.name]
         used = single if parameter.of_particle and single.sum() >= _LEAST_SINGLES else np.ones(len(found), bool)
         ends = np.quantile(found[used, column], [0.01, 0.99]) + np.array([-spread, spread])
