@@ -68,7 +68,8 @@ class Calibration(NamedTuple):
         """A number of the fit without its bias, and its interval: a parametric bootstrap (Efron & Tibshirani 1993, An
         Introduction to the Bootstrap, chapters 6 and 10). The bias is taken as uncertain too, and so is half of what
         the last round changed, unless the number is one of the last pool's alone (`of_pool`), and, of a quantile of
-        the latent `name`, a quarter of what single frames are estimated to: an error that all frames may share."""
+        the latent `name`, a quarter of what single frames are estimated to: an error that all frames may share. Of a
+        bias beyond all of that error no more is taken off."""
         found = value(self.fit)
         error = np.array([value(replica) for replica in self.replicas]) - found
         bias, count = float(error.mean()), len(error)
@@ -76,8 +77,11 @@ class Calibration(NamedTuple):
         half = float(student.ppf(0.5 + COVERAGE / 2, count - 1)) * np.sqrt(
             error.var(ddof=1) * (1 + 1 / count) + bias**2 + (changed / 2) ** 2
         )
-        shared = 0.25 * self.spread.get(name, 0.0) * (found if name in _LOGARITHMIC else 1.0)
-        middle, half = min(max(found - bias, low), high), float(np.hypot(half, shared))
+        # Replicas that are off by more than single frames are have failed.
+        single = self.spread.get(name, np.inf) * (found if name in _LOGARITHMIC else 1.0)
+        shared = 0.25 * single if name in self.spread else 0.0
+        middle = min(max(found - float(np.clip(bias, -single, single)), low), high)
+        half = float(np.hypot(half, shared))
         return Estimate(middle, (max(middle - half, low), min(middle + half, high)))
 
 

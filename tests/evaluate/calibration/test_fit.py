@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from onehit.evaluate.calibration.fit import fit_pool
+from onehit.evaluate.calibration.fit import Calibration, Fit, fit_pool
 from onehit.evaluate.calibration.latents import Estimator, narrowed
 from onehit.evaluate.calibration.pool import CHUNK, Pool
 from onehit.evaluate.calibration.search import Parameter
@@ -56,3 +56,18 @@ def test_frames_are_not_weighted_by_what_all_share(case):
     weights = fit_pool(real, pool, estimator, SEARCHED, seed=0).weights
     # Everything else is distributed alike in both, so most patterns count: weighted by it, one of ten did.
     assert effective_size(weights) > 0.5 * len(weights)
+
+
+@pytest.mark.parametrize(("replicas", "middle"), [((0.96, 0.98), 1000 / 0.97), ((0.01, 0.02), 1100)])
+def test_a_bias_is_taken_off_unless_it_is_beyond_the_error_of_single_frames(case, replicas, middle):
+    pool, _, _ = case
+    fits = [
+        Fit(np.ones(1), {"photons": np.array([value])}, np.ones(1), {})
+        for value in (1000, *np.multiply(1000, replicas))
+    ]
+    found = Calibration(
+        pool, pool, fits[0], fits[0], fits[1:], np.ones((1, 1)), np.ones((1, 1)), 1, {"photons": 0.1}, 1
+    )
+    estimate = found.estimate(lambda fit: float(fit.quantiles["photons"][0]), 0.0, name="photons")
+    assert estimate.value == pytest.approx(middle, rel=2e-3)
+    assert estimate.interval[0] < 1000 < estimate.interval[1]
