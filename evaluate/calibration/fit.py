@@ -1,12 +1,13 @@
 """A simulation fitted to frames without labels, in rounds: simulate, estimate, narrow; then weight, and draw again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from scipy.optimize import least_squares
 from scipy.stats import t as student
-from sklearn.linear_model import RidgeCV
 
 from ...simulate.progress import Track, no_track
 from .latents import Estimator, latents, narrowed
@@ -17,7 +18,7 @@ from .unfolding import effective_size, of_frames, shares_of_kinds, tilted, unfol
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 COVERAGE = 0.9
 _ITERATIONS = 3
-_ROUNDS = ((1, 2.0), (1, 2.0), (1, 2.0), (1, 1.0), (2, 0.5))
+_ROUNDS = ((1, 2.0), (1, 2.0), (1, 2.0), (1, 2.0), (2, 1.0))
 """Those that weight: how many times the patterns, and within how many of their standard deviations numbers that all
 frames share are drawn. At first they are unsure; at last they blur what each frame has of its own."""
 _SMOOTH = 0.2
@@ -124,7 +125,7 @@ def calibrate(
             rows = drawn_again(pool, fit, searched, count, seed + number, beyond)
         scored = patterns if number == len(_ROUNDS) + 2 else 0
         pool = simulator(rows, 10 * seed + number, track, f"round {number}", scored)
-        before, fit = fit, fit_pool(features, pool, estimator, searched, seed)
+        before, fit = fit, fit_pool(features, pool, estimator, searched, seed, fit.numbers if fit else {})
         say(f"round {number}: {effective_size(fit.weights):.0f} of {len(pool.kind)} patterns in effect")
     assert fit is not None and before is not None and estimator is not None
     again, as_fitted = [], []
@@ -132,7 +133,7 @@ def calibrate(
         rows = drawn_again(pool, fit, searched, len(features), seed + 100 + number)
         replica = simulator(rows, 10 * seed + 100 + number, shares=fit.shares)
         seen = replica.features[: len(features)]
-        again.append(fit_pool(seen, pool, estimator, searched, seed + number + 1))
+        again.append(fit_pool(seen, pool, estimator, searched, seed + number + 1, before.numbers))
         as_fitted.append(seen)
     return Calibration(
         assumed,
@@ -179,8 +180,9 @@ def fit_pool(
     estimator: Estimator,
     searched: tuple[Parameter, ...],
     seed: int,
+    before: Mapping[str, tuple[float, float]] = MappingProxyType({}),
 ) -> Fit:
-    """Weights of a pool for frames, and what they say."""
+    """Weights of a pool for frames, and what they say; before: numbers of the round before."""
     truth, names = latents(pool, searched)
     real, simulated = estimator.summary(features), estimator.summary(pool.features)
     # What all frames share is no reason to weight some of them more: the few chunks that come nearest would be all.
@@ -196,7 +198,9 @@ def fit_pool(
     weights = tilted(weights, *(values[:, drawn] for values in (truth, simulated, real, of_simulated, of_real)))
     shares = shares_of_kinds(estimator.kinds(features), occurring(pool))
     means = np.array([column[used].mean() for column, used in zip(real.T, of_real.T, strict=True)])
-    numbers = numbers_of(pool, searched, simulated, weights[:, None] * of_simulated, means)
+    numbers = numbers_of(
+        pool, searched, simulated, weights[:, None] * of_simulated, means, of_real.sum(0).astype(float), before
+    )
     quantiles = quantiles_of(pool, weights, searched)
     quantiles |= {name: np.full(len(QUANTILES), value) for name, (value, _) in numbers.items()}
     return Fit(weights, quantiles, shares, numbers)
@@ -208,32 +212,59 @@ def numbers_of(
     simulated: Float[np.ndarray, "patterns latents"],
     weights: Float[np.ndarray, "patterns latents"],
     real: Float[np.ndarray, " latents"],
+    frames: Float[np.ndarray, " latents"],
+    before: Mapping[str, tuple[float, float]],
 ) -> dict[str, tuple[float, float]]:
     """Options that are the same in all frames, and their standard deviations.
 
-    simulated, weights: estimates of the pool's latents, and weights that make them like the real ones; real: means of
-    the real frames' estimates. Chunks of the pool have one value each. A regression of these on the mean estimates of
-    their frames says what the real means mean (indirect inference: Gourieroux, Monfort & Renault 1993, J. Appl. Econom.
-    8, S85): single estimates are drawn to the middle of the search, means of many frames are not.
+    simulated, weights: estimates of the pool's latents, and weights that make them like the real ones; real, frames:
+    means of the real frames' estimates, and of how many; before: what the round before says, if there was one.
+
+    Single estimates are drawn to the middle of the search, means of many frames are not. Chunks of the pool have one
+    value each, so a regression of their mean estimates on these says what means a value leads to, and which value leads
+    to the real ones (indirect inference: Gourieroux, Monfort & Renault 1993, J. Appl. Econom. 8, S85). A regression the
+    other way round would be drawn to the middle too, as the means of chunks have errors.
     """
     columns, names = [i for i, p in enumerate(searched) if p.is_number], latents(pool, searched).names
-    chosen = [names.index(searched[i].name) for i in columns]
-    of_chunk = [
-        np.average(simulated[:, k].reshape(-1, CHUNK), 1, weights[:, k].reshape(-1, CHUNK) + 1e-9) for k in chosen
-    ]
-    numbers = {}
-    for place, i in enumerate(columns):
-        truth, parameter = pool.parameters[::CHUNK, i], searched[i]
-        x, y = np.stack(of_chunk, 1), real[chosen]
-        middle, width = x.mean(0), x.std(0) + 1e-12
-        x, y = (x - middle) / width, (y - middle) / width
-        x, y = np.append(x, x[:, place, None] ** 2, 1), np.append(y, y[place] ** 2)
-        model = RidgeCV(np.logspace(-3, 1, 9)).fit(x, truth)
-        left = truth - model.predict(x)
-        spread = float(np.sqrt((left**2).sum() / max(len(truth) - x.shape[1] - 1, 1)))
-        value = float(np.clip(model.predict(y[None])[0], parameter.low, parameter.high))
-        numbers[parameter.name] = value, spread
-    return numbers
+    if not columns:
+        return {}
+    found = [searched[i] for i in columns]
+    chosen = [names.index(parameter.name) for parameter in found]
+    share = weights[:, chosen].reshape(-1, CHUNK, len(chosen)) + 1e-9
+    share /= share.sum(1, keepdims=True)
+    estimates = simulated[:, chosen].reshape(share.shape)
+    of_chunk = (share * estimates).sum(1)
+    low, high = (np.array([getattr(parameter, end) for parameter in found]) for end in ("low", "high"))
+    scale = (high - low) / np.sqrt(12)
+    middle = np.array([before.get(p.name, ((p.low + p.high) / 2, 0.0))[0] for p in found])
+    # The same frames said it before: it is no more than a hint, where this round says little.
+    width = np.array(
+        [3 * before[p.name][1] if p.name in before else all_of_it for p, all_of_it in zip(found, scale, strict=True)]
+    )
+
+    values = pool.parameters[::CHUNK, columns]
+    powers = (1, 2) if len(values) > 4 * len(found) + 2 else (1,)
+
+    def terms(value: Float[np.ndarray, "*chunks numbers"]) -> Float[np.ndarray, "*chunks terms"]:
+        scaled = (value - middle) / scale
+        return np.concatenate([np.ones_like(scaled[..., :1]), *(scaled**power for power in powers)], -1)
+
+    design = terms(values)
+    slope = np.linalg.lstsq(design, of_chunk)[0]
+    # Of a chunk's mean, from its frames and from what the regression leaves. The real mean is of more frames.
+    frames_of_chunk = (1 / (share**2).sum(1)).mean(0)
+    variance = (share * (estimates - of_chunk[:, None]) ** 2).sum(1).mean(0) / frames_of_chunk
+    if (free := len(design) - design.shape[1]) > 0:
+        variance = np.maximum(variance, ((of_chunk - design @ slope) ** 2).sum(0) / free)
+    error = np.sqrt(variance * (frames_of_chunk / frames[chosen] + design.shape[1] / len(design))) + 1e-12
+    solved = least_squares(
+        lambda value: np.concatenate([(terms(value) @ slope - real[chosen]) / error, (value - middle) / width]),
+        np.clip(middle, low + 1e-6 * scale, high - 1e-6 * scale),
+        bounds=(low, high),
+        x_scale=scale,
+    )
+    spread = np.sqrt(np.diag(np.linalg.inv(solved.jac.T @ solved.jac)))
+    return {p.name: (float(v), float(e)) for p, v, e in zip(found, solved.x, spread, strict=True)}
 
 
 def occurring(pool: Pool) -> Float[np.ndarray, " kinds"]:

@@ -51,6 +51,16 @@ def test_what_all_frames_share_is_found_near_the_end_of_the_search_and_never_nar
     assert abs(value - STRETCH) < 0.01 and spread < 0.01
 
 
+@pytest.mark.parametrize("stretch", [0.02, 0.08])
+def test_what_all_frames_share_is_found_beyond_a_round_that_came_near(stretch):
+    rng = np.random.default_rng(1)
+    first, pool = (made_up(rng, drawn(rng, 24, rng.normal(0.05, 0.01, 24))) for _ in range(2))
+    real = made_up(rng, drawn(rng, 12, np.full(12, stretch))).features
+    before = {"stretch": (0.05, 0.01)}
+    value, spread = fit_pool(real, pool, Estimator(first, SEARCHED), SEARCHED, 0, before).numbers["stretch"]
+    assert abs(value - stretch) < 0.008 and spread < 0.008
+
+
 def test_frames_are_not_weighted_by_what_all_share(case):
     pool, real, estimator = case
     weights = fit_pool(real, pool, estimator, SEARCHED, seed=0).weights
