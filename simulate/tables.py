@@ -16,7 +16,7 @@ import numpy as np
 from ..geometries import amplitude_grid as grids
 from ..geometries import elementary, form_factor
 from ..geometries.amplitude_grid import AmplitudeGrid, amplitude_grid
-from ..geometries.densities import atoms, density_grid, density_map, hydration, scattering_factors
+from ..geometries.densities import atoms, density_grid, density_map, filling, hydration, scattering_factors, surface
 from ..geometries.densities.atoms import Atoms
 from ..geometries.densities.density_map import DensityMap
 from ..geometries.form_factor import Polyhedron
@@ -37,15 +37,15 @@ def kept_grid(bodies: list[Polyhedron], q_max: float) -> AmplitudeGrid:
 def kept_density_grid(densities: list[Atoms | DensityMap], q_max: float, energy_ev: float) -> AmplitudeGrid:
     """`density_grid` of these in the same way."""
     arrays: list[np.ndarray] = []
-    shells: list[object] = []
+    regions: list[object] = []
     for one in densities:
         if isinstance(one, Atoms):
             arrays += [one.position, one.element, one.occupancy, np.array(one.mass_density)]
-            shells.append(one.hydration)
+            regions.append((one.hydration, one.filling))
         else:
             arrays += [one.values, one.voxel_nm]
-    facts = [q_max, energy_ev, version("periodictable"), shells]
-    modules = (grids, density_grid, atoms, density_map, hydration, scattering_factors)
+    facts = [q_max, energy_ev, version("periodictable"), regions]
+    modules = (grids, density_grid, atoms, density_map, filling, hydration, surface, scattering_factors)
     return _kept(lambda: density_grid.density_grid(densities, q_max, energy_ev), arrays, facts, modules)
 
 

@@ -9,8 +9,10 @@ from jaxtyping import Complex, Float, Integer
 
 from ..errors import InputError
 from ..extent import longest_distance
-from .hydration import Hydration, Shell, hydration_shell
+from .filling import Filling, cavity_filling
+from .hydration import Hydration, hydration_shell
 from .scattering_factors import atomic_mass, scattering_factor
+from .surface import Region
 
 _DALTONS_A_CUBIC_NM = 602.214  # of 1 g/cm^3
 _RADIUS_NM = 0.2
@@ -21,8 +23,9 @@ class Atoms:
     """Atoms about the centre of their electrons.
 
     position: nm; element: atomic numbers; occupancy: share of a particle's copies that have the atom; mass_density:
-    g/cm^3, which says what volume they take, and so the particle's diameter; hydration: of the shell around them, which
-    mass, volume, electrons and forward amplitude leave out. Raises InputError where there is no atom.
+    g/cm^3, which says what volume they take, and so the particle's diameter; hydration: of the shell around them;
+    filling: of the cavities amid them. Mass, volume, electrons and forward amplitude leave both out. Raises InputError
+    where there is no atom.
     """
 
     position: Float[np.ndarray, "atoms 3"]
@@ -31,6 +34,7 @@ class Atoms:
     name: str
     mass_density: float = 1.35
     hydration: Hydration | None = None
+    filling: Filling | None = None
 
     def __post_init__(self) -> None:
         if not self.electrons > 0:
@@ -65,12 +69,24 @@ class Atoms:
         return (6 / math.pi * self.volume_nm3) ** (1 / 3)
 
     @cached_property
-    def shell(self) -> Shell | None:
+    def shell(self) -> Region | None:
         """Its hydration shell, on a grid. This takes seconds for a capsid."""
         there = self.occupancy > 0
         if self.hydration is None:
             return None
         return hydration_shell(self.position[there], self.element[there], self.hydration)
+
+    @cached_property
+    def cavity(self) -> Region | None:
+        """What fills its cavities, on a grid. This takes seconds for a capsid."""
+        there = self.occupancy > 0
+        if self.filling is None:
+            return None
+        thickness = 0.0 if self.hydration is None else self.hydration.thickness_nm
+        try:
+            return cavity_filling(self.position[there], self.element[there], self.filling, thickness)
+        except InputError as error:
+            raise InputError(f"{self.name}: {error}") from None
 
     @cached_property
     def reach_nm(self) -> float:

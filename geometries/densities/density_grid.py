@@ -21,7 +21,7 @@ from jaxtyping import Complex64, Float, Float32
 from ..amplitude_grid import AmplitudeGrid, Window, grid_extent
 from .atoms import Atoms
 from .density_map import DensityMap
-from .hydration import Shell
+from .surface import Region
 
 DENSITY_WINDOW = Window(6, 13.75, 9)
 _MARGIN = DENSITY_WINDOW.taps // 2 + 1
@@ -35,7 +35,8 @@ Complex3D = Complex64[np.ndarray, "n n upper"]
 def density_grid(densities: list[Atoms | DensityMap], q_max: float, energy_ev: float) -> AmplitudeGrid:
     """Tabulate unit amplitudes of some densities for |q| <= q_max (1/nm); q in inverse diameters.
 
-    They are pi / 6 at q = 0, and more or less where there is a hydration shell: it adds to what the atoms are.
+    They are pi / 6 at q = 0, and more or less where there is a hydration shell or a filling: those add to what the
+    atoms are.
     """
     step, half = _extent(densities, q_max)
     axis = np.arange(-half, half + 1) * step
@@ -67,7 +68,7 @@ def _extent(densities: list[Atoms | DensityMap], q_max: float) -> tuple[float, i
     return grid_extent(max(_LEAST_REACH_NM, *(density.reach_nm for density in densities)), q_max, _MARGIN)
 
 
-def _map(density: DensityMap | Shell, axis: Float[np.ndarray, " n"]) -> Complex3D:
+def _map(density: DensityMap | Region, axis: Float[np.ndarray, " n"]) -> Complex3D:
     voxel = float(density.voxel_nm.prod()) * 1000
     # Beyond what voxels hold there is nothing but repetitions of what is within.
     held = [np.abs(axis) <= math.pi / size for size in density.voxel_nm]
@@ -96,8 +97,9 @@ def _atoms(density: Atoms, axis: Float[np.ndarray, " n"], energy_ev: float) -> t
         factor = density.factor(number, q, energy_ev)
         refraction += sums * np.real(factor).astype(np.float32)
         absorption -= sums * np.float32(np.imag(factor).flat[0])  # the same at every q
-    if density.shell is not None:
-        refraction += _map(density.shell, axis)
+    for region in (density.shell, density.cavity):
+        if region is not None:
+            refraction += _map(region, axis)
     return refraction, absorption
 
 

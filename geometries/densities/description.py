@@ -23,7 +23,8 @@ def describe(spec: str) -> tuple[dict[str, str], list[str]]:
     if found:
         structure = read_structure(*found)
         atoms = structure.atoms
-        return structure.facts | _of_atoms(atoms) | _of_any(atoms) | _of_shell(atoms), structure.notes
+        added = _of_shell(atoms) | _of_cavity(atoms)
+        return structure.facts | _of_atoms(atoms) | _of_any(atoms) | added, structure.notes
     found = split_spec(spec, (*MAP_SUFFIXES, *ARRAY_SUFFIXES))
     if not found:
         raise InputError(f"{spec} is no file of atoms or of a density map")
@@ -41,6 +42,17 @@ def _of_shell(atoms: Atoms) -> dict[str, str]:
         "hydration shell": f"{hydration.thickness_nm:g} nm, {hydration.contrast:g} electrons / nm^3 over what surrounds"
         f" it, {shell.electrons:,.0f} electrons in all",
         "extent with it": f"{shell.longest_extent_nm:.2f} nm",
+    }
+
+
+def _of_cavity(atoms: Atoms) -> dict[str, str]:
+    cavity = atoms.cavity
+    if cavity is None:
+        return {}
+    return {
+        "cavity": f"{cavity.volume_nm3:,.0f} nm^3, {cavity.longest_extent_nm:.2f} nm long",
+        "filling": f"{cavity.contrast:g} electrons / nm^3 over what surrounds the particle, {cavity.electrons:,.0f} "
+        "electrons in all",
     }
 
 

@@ -26,6 +26,7 @@ from .checked_structure import (
     checked_structure,
     gemmi_module,
 )
+from .filling import PORE_NM, Filling
 from .hydration import BOUND_WATER, Hydration
 from .options import one_of, parse_options, plain_suffix
 
@@ -38,6 +39,8 @@ _OPTIONS = {
     "density": float,
     "hydration_nm": float,
     "hydration_contrast": float,
+    "filling_contrast": float,
+    "filling_pore_nm": float,
 }
 _MOST_ATOMS = 10_000_000
 _TO_NM = 0.1
@@ -69,8 +72,9 @@ def read_structure(path: str, options: str = "") -> Structure:
     residues lack, spread over each residue's atoms; `waters`, none by default, as those of a crystal are not the
     particle's, or those of the `file`; `density`, mass over volume in g/cm^3 (1.35, a protein's); `hydration_nm`,
     thickness of a shell of bound water, and `hydration_contrast`, its electrons per nm^3 over what surrounds the
-    particle (364, in vacuum). Atoms count by their occupancy. Raises InputError for what is unreadable, nonsense, or
-    larger than memory should hold, and where gemmi is not installed.
+    particle (364, in vacuum); `filling_contrast`, the same of what fills its cavities, and `filling_pore_nm`, diameter
+    of a ball that pores of their walls stop (2). Atoms count by their occupancy. Raises InputError for what is
+    unreadable, nonsense, or larger than memory should hold, and where gemmi is not installed.
     """
     given = parse_options(path, options, _OPTIONS)
     density = float(given.get("density", 1.35))  # type: ignore[arg-type]
@@ -78,6 +82,7 @@ def read_structure(path: str, options: str = "") -> Structure:
         raise InputError(f"{path}: density is {density}; give mass over volume in g/cm^3, a protein's is 1.35")
     hydration = _hydration(path, given.get("hydration_nm"), given.get("hydration_contrast"))
     gemmi = gemmi_module()
+    filling = _filling(path, given.get("filling_contrast"), given.get("filling_pore_nm"))
     structure, content = checked_structure(gemmi, path)
     notes: list[str] = []
     one = _one_model(structure, path, given.get("model"), notes)
@@ -116,7 +121,7 @@ def read_structure(path: str, options: str = "") -> Structure:
     place = np.concatenate([at for at, _ in moved]) * _TO_NM
     if not np.abs(place).max() <= FARTHEST * _TO_NM:
         raise InputError(f"{path}: assembly {name} puts atoms beyond 10 um: its operators are wrong")
-    atoms = Atoms(place, element[number], occupancy[number], path, density, hydration)
+    atoms = Atoms(place, element[number], occupancy[number], path, density, hydration, filling)
     copies = sum(len(matrices) for _, matrices in operators)
     facts = {
         "title": dict(structure.info).get("_struct.title", "none"),
@@ -134,6 +139,19 @@ def _hydration(path: str, thickness_nm: object, contrast: object) -> Hydration |
         return None
     try:
         found = Hydration(float(thickness_nm), BOUND_WATER if contrast is None else float(contrast))  # type: ignore[arg-type]
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    return found if found.contrast else None
+
+
+def _filling(path: str, contrast: object, pore_nm: object) -> Filling | None:
+    """The same of the filling."""
+    if contrast is None:
+        if pore_nm is not None:
+            raise InputError(f"{path} has filling_pore_nm but no filling: write {path}:filling_contrast=430 as well")
+        return None
+    try:
+        found = Filling(float(contrast), PORE_NM if pore_nm is None else float(pore_nm))  # type: ignore[arg-type]
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     return found if found.contrast else None

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from onehit.geometries.densities import density_grid as density_grids
 from onehit.geometries.densities.density_grid import density_grid
+from onehit.geometries.densities.filling import Filling
 from onehit.geometries.densities.hydration import Hydration
 from onehit.geometries.densities.scattering_factors import scattering_factor
 from onehit.geometries.densities.structure_file import load_atoms
@@ -121,6 +122,20 @@ def test_tables_of_densities_come_from_the_cache_bit_for_bit(protein, tmp_path, 
     for hydration in (Hydration(0.3), Hydration(0.4), Hydration(0.4, 300.0), Hydration(0.4, 300.0)):
         kept_density_grid([replace(atoms, hydration=hydration)], 1.0, 1600.0)
     assert len(made) == 6
+
+
+def test_tables_of_filled_particles_are_their_own_in_the_cache(protein, tmp_path, monkeypatch):
+    monkeypatch.setenv("ONEHIT_CACHE", str(tmp_path / "cache"))
+    made = []
+    monkeypatch.setattr(density_grids, "density_grid", lambda *a: made.append(a) or density_grid(*a))
+    faces = [(x, y, z) for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1) if (x, y, z) != (0, 0, 0)]
+    atoms = load_atoms(*protein.rsplit(":", 1))
+    cage = replace(atoms, position=np.array(faces) * 1.0, element=np.full(26, 79), occupancy=np.ones(26))
+    for filling in (None, Filling(300.0, 1.3), Filling(400.0, 1.3), Filling(400.0, 1.2), Filling(300.0, 1.3)):
+        table = kept_density_grid([replace(cage, filling=filling)], 1.0, 1600.0)
+        if filling == Filling(300.0, 1.3):
+            assert np.array_equal(table.coefficients, density_grid([replace(cage, filling=filling)], 1.0, 1600.0)[0])
+    assert len(made) == 4
 
 
 def test_tables_that_memory_does_not_hold_are_refused_before(protein, monkeypatch):
