@@ -35,7 +35,7 @@ from .scattering.readout import detector_of
 from .scattering.sample import OwnSizes, SampleConfig
 from .scattering.scene import LARGEST_STRETCH
 from .scattering.seam import Kind, Shots
-from .tables import kept_density_grid, kept_grid
+from .tables import kept_density_grid, kept_displaced_grid, kept_grid
 
 _LARGEST_TABLE_BYTES = 2**30
 _LARGEST_DENSITIES_BYTES = 2**32
@@ -135,7 +135,10 @@ def prepare(
         jnp.asarray(config.orientation.quaternions, jnp.float32).reshape(-1, 4),
         planes,
         _amplitudes(
-            models, beads, meshes, _density_table(densities, 1e-9 * wavenumber * reach * (farthest + tilt), energy)
+            models,
+            beads,
+            meshes,
+            *_density_tables(densities, kinds, 1e-9 * wavenumber * reach * (farthest + tilt), energy),
         ),
         jnp.asarray(circumradius, jnp.float32),
         detector,
@@ -242,8 +245,9 @@ def _amplitudes(
     beads: list[BeadModel],
     meshes: AmplitudeGrid | Polyhedron | None,
     densities: AmplitudeGrid | None,
+    displaced: AmplitudeGrid | None,
 ) -> Amplitudes:
-    """beads: those among the models; meshes, densities: the others."""
+    """beads: those among the models; meshes, densities, displaced: the others."""
     _, is_beads, is_density = sorts = np.array(
         [[isinstance(model, sort) for model in models] for sort in (Mesh, BeadModel, Atoms | DensityMap)]
     )
@@ -255,14 +259,19 @@ def _amplitudes(
         jnp.asarray(number, jnp.int32),
         densities,
         jnp.asarray(is_density) if densities is not None else None,
+        displaced,
     )
 
 
-def _density_table(densities: list[Atoms | DensityMap], q_max: float, energy_ev: float) -> AmplitudeGrid | None:
-    """For |q| <= q_max, 1/nm; None where there are none."""
+def _density_tables(
+    densities: list[Atoms | DensityMap], kinds: tuple[Kind, ...], q_max: float, energy_ev: float
+) -> tuple[AmplitudeGrid | None, AmplitudeGrid | None]:
+    """For |q| <= q_max, 1/nm: of densities, and what `Amplitudes.displaced` is; None where there are none."""
     if not densities:
-        return None
-    if (size := density_bytes(densities, q_max)) > _LARGEST_DENSITIES_BYTES:
+        return None, None
+    is_atoms = np.array([isinstance(density, Atoms) for density in densities])
+    wet = is_atoms.any() and any(kind.surrounds for kind in kinds)
+    if (size := (1 + wet) * density_bytes(densities, q_max)) > _LARGEST_DENSITIES_BYTES:
         names = ", ".join(density.name for density in densities)
         raise InputError(
             f"the tables of {names} would take {size / 1e9:.1f} GB, more than {_LARGEST_DENSITIES_BYTES / 1e9:.1f}: "
@@ -276,7 +285,12 @@ def _density_table(densities: list[Atoms | DensityMap], q_max: float, energy_ev:
                 InputWarning,
                 stacklevel=4,
             )
-    return kept_density_grid(densities, q_max, energy_ev)
+    table = kept_density_grid(densities, q_max, energy_ev)
+    if not wet:
+        return table, None
+    difference = table.coefficients - kept_displaced_grid(densities, q_max).coefficients
+    # A map has no surface: its contrast over a liquid is that of its mean density.
+    return table, table._replace(coefficients=jnp.where(is_atoms[:, None, None, None, None], difference, 0))
 
 
 def _pixel_split(instrument: Instrument, extent_nm: float) -> int:

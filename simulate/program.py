@@ -256,7 +256,12 @@ def photons_per_pixel(setup: Setup, program: Program, scene: Scene, pulse: Pulse
         amplitudes.append(ellipsoid_amplitudes(ellipsoids, plane, pulse))
     if not amplitudes:
         return jnp.zeros((ny, nx))
-    bodies = jax.tree.map(lambda *a: jnp.concatenate(a), meshes, ellipsoids)
+    scenes = [meshes, ellipsoids]
+    if program.surrounds is not None and setup.amplitudes.displaced is not None and len(meshes.present):
+        liquid = jnp.full_like(meshes.contrast, setup.contrast[program.surrounds])
+        scenes.append(meshes._replace(contrast=liquid))
+        amplitudes.append(particle_amplitudes(meshes, plane, pulse, partial(displaced_amplitude, setup.amplitudes)))
+    bodies = jax.tree.map(lambda *a: jnp.concatenate(a), *scenes)
     amplitude = jax.tree.map(lambda *a: jnp.concatenate(a), *amplitudes)
     received = intensity(amplitude, bodies, plane, pulse) * plane.solid_angle * plane.polarisation
     return received.reshape(ny, len(received) // ny, nx, -1).sum((1, 3))
@@ -266,7 +271,7 @@ def unit_amplitude(
     amplitudes: Amplitudes, geometry: Int[jax.Array, " bodies"], q: Float[jax.Array, "bodies ... 3"]
 ) -> Num[jax.Array, "bodies ..."]:
     """Transforms of the unit bodies of those indices, each at its own q, in inverse unit diameters."""
-    meshes, beads, is_beads, number, densities, is_density = amplitudes
+    meshes, beads, is_beads, number, densities, is_density, _ = amplitudes
     which, each = number[geometry], (-1, *(1,) * (q.ndim - 2))
     value = 0.0
     if isinstance(meshes, AmplitudeGrid):
@@ -280,6 +285,21 @@ def unit_amplitude(
         of_density = look_up(densities, which, q, DENSITY_WINDOW)
         value = jnp.where(is_density[geometry].reshape(each), of_density, value)
     return jnp.asarray(value)
+
+
+def displaced_amplitude(
+    amplitudes: Amplitudes, geometry: Int[jax.Array, " bodies"], q: Float[jax.Array, "bodies ... 3"]
+) -> Num[jax.Array, "bodies ..."]:
+    """What is to be added to atoms' waves of a contrast over a liquid, for unit contrast of the liquid; 0 for others.
+
+    Those waves are of atoms less liquid that is distributed as the atoms' electrons are. This puts that back, and takes
+    away what is in the volume that the atoms keep the liquid out of.
+    """
+    if amplitudes.displaced is None or amplitudes.is_density is None:
+        return jnp.zeros(q.shape[:-1])
+    which, each = amplitudes.number[geometry], (-1, *(1,) * (q.ndim - 2))
+    difference = look_up(amplitudes.displaced, which, q, DENSITY_WINDOW)
+    return jnp.where(amplitudes.is_density[geometry].reshape(each), difference, 0)
 
 
 def _counts(

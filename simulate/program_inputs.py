@@ -72,7 +72,8 @@ class Amplitudes(NamedTuple):
     """Where form factors come from.
 
     meshes, beads, densities (atoms and maps): None where no geometry is one; is_beads, is_density, number: of every
-    geometry, whether it is one, and which of its sort.
+    geometry, whether it is one, and which of its sort; displaced: of densities, what makes their contrasts over a
+    liquid right, per contrast of the liquid; None where none is around a particle of atoms.
     """
 
     meshes: AmplitudeGrid | Polyhedron | None
@@ -81,6 +82,7 @@ class Amplitudes(NamedTuple):
     number: Int[jax.Array, " geometries"]
     densities: AmplitudeGrid | None = None
     is_density: Bool[jax.Array, " geometries"] | None = None
+    displaced: AmplitudeGrid | None = None
 
 
 class Setup(NamedTuple):
@@ -122,11 +124,13 @@ class Setup(NamedTuple):
 
 class Program(NamedTuple):
     """What one kind of pattern is made of: which slots of a scene hold what, which of the planes their waves are summed
-    on, and which of the setup's kinds makes the light instead, if one does."""
+    on, which of the setup's kinds makes the light instead, if one does, and which of its materials lies around the
+    sample's particles, if one does."""
 
     slots: Slots
     plane: int
     light: int | None = None
+    surrounds: str | None = None
 
 
 class Variant(NamedTuple):
@@ -153,7 +157,10 @@ def programs_of(
 ) -> tuple[tuple[Program, ...], tuple[tuple[int, ...], ...]]:
     """The programs, and which is that of each kind of pattern and number of bodies; planes: of each kind."""
     table = [
-        [Program(kind.slots(count, particles), plane, i if kind.has_light else None) for count in range(slots + 1)]
+        [
+            Program(kind.slots(count, particles), plane, i if kind.has_light else None, kind.surrounds)
+            for count in range(slots + 1)
+        ]
         for i, (kind, plane) in enumerate(zip(kinds, planes, strict=True))
     ]
     programs = list(dict.fromkeys(program for row in table for program in row))

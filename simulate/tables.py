@@ -16,7 +16,16 @@ import numpy as np
 from ..geometries import amplitude_grid as grids
 from ..geometries import elementary, form_factor
 from ..geometries.amplitude_grid import AmplitudeGrid, amplitude_grid
-from ..geometries.densities import atoms, density_grid, density_map, filling, hydration, scattering_factors, surface
+from ..geometries.densities import (
+    atoms,
+    density_grid,
+    density_map,
+    displaced,
+    filling,
+    hydration,
+    scattering_factors,
+    surface,
+)
 from ..geometries.densities.atoms import Atoms
 from ..geometries.densities.density_map import DensityMap
 from ..geometries.form_factor import Polyhedron
@@ -36,6 +45,22 @@ def kept_grid(bodies: list[Polyhedron], q_max: float) -> AmplitudeGrid:
 
 def kept_density_grid(densities: list[Atoms | DensityMap], q_max: float, energy_ev: float) -> AmplitudeGrid:
     """`density_grid` of these in the same way."""
+    arrays, facts, modules = _of_densities(densities, q_max)
+    facts = [*facts, energy_ev, version("periodictable")]
+    return _kept(lambda: density_grid.density_grid(densities, q_max, energy_ev), arrays, facts, modules)
+
+
+def kept_displaced_grid(densities: list[Atoms | DensityMap], q_max: float) -> AmplitudeGrid:
+    """`displaced_grid` of these in the same way."""
+    arrays, facts, modules = _of_densities(densities, q_max)
+    facts = [*facts, "displaced", version("periodictable")]  # whose masses say the volumes
+    return _kept(lambda: density_grid.displaced_grid(densities, q_max), arrays, facts, modules)
+
+
+def _of_densities(
+    densities: list[Atoms | DensityMap], q_max: float
+) -> tuple[list[np.ndarray], list[object], tuple[ModuleType, ...]]:
+    """Arrays, facts and modules that decide tables of them."""
     arrays: list[np.ndarray] = []
     regions: list[object] = []
     for one in densities:
@@ -44,9 +69,8 @@ def kept_density_grid(densities: list[Atoms | DensityMap], q_max: float, energy_
             regions.append((one.hydration, one.filling))
         else:
             arrays += [one.values, one.voxel_nm]
-    facts = [q_max, energy_ev, version("periodictable"), regions]
-    modules = (grids, density_grid, atoms, density_map, filling, hydration, surface, scattering_factors)
-    return _kept(lambda: density_grid.density_grid(densities, q_max, energy_ev), arrays, facts, modules)
+    modules = (grids, density_grid, atoms, density_map, displaced, filling, hydration, surface, scattering_factors)
+    return arrays, [q_max, regions], modules
 
 
 def _kept(

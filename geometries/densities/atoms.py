@@ -9,6 +9,7 @@ from jaxtyping import Complex, Float, Integer
 
 from ..errors import InputError
 from ..extent import longest_distance
+from .displaced import displaced_volume
 from .filling import Filling, cavity_filling
 from .hydration import Hydration, hydration_shell
 from .scattering_factors import atomic_mass, scattering_factor
@@ -87,6 +88,17 @@ class Atoms:
             return cavity_filling(self.position[there], self.element[there], self.filling, thickness)
         except InputError as error:
             raise InputError(f"{self.name}: {error}") from None
+
+    @cached_property
+    def displaced(self) -> list[Region]:
+        """What a liquid around it is kept out of: its volume, its shell and its filling; their contrasts are the shares
+        of each place that count, so that their electrons are volumes."""
+        there = self.occupancy > 0
+        try:
+            own = displaced_volume(self.position[there], self.element[there], self.volume_nm3)
+        except InputError as error:
+            raise InputError(f"{self.name}: {error}") from None
+        return [own, *(one._replace(contrast=1.0) for one in (self.shell, self.cavity) if one is not None)]
 
     @cached_property
     def reach_nm(self) -> float:

@@ -38,24 +38,53 @@ def density_grid(densities: list[Atoms | DensityMap], q_max: float, energy_ev: f
     They are pi / 6 at q = 0, and more or less where there is a hydration shell or a filling: those add to what the
     atoms are.
     """
-    step, half = _extent(densities, q_max)
-    axis = np.arange(-half, half + 1) * step
-    table = np.empty((len(densities), *3 * (len(axis),), 2), np.float32)
-    for of_one, density in zip(table, densities, strict=True):
-        one = of_one.view(np.complex64)[..., 0]
+    axis, table = _empty(densities, q_max)
+    for one, density in zip(table, densities, strict=True):
         scale = np.complex64(math.pi / 6 / density.forward(energy_ev))
-        # Of a real density F(-q) = conj F(q), so the upper half suffices; absorption is another one, times -i.
         refraction, absorption = (
             _atoms(density, axis, energy_ev) if isinstance(density, Atoms) else (_map(density, axis), None)
         )
-        one[..., half:] = refraction
-        one[..., :half] = refraction[::-1, ::-1, :0:-1].conj()
+        _add(one, refraction)
         if absorption is not None:
-            one[..., half:] -= 1j * absorption
-            one[..., :half] -= 1j * absorption[::-1, ::-1, :0:-1].conj()
+            _add(one, absorption, np.complex64(-1j))
         one *= scale
+    return _grid(densities, axis, table)
+
+
+def displaced_grid(densities: list[Atoms | DensityMap], q_max: float) -> AmplitudeGrid:
+    """The same of the volumes that a liquid is kept out of by atoms: pi / 6 at q = 0, and more where there is a
+    hydration shell or a filling. 0 for maps."""
+    axis, table = _empty(densities, q_max)
+    for one, density in zip(table, densities, strict=True):
+        if isinstance(density, Atoms):
+            for region in density.displaced:
+                _add(one, _map(region, axis))
+            one *= np.complex64(density.diameter_nm**-3)
+    return _grid(densities, axis, table)
+
+
+def _empty(
+    densities: list[Atoms | DensityMap], q_max: float
+) -> tuple[Float[np.ndarray, " n"], Complex64[np.ndarray, "densities n n n"]]:
+    """The points along each axis, and a table of zeros."""
+    step, half = _extent(densities, q_max)
+    axis = np.arange(-half, half + 1) * step
+    return axis, np.zeros((len(densities), *3 * (len(axis),)), np.complex64)
+
+
+def _add(one: Complex64[np.ndarray, "n n n"], upper: Complex3D, times: np.complex64 | None = None) -> None:
+    """Add a real density's transform, or that times a factor. F(-q) = conj F(q), so the upper half suffices."""
+    half = one.shape[2] // 2
+    for there, part in ((one[..., half:], upper), (one[..., :half], upper[::-1, ::-1, :0:-1].conj())):
+        there += part if times is None else times * part
+
+
+def _grid(
+    densities: list[Atoms | DensityMap], axis: Float[np.ndarray, " n"], table: Complex64[np.ndarray, "densities n n n"]
+) -> AmplitudeGrid:
+    parts = table.view(np.float32).reshape(*table.shape, 2)
     diameters = np.array([density.diameter_nm for density in densities])
-    return AmplitudeGrid(jnp.asarray(table), jnp.asarray(step * diameters, jnp.float32), None)
+    return AmplitudeGrid(jnp.asarray(parts), jnp.asarray((axis[1] - axis[0]) * diameters, jnp.float32), None)
 
 
 def density_bytes(densities: list[Atoms | DensityMap], q_max: float) -> int:

@@ -201,6 +201,8 @@ class Kind(Part):
     """Geometries that it brings beside the sample's."""
     materials: ClassVar[tuple[str, ...]] = ()
     """Its options that name a material."""
+    surrounds: ClassVar[str | None] = None
+    """Which of these lies around the sample's particles, if one does: their contrasts are over it."""
     in_droplet: ClassVar[bool] = False
     """Whether droplets make its scenes, which may be so large that pixels must be split finer."""
     says_fluence: ClassVar[bool] = False

@@ -16,13 +16,13 @@ from onehit.simulate import SimulatedSource, SimulationConfig, preparation
 from onehit.simulate.beamline.instrument import InstrumentConfig
 from onehit.simulate.beamline.materials import contrast_of_electrons, material
 from onehit.simulate.beamline.reciprocal import detector_plane
-from onehit.simulate.config import BeamConfig
+from onehit.simulate.config import BadConfig, BeamConfig
 from onehit.simulate.scattering.sample import OrientationConfig
 from onehit.simulate.scattering.scene import scene_of
 from onehit.simulate.sets.plan import input_files
 from onehit.simulate.tables import kept_density_grid
-from oracles import box_form_factor, ewald_q, orientation_matrix
-from structures import biomt, glycines, random_atoms, turns
+from oracles import box_form_factor, ellipsoid_form_factor, ewald_q, orientation_matrix
+from structures import atom_line, biomt, glycines, random_atoms, turns
 
 OPEN = InstrumentConfig(shape=(32, 32), pixel_size_m=2.4e-3, beamstop_radius_m=0.0, gap_m=0.0)
 TURN = (0.5, 0.1, -0.7, 0.5)
@@ -156,3 +156,91 @@ def test_files_of_atoms_are_among_the_inputs_of_a_set(protein):
     assert list(input_files(SimulationConfig(geometry=(protein, "torus:radius_ratio=3")))) == [path]
     with pytest.raises(InputError, match="cannot be read"):
         input_files(SimulationConfig(geometry=("missing.pdb",)))
+
+
+def in_droplets(spec, **settings):
+    """Expected photons of four particles in droplets, of the droplets alone, and the source; every droplet is round."""
+    bad = BadConfig(multi_hit=0, wet_particle=1, droplet_stretch=0.0, shell=(1.1, 1.5))
+    beam = BeamConfig(pulse_photons=(1e12, 1e12), offset=0.0)
+    orientation = OrientationConfig("given", quaternions=(TURN,))
+    config = SimulationConfig(
+        instrument=OPEN, geometry=(spec,), good_fraction=0.0, noise=False, orientation=orientation, bad=bad, beam=beam
+    )
+    source = SimulatedSource(replace(config, **settings))
+    made = jax.tree.map(np.asarray, source.patterns(np.arange(4)))
+    alone = [
+        source.expected_photons(jax.tree.map(lambda a, i=i: a[i, :1], made.truth.scene), 1e12, ellipsoids=True)
+        for i in range(4)
+    ]
+    return made, np.asarray(alone), source
+
+
+def waters(tmp_path, count=8):
+    """A cube of water molecules, as close as in water."""
+    step = 10 * (18.015 / 602.214) ** (1 / 3)  # angstroms, at 1 g/cm^3
+    places = np.stack(np.meshgrid(*[np.arange(count) * step] * 3), -1).reshape(-1, 3)
+    path = tmp_path / "water.pdb"
+    path.write_text(
+        "".join(atom_line(i + 1, "O", "O", at, "HOH", number=i + 1) for i, at in enumerate(places)) + "END\n"
+    )
+    return f"{path}:waters=file,hydrogens=add,density=1.0"
+
+
+@pytest.mark.parametrize("added", ["", ",hydration_nm=0.3,hydration_contrast=334"])
+def test_water_in_a_droplet_of_water_is_not_seen(tmp_path, added):
+    made, alone, source = in_droplets(waters(tmp_path) + added)
+    assert np.abs(made.counts - alone).max() < 0.02 * alone.max()
+    # It is there: in a liquid of half the density it is seen, as it is in vacuum.
+    thin, alone, _ = in_droplets(waters(tmp_path) + added, bad=replace(source.config.bad, droplet_material="H2O:0.5"))
+    assert np.abs(thin.counts - alone).max() > 0.1 * alone.max()
+
+
+def test_atoms_displace_the_droplet_where_they_are_and_not_where_their_electrons_are(tmp_path):
+    """A light ball and a heavy one of the same size: the centre of the electrons is in the heavy one."""
+    grid = np.stack(np.meshgrid(*[np.arange(-5, 6) * 2.0] * 3), -1).reshape(-1, 3)  # angstroms, too close for water
+    ball = grid[np.linalg.norm(grid, axis=1) < 10.01]
+    path, at = tmp_path / "two.pdb", np.array([0.0, 30.0, 0.0])
+    path.write_text(
+        "".join(
+            atom_line(i + 1, element, element, place + by, "UNL", number=i + 1)
+            for element, by in (("C", 0 * at), ("AU", at))
+            for i, place in enumerate(ball)
+        )
+        + "END\n"
+    )
+    made, _, source = in_droplets(f"{path}:hydrogens=file,density=3.0")
+    atoms, instrument = load_atoms(str(path), "hydrogens=file,density=3.0"), source.instrument
+    energy, q = instrument.photon_energy_ev, turned(ewald_q(instrument, ROW, COLUMN))
+    water = material("water", energy).contrast
+    # Each ball displaces half of the volume, spread over it nearly as its atoms are.
+    phases = np.exp(-1j * (q * 1e-9) @ atoms.position.T)
+    displaced = atoms.volume_nm3 * phases.mean(-1)
+    own = contrast_of_electrons(1.0, 1.0, instrument.wavelength_m) * amplitude(atoms, q, energy)
+    plane = detector_plane(instrument, 1e-8)
+    per_unit = np.asarray(plane.solid_angle * plane.polarisation) * (instrument.wavenumber**2 / (2 * np.pi)) ** 2
+    fluence = 1e12 * np.log(2) / (np.pi * (instrument.focus_m / 2) ** 2)
+
+    def photons(wave, scene):
+        droplet = water * ellipsoid_form_factor(scene.diameter_m[0] * 1e9 / 2, q * 1e-9)
+        return fluence * per_unit * np.abs(droplet + wave) ** 2 * 1e-54
+
+    for number, frame in enumerate(made.counts):
+        scene = jax.tree.map(lambda a, i=number: a[i], made.truth.scene)
+        expected = photons(own - water * displaced, scene)
+        as_electrons = photons(own * (1 - water * atoms.volume_nm3 / own_forward(atoms, instrument)), scene)
+        assert np.abs(frame - expected).max() < 4e-3 * expected.max()
+        assert np.abs(frame - as_electrons).max() > 1e-2 * expected.max()
+
+
+def own_forward(atoms, instrument):
+    return contrast_of_electrons(atoms.forward(instrument.photon_energy_ev), 1.0, instrument.wavelength_m)
+
+
+def test_solids_beside_atoms_stay_as_they_are_in_a_droplet(tmp_path):
+    alone = in_droplets("cube", diameter_nm=(20.0, 20.0))[0]
+    shares = (f"{waters(tmp_path)}:0.5", "cube:0.5")
+    beside = in_droplets("cube", geometry=shares, diameter_nm=(20.0, 20.0))[0]
+    is_cube = beside.truth.scene.geometry[:, 1] == 1
+    assert is_cube.any() and not is_cube.all()
+    one, other = alone.counts[is_cube], beside.counts[is_cube]
+    assert np.abs(one - other).max() < 2e-3 * one.max()

@@ -22,6 +22,7 @@ class WetParticle(Liquid, Kind):
 
     name = "wet_particle"
     materials = ("droplet_material",)
+    surrounds = "droplet_material"
     in_droplet = True
 
     wet_particle: float = 0.0
