@@ -236,9 +236,9 @@ def own_forward(atoms, instrument):
     return contrast_of_electrons(atoms.forward(instrument.photon_energy_ev), 1.0, instrument.wavelength_m)
 
 
-def test_solids_beside_atoms_stay_as_they_are_in_a_droplet(tmp_path):
+def test_solids_beside_atoms_stay_as_they_are_in_a_droplet(protein):
     alone = in_droplets("cube", diameter_nm=(20.0, 20.0))[0]
-    shares = (f"{waters(tmp_path)}:0.5", "cube:0.5")
+    shares = (f"{protein}:0.5", "cube:0.5")
     beside = in_droplets("cube", geometry=shares, diameter_nm=(20.0, 20.0))[0]
     is_cube = beside.truth.scene.geometry[:, 1] == 1
     assert is_cube.any() and not is_cube.all()

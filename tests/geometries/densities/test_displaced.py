@@ -79,5 +79,7 @@ def test_a_map_displaces_nothing_of_its_own():
 
 def test_a_particle_whose_voxels_memory_does_not_hold_is_refused():
     far = carbons(np.array([[0.0, 0, 0], [120, 120, 120]]))
-    with pytest.raises(InputError, match=r"carbons: the water that 120 x 120 x 120 nm .* leave --bad\.wet-particle out"):
+    with pytest.raises(
+        InputError, match=r"carbons: the water that 120 x 120 x 120 nm .* leave --bad\.wet-particle out"
+    ):
         _ = far.displaced

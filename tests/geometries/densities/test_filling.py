@@ -109,6 +109,19 @@ def test_cavities_of_like_size_are_all_filled_and_small_ones_are_not():
     assert filled(with_small) == pytest.approx(volume(3.0), rel=0.02)
 
 
+def test_what_lies_deeper_behind_the_wall_than_the_ball_reaches_stays_empty():
+    """A bubble in a solid ball in the cavity."""
+    island = np.concatenate([hollow(radius) for radius in np.arange(0.5, 1.8, 0.2)])
+    cavity = carbons(np.concatenate([hollow(), island]), Filling(CONTRAST, 1.2)).cavity
+    assert cavity is not None
+    at_centre, beside = (
+        tuple(int(np.abs(axis - x).argmin()) for axis, x in zip(cavity.axes_nm, (0, 0, x), strict=True))
+        for x in (0.0, 3.0)
+    )
+    assert (cavity.covered[at_centre], cavity.covered[beside]) == (0, 1)
+    assert cavity.volume_nm3 == pytest.approx(volume(RADIUS) - volume(1.7 + 2 * CARBON_NM), rel=0.01)
+
+
 def test_with_a_hydration_shell_no_space_counts_twice():
     thickness = 0.6
     atoms = carbons(hollow(), Filling(CONTRAST), Hydration(thickness, CONTRAST))
