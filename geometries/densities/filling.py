@@ -15,7 +15,6 @@ from typing import Any, cast
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
-from scipy import ndimage
 
 from ..errors import InputError
 from .hydration import MOST_CONTRAST
@@ -106,6 +105,8 @@ def _cavities(
     grid: Grid, position: Float[np.ndarray, "atoms 3"], element: Integer[np.ndarray, " atoms"], pore_nm: float
 ) -> Bool[np.ndarray, "x y z"]:
     """Voxels that belong to cavities, or to the wall behind them."""
+    from scipy import ndimage
+
     radius = pore_nm / 2 / grid.voxel_nm
     fits = sphere_distance(grid, position, element, pore_nm / 2 + 0.5 * grid.voxel_nm) >= radius
     connected = cast(Any, ndimage.label(fits))[0]
