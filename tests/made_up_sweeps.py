@@ -91,7 +91,7 @@ def do_task(text, task):
     made.trouble = lambda *what: time.sleep(random.random() / 2)
     tasks._scores = made.scores
     loads = type("Classifier", (), {"load": staticmethod(lambda folder: folder)})
-    scored = namedtuple("Scored", "label score summary good bad worst worst_titles bad_pixel")
+    scored = namedtuple("Scored", "label score photons summary good bad worst worst_titles bad_pixel")
     for module, name, content in (
         ("workbench.commands.study", "train_run", made.train),
         ("train.classifier", "Classifier", loads),
