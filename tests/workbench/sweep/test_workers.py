@@ -95,6 +95,7 @@ def test_twenty_kills_change_nothing(command, made, tmp_path):
             killed[what] += 1
             if what != "worker":
                 driver.wait()
+                driver.stderr.close()
                 driver = start(command.out, *options)
         _, said = driver.communicate(timeout=600)
     finally:
