@@ -71,8 +71,8 @@ def cavity_filling(
 ) -> Region:
     """The filling of the cavities amid atoms at those places, nm; shell_nm: of the hydration shell on the wall.
 
-    The volume of a ball is right to 1 % (tests). Raises InputError where there is no cavity, and for a particle so
-    large that the voxels would be coarser than the ball allows.
+    The volume of a ball is right to 1 % (tests). Raises InputError where there is no cavity, or the shell fills it,
+    and for a particle so large that the voxels would be coarser than the ball allows.
     """
     size = position.max(0) - position.min(0)
     voxel = min(_VOXEL_NM, filling.pore_nm / 4)
@@ -98,6 +98,11 @@ def cavity_filling(
     grid = Grid(fine, low - fine / 2 - extra * fine, tuple(2 * n + 2 * extra for n in inside.shape))
     distance = surface_distance(grid, position[near], element[near], reach)[(slice(extra, -extra),) * 3]
     covered = beyond(distance, shell_nm / fine) * inside.repeat(2, 0).repeat(2, 1).repeat(2, 2)
+    if not covered.any():
+        raise InputError(
+            f"the hydration shell of {shell_nm:g} nm fills all cavities: leave filling_contrast out, or give a smaller "
+            "hydration_nm"
+        )
     return Grid(fine, low - fine / 2, covered.shape).region(covered, filling.contrast)
 
 

@@ -138,6 +138,11 @@ def test_with_a_hydration_shell_no_space_counts_twice():
     assert np.abs(added - body).max() < 0.01 * expected
 
 
+def test_a_cavity_that_is_all_hydration_shell_is_refused():
+    with pytest.raises(InputError, match=r"carbons: the hydration shell of 1 nm fills all cavities: .* hydration_nm"):
+        filled(hollow(0.9), Filling(CONTRAST, 1.0), Hydration(1.0))
+
+
 def test_what_the_filling_adds_is_no_part_of_size_and_mass():
     empty, full = carbons(hollow()), carbons(hollow(), Filling(CONTRAST))
     assert (full.electrons, full.diameter_nm, full.reach_nm) == (empty.electrons, empty.diameter_nm, empty.reach_nm)
