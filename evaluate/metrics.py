@@ -109,7 +109,8 @@ def paired_auc_difference(
     """By how much the AUC of scores `first` is larger than that of `other`, and the interval of that, within -1 to 1.
 
     As for `paired_difference`, but for the patterns: DeLong, DeLong & Clarke-Pearson, Biometrics 44, 837 (1988),
-    equations 5 and 6, of placements that are means over the seeds. It has no width where all pairs are ranked alike.
+    equations 5 and 6, of placements that are means over the seeds. It has no width where all pairs are ranked alike,
+    and tells nothing where there is one good or one bad pattern alone.
 
     Raises InputError for other shapes, and where only good or only bad patterns are present.
     """
@@ -126,7 +127,7 @@ def paired_auc_difference(
         [_placed(b[~good], b[good]) - _placed(a[~good], a[good]) for a, b in zip(first, other, strict=True)], 0
     )
     by_seed = np.array([auc(label, a) - auc(label, b) for a, b in zip(first, other, strict=True)])
-    variance = sum(part.var(ddof=1) / len(part) for part in (of_good, of_bad) if len(part) > 1)
+    variance = sum(part.var(ddof=1) / len(part) if len(part) > 1 else np.inf for part in (of_good, of_bad))
     return float(by_seed.mean()), _around(float(by_seed.mean()), variance, by_seed, level)
 
 

@@ -293,6 +293,31 @@ def test_seeds_that_differ_widen_the_paired_difference_of_two_auc():
     assert narrow[0] > 0 and wide[0] < 0 < value < wide[1]
 
 
+@pytest.mark.parametrize("separation", [1.0, 2.5])
+def test_intervals_of_the_difference_of_two_auc_cover_it(separation):
+    rng, label, draws = np.random.default_rng(0), np.arange(200) % 2, 300
+    exact = np.diff([norm.cdf(separation / np.sqrt(2 * (1 + own**2))) for own in (0.6, 0.3)])[0]
+    covered = 0
+    for _ in range(draws):
+        shared = separation * label + rng.normal(size=200)
+        first, other = (shared + own * rng.normal(size=200) for own in (0.3, 0.6))
+        low, high = paired_auc_difference(label, first[None], other[None])[1]
+        covered += low <= exact <= high
+    assert 0.92 < covered / draws < 0.98
+
+
+@pytest.mark.parametrize("label", [[1, 0, 0, 0], [0, 1, 1, 1], [0, 1]])
+def test_one_pattern_of_a_kind_tells_nothing_of_the_difference_of_two_auc(label):
+    label = np.array(label)
+    assert paired_auc_difference(label, label[None] * 1.0, -label[None] * 1.0) == (1.0, [-1.0, 1.0])
+
+
+def test_invalid_frames_rank_last_in_the_difference_of_two_auc():
+    label, other = np.array([1, 0, 1, 0]), np.array([[3.0, 0.0, 2.0, 1.0]])
+    first = np.array([[3.0, 0.0, -np.inf, -np.inf]])
+    assert paired_auc_difference(label, first, other)[0] == pytest.approx(auc(label, first[0]) - 1)
+
+
 @pytest.mark.parametrize(
     ("label", "shape", "others"), [([0, 1, 1], (2, 3), (1, 3)), ([0, 1], (1, 3), (1, 3)), ([1, 1, 1], (1, 3), (1, 3))]
 )

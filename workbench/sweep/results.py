@@ -144,6 +144,8 @@ def differences(plan: Plan, cells: Sequence[Cell], names: Names) -> list[Differe
             for chosen, wrong in ((good, False), (~good, True))
         )
         ranked = paired_auc_difference(labels[0], score, other_score) if 0 < good.sum() < len(good) else None
+        if ranked == (0.0, [0.0, 0.0]):  # both rank alike, often without an error: not that they always would
+            ranked = None
         all_lost = bool(good.any()) and not (first | other)[:, good].any()
         result.append(Difference(what, training, test, len(outcomes), len(good), lost, kept, ranked, all_lost))
     return result

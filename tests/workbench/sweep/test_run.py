@@ -194,6 +194,7 @@ def test_differences_are_paired_over_patterns_and_seeds(command, made):
         ("torus against icosahedron", "", 2, 40)
     }
     assert found["cube"].lost is not None and found["cube"].lost[0] == 0
+    assert found["cube"].auc is None and "AUC" not in sentence(found["cube"])  # both rank every pair alike
     lost, kept = found["torus"].lost, found["torus"].kept
     assert lost is not None and kept is not None
     # On tori the training on tori errs nowhere, the other one where its score of -2 to 1 (+ 0.1) is on the wrong side.
