@@ -40,7 +40,8 @@ _STILL_SHOW = 0.02
 _LEAST_EXPECTED = 10
 """Hidden pixels may show something in this share of what the others do; and so many would, if they were like them."""
 _MOST_LIT = 0.05
-"""Of the detector: pixels that are flagged, by more than one value, and show something, as hot ones do."""
+"""Of the pixels that show something: those that are flagged, by more than one value, as hot ones are; unless so few of
+the detector are flagged."""
 
 
 class Masks(NamedTuple):
@@ -144,22 +145,21 @@ def _by_the_frames(
     by_share = least if share[least] < _CLEAR_SHARE else None
     shows = np.broadcast_to(in_use(frames), values.shape)
     by_pixels = _by_the_pixels(~(values > 0), shows)
+    has_flags = len(np.unique(values[values != 0])) > 1
     say = f"say which with {option}.mask-polarity good (not 0 = usable) or bad (0 = usable)"
+    if has_flags:
+        say += f", or cxi (CXI's bits), or save a mask of 0 and 1 as mask.npy, and give {option}.mask mask.npy"
     hides = f"it would hide {share['good']:.1%} of the pixels if 1 means good, {share['bad']:.1%} if 1 means bad"
     if by_share and by_pixels and by_share != by_pixels:
         raise InputError(f"{where}: {hides}, but the frames look as if 1 meant {by_pixels}: {say}")
     found = by_pixels or by_share
     if found is None:
         raise InputError(f"{where}: nothing tells whether 1 means good or bad; {hides}: {say}")
-    if len(np.unique(values[values != 0])) > 1:
-        lit = float(np.mean(shows & (values != 0)))
-        if found == "good" or lit > _MOST_LIT:
-            lit_too = "" if found == "good" else f", and {lit:.0%} of the pixels are not 0 but show something"
-            raise InputError(
-                f"{where} holds {np.unique(values)[:5].tolist()}, not two values alone{lit_too}: say which with "
-                f"{option}.mask-polarity good (not 0 = usable), bad (0 = usable) or cxi (CXI's bits), or save a "
-                f"mask of 0 and 1 as mask.npy, and give {option}.mask mask.npy"
-            )
+    if has_flags:
+        lit = float(np.sum(shows & (values != 0)) / max(shows.sum(), 1))  # of dim frames few pixels are lit at all
+        if found == "good" or min(lit, share["bad"]) > _MOST_LIT:
+            lit_too = "" if found == "good" else f", and {lit:.0%} of the pixels that show something are not 0"
+            raise InputError(f"{where} holds {np.unique(values)[:5].tolist()}, not two values alone{lit_too}: {say}")
     reason = "hidden pixels show nothing" if by_pixels else "most of the detector is left"
     return found, f" (taken so as {reason}, {share[found]:.2%} hidden; otherwise say {option}.mask-polarity)"
 

@@ -84,10 +84,17 @@ def test_flags_of_which_some_lie_on_lit_pixels_are_refused_and_hot_pixels_are_no
     np.testing.assert_array_equal(source.bad_pixel, flags != 0)
     flags[8:11] |= 0x100  # which says nothing against a pixel in CXI
     path = write(tmp_path, "harmless.h5", data=counts, mask=flags)
-    with pytest.raises(InputError, match=r"holds \[0, 8, 256, 257\], not .*, and 19% of the pixels are not 0 but show"):
+    with pytest.raises(InputError, match=r"holds \[0, 8, 256, 257\], not .*, and 21% of the pixels that show"):
         FileSource(path)
+    dim = np.zeros_like(counts)
+    dim[0, ::4, ::4] = counts[0, ::4, ::4] + ~SMALL[::4, ::4]  # one pixel in sixteen is lit, and once
+    with pytest.raises(InputError, match=r"% of the pixels that show something"):
+        FileSource(write(tmp_path, "dim.h5", data=dim, mask=flags))
     source = FileSource(path, FileConfig(mask_polarity="cxi"))
     np.testing.assert_array_equal(source.bad_pixel, (flags & 0xFF) != 0)
+    flags[8:16] |= 0x100  # so many that either reading hides most
+    with pytest.raises(InputError, match=r"nothing tells .* 1 means bad: say which .* or cxi \(CXI's bits\)"):
+        FileSource(write(tmp_path, "many.h5", data=counts, mask=flags))
     with pytest.raises(InputError, match=r"holds \[256, 264\], not two values alone: say which .* or cxi"):
         FileSource(write(tmp_path, "all.h5", data=counts, mask=(0x100 + 8 * SMALL).astype(np.uint16)))
 
