@@ -20,6 +20,7 @@ from ..errors import InputError
 from .hydration import MOST_CONTRAST
 from .surface import (
     LARGEST_RADIUS_NM,
+    WATER_NM,
     Grid,
     Region,
     beyond,
@@ -92,7 +93,7 @@ def cavity_filling(
     low = coarse.low_nm + np.array([one.start for one in held]) * voxel
     inside = inside[held[0], held[1], held[2]]
     high = low + np.array(inside.shape) * voxel
-    margin = LARGEST_RADIUS_NM + reach
+    margin = LARGEST_RADIUS_NM + reach + WATER_NM  # water that an atom keeps away may be there
     near = ((position > low - margin) & (position < high + margin)).all(1)
     extra = int(np.ceil(2 * margin / fine)) + 2  # atoms beyond the cavities' box write there
     grid = Grid(fine, low - fine / 2 - extra * fine, tuple(2 * n + 2 * extra for n in inside.shape))

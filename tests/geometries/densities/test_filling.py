@@ -102,6 +102,13 @@ def test_a_ball_of_atoms_has_no_cavity_and_neither_has_one_that_is_smaller_than_
     assert filled(hollow(0.9), Filling(CONTRAST, 1.0)) == pytest.approx(volume(0.9), rel=0.05)
 
 
+@pytest.mark.parametrize("direction", np.eye(3))
+def test_water_beside_atoms_far_from_a_small_cavity_is_no_trouble(direction):
+    """Atoms in a row that goes beyond where they matter to the cavity."""
+    place = np.concatenate([hollow(0.9), np.arange(1.5, 3.0, 0.02)[:, None] * direction])
+    assert filled(place, Filling(CONTRAST, 0.5)) == pytest.approx(volume(0.9), rel=0.05)
+
+
 def test_cavities_of_like_size_are_all_filled_and_small_ones_are_not():
     equal = np.concatenate([hollow(3.0), hollow(3.0) + [0, 0, 7]])
     assert filled(equal) == pytest.approx(2 * volume(3.0), rel=0.02)
