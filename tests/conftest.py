@@ -4,18 +4,21 @@ import os
 import shutil
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from onehit.simulate.cache import PROGRAMS, VARIABLE, kept, use_cache
 
 if "PYTEST_XDIST_WORKER" not in os.environ:  # processes that test side by side share what they compile
     os.environ[VARIABLE] = tempfile.mkdtemp(prefix="onehit-cache-")
-    if programs := kept(PROGRAMS):
-        # And so does the next run: JAX finds a program by all that it is made from. Tables it would find stale.
-        last = Path(__file__).parents[1] / ".pytest_cache" / programs.name
-        last.mkdir(mode=0o700, parents=True, exist_ok=True)
-        programs.rmdir()
-        programs.symlink_to(last)
+    with suppress(OSError):  # a checkout that nobody may write to
+        # The next run has them too: JAX finds a program by all that it is made from. Tables it would find stale.
+        programs = kept(PROGRAMS)
+        if programs is not None:
+            last = Path(__file__).parents[1] / ".pytest_cache" / programs.name
+            last.mkdir(mode=0o700, parents=True, exist_ok=True)
+            programs.rmdir()
+            programs.symlink_to(last)
 use_cache()  # before JAX is imported
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # scikit-learn's threads wait for each other where tests share cores
 
