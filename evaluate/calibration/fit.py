@@ -10,7 +10,7 @@ from scipy.optimize import least_squares
 from scipy.stats import t as student
 
 from ...simulate.progress import Track, no_track
-from .latents import Estimator, latents, narrowed
+from .latents import Estimator, effect, latents, narrowed, of_effect
 from .pool import CHUNK, KINDS, Pool, Simulator
 from .search import LEAST, LOGARITHMIC, NUMBERS, OF_PARTICLE, Parameter
 from .unfolding import effective_size, of_frames, shares_of_kinds, tilted, unfold, weighted_quantiles
@@ -215,7 +215,7 @@ def numbers_of(
     frames: Float[np.ndarray, " latents"],
     before: Mapping[str, tuple[float, float]],
 ) -> dict[str, tuple[float, float]]:
-    """Options that are the same in all frames, and their standard deviations.
+    """Options that are the same in all frames, and the standard deviations of their effects.
 
     simulated, weights: estimates of the pool's latents, and weights that make them like the real ones; real, frames:
     means of the real frames' estimates, and of how many; before: what the round before says, if there was one.
@@ -234,15 +234,16 @@ def numbers_of(
     share /= share.sum(1, keepdims=True)
     estimates = simulated[:, chosen].reshape(share.shape)
     of_chunk = (share * estimates).sum(1)
-    low, high = (np.array([getattr(parameter, end) for parameter in found]) for end in ("low", "high"))
+    low, high = (np.array([effect(p.name, getattr(p, end)) for p in found]) for end in ("low", "high"))
     scale = (high - low) / np.sqrt(12)
-    middle = np.array([before.get(p.name, ((p.low + p.high) / 2, 0.0))[0] for p in found])
+    middle = np.array([effect(p.name, before[p.name][0]) if p.name in before else np.nan for p in found])
+    middle = np.where(np.isnan(middle), (low + high) / 2, middle)
     # The same frames said it before: it is no more than a hint, where this round says little.
     width = np.array(
         [3 * before[p.name][1] if p.name in before else all_of_it for p, all_of_it in zip(found, scale, strict=True)]
     )
 
-    values = pool.parameters[::CHUNK, columns]
+    values = np.stack([effect(searched[i].name, pool.parameters[::CHUNK, i]) for i in columns], 1)
     powers = (1, 2) if len(values) > 4 * len(found) + 2 else (1,)
 
     def terms(value: Float[np.ndarray, "*chunks numbers"]) -> Float[np.ndarray, "*chunks terms"]:
@@ -264,7 +265,7 @@ def numbers_of(
         x_scale=scale,
     )
     spread = np.sqrt(np.diag(np.linalg.inv(solved.jac.T @ solved.jac)))
-    return {p.name: (float(v), float(e)) for p, v, e in zip(found, solved.x, spread, strict=True)}
+    return {p.name: (float(of_effect(p.name, v)), float(e)) for p, v, e in zip(found, solved.x, spread, strict=True)}
 
 
 def occurring(pool: Pool) -> Float[np.ndarray, " kinds"]:
@@ -319,8 +320,9 @@ def drawn_again(
         rows[:, together] = mean + np.sqrt(1 - smooth**2) * (chosen - mean) + smooth * noise
     for i in np.flatnonzero(number):
         value, spread = fit.numbers[searched[i].name]
-        of_chunk = value + beyond * spread * rng.normal(size=-(-count // CHUNK))
-        rows[:, i] = np.repeat(of_chunk, CHUNK)[:count]
+        name, ends = searched[i].name, effect(searched[i].name, np.array([low[i], high[i]]))
+        of_chunk = effect(name, value) + beyond * spread * rng.normal(size=-(-count // CHUNK))
+        rows[:, i] = np.repeat(of_effect(name, np.clip(of_chunk, *ends)), CHUNK)[:count]
     return np.clip(np.where(log, np.exp(np.where(log, rows, 0.0)), rows), low, high)
 
 

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
+from numpy.typing import ArrayLike
+from scipy.stats import norm
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import RidgeCV
 from sklearn.preprocessing import StandardScaler
@@ -19,6 +21,20 @@ _LEAST_PHOTONS = 100.0
 _LEAST_BACKGROUND = 5.0
 _LEAST_PROBABILITY = 1e-3
 _LEAST_SINGLES = 50
+_NOISE = "readout.read_noise_photons"
+
+
+def effect(name: str, value: ArrayLike) -> np.ndarray:
+    """What one of `NUMBERS` does to frames, evenly: noise that is rounded to whole photons makes some out of nothing,
+    this share of a photon a pixel, and below 0.15 photons none. Others are what they do."""
+    value = np.asarray(value, float)
+    return norm.sf(0.5 / np.maximum(value, 1e-3)) if name == _NOISE else value
+
+
+def of_effect(name: str, value: ArrayLike) -> np.ndarray:
+    """The number that has this effect."""
+    value = np.asarray(value, float)
+    return 0.5 / norm.isf(np.maximum(value, 1e-12)) if name == _NOISE else value
 
 
 class Latents(NamedTuple):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from onehit.evaluate.calibration.fit import Calibration, Fit, fit_pool
-from onehit.evaluate.calibration.latents import Estimator, narrowed
+from onehit.evaluate.calibration.latents import Estimator, effect, narrowed, of_effect
 from onehit.evaluate.calibration.pool import CHUNK, Pool
 from onehit.evaluate.calibration.search import Parameter
 from onehit.evaluate.calibration.unfolding import effective_size
@@ -81,3 +81,13 @@ def test_a_bias_is_taken_off_unless_it_is_beyond_the_error_of_single_frames(case
     estimate = found.estimate(lambda fit: float(fit.quantiles["photons"][0]), 0.0, name="photons")
     assert estimate.value == pytest.approx(middle, rel=2e-3)
     assert estimate.interval[0] < 1000 < estimate.interval[1]
+
+
+@pytest.mark.parametrize("name", ["readout.read_noise_photons", "stretch"])
+def test_noise_is_what_it_does_after_rounding_and_other_numbers_are_themselves(name):
+    value = np.array([0.15, 0.24, 0.4])
+    np.testing.assert_allclose(of_effect(name, effect(name, value)), value)
+    noise = np.random.default_rng(0).normal(size=(10**6, 1)) * value
+    made = np.maximum(np.round(noise), 0).mean(0)
+    wanted = made if name == "readout.read_noise_photons" else value
+    np.testing.assert_allclose(effect(name, value), wanted, atol=3e-4)
