@@ -19,6 +19,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # processes that test side by side 
             last.mkdir(mode=0o700, parents=True, exist_ok=True)
             programs.rmdir()
             programs.symlink_to(last)
+            os.environ["JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES"] = "none"  # or the folder's name would be looked up too
 use_cache()  # before JAX is imported
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # scikit-learn's threads wait for each other where tests share cores
 
