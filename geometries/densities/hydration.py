@@ -42,7 +42,7 @@ class Hydration:
         if not abs(self.contrast) <= MOST_CONTRAST:
             raise InputError(
                 f"hydration_contrast is {self.contrast:g}; give electrons per nm^3 over what surrounds the particle, "
-                f"at most {MOST_CONTRAST:g} (364 in vacuum, 30 in water)"
+                f"at most {MOST_CONTRAST:g} (bound water has 364; droplets take their water off)"
             )
 
 
