@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 from onehit.evaluate.comparison import compare as comparison
+from onehit.evaluate.comparison import speed as measured
 from onehit.evaluate.comparison.compare import (
     Frames,
     compare_system,
@@ -61,6 +62,7 @@ def compared(small_simulation, tmp_path_factory):
     command += ["--parts", "accuracy", "robustness", "speed", "depth"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(comparison, "_BLOCK", 64)  # so many as a training makes, by the same program
+        patch.setattr(measured, "_SECONDS", 0.1)
         assert main(command) == 0
     return folder / "out", command
 
