@@ -285,10 +285,11 @@ def _density_tables(
                 InputWarning,
                 stacklevel=4,
             )
+    displaced = kept_displaced_grid(densities, q_max) if wet else None  # first: it refuses what is too large
     table = kept_density_grid(densities, q_max, energy_ev)
-    if not wet:
+    if displaced is None:
         return table, None
-    difference = table.coefficients - kept_displaced_grid(densities, q_max).coefficients
+    difference = table.coefficients - displaced.coefficients
     # A map has no surface: its contrast over a liquid is that of its mean density.
     return table, table._replace(coefficients=jnp.where(is_atoms[:, None, None, None, None], difference, 0))
 

@@ -231,4 +231,6 @@ def _figures(plan: Plan, cells: Sequence[Cell], done: Sequence[Cell], names: Nam
         caption += f"others scored highest; the threshold is {cell.trained['threshold']:.1f}."
         figure = gallery_figure(worst, [str(title) for title in titles], bad_pixel)
         keep(f"hardest-{place}", f"Hardest patterns: {in_words(cell, names)}", caption, figure)
+    for old in {*folder.glob("along-*.png")} - {path for _, _, path in drawn}:  # of axes that are there no more
+        old.unlink()
     return drawn

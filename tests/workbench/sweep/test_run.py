@@ -282,6 +282,16 @@ def test_a_report_says_where_a_range_stands_along_an_axis(command, made):
     write_report(plan, command, cells_of(plan))
     html = (command.out / "report.html").read_text()
     assert "Along test.photons" in html and "A range stands at its middle, in the logarithm" in html
+    assert (command.out / "figures/along-test-photons.png").exists()
+
+
+def test_no_figure_is_left_of_an_axis_that_is_there_no_more(command, made):
+    for axes in ((("test.photons", "1e4 1e4", "1e4 1e5"),), command.test_axis):
+        changed = replace(command, test_axis=axes)
+        sweep.run_sweep(changed)
+        plan = plan_sweep(changed)
+        write_report(plan, changed, cells_of(plan))
+    assert not list((command.out / "figures").glob("along-*"))
 
 
 def test_an_axis_that_is_typed_beside_a_configuration_prevails(command, made):
