@@ -106,6 +106,17 @@ def procedural() -> Protocol:
     )
 
 
+_SOLIDS = (
+    *("icosahedron", "sphere", "capsule", "disc", "blob", "branched", "lump"),
+    "shell:outer=icosahedron,inner=icosahedron,ratio=0.9,contrast=0",
+    "shell:outer=sphere,inner=sphere,ratio=0.85,contrast=0",
+    "shell:outer=icosahedron,inner=sphere,ratio=0.8,contrast=0.3",
+)
+"""Shapes that are trained on beside molecules, which come in few sizes: how fine fringes are says how large a particle
+is, not how many there are."""
+_SOLID_NM = 8.0, 45.0
+
+
 def molecule_patterns() -> SimulationConfig:
     """Molecules on amo86615-128, its detector moved from 0.586 m to 0.2 m: 10^3 to 10^5 photons a frame, drawn alike
     for one particle and for 2 to 4 of one kind.
@@ -117,6 +128,7 @@ def molecule_patterns() -> SimulationConfig:
     """
     return SimulationConfig(
         instrument=InstrumentConfig(distance_m=0.2),
+        diameter_nm=_SOLID_NM,
         photons=(1e3, 1e5),
         one_species=True,
         particles=(2, 4),
@@ -126,7 +138,7 @@ def molecule_patterns() -> SimulationConfig:
 
 def molecules(structures: Path, half: str = "odd") -> Protocol:
     """Every other structure of a folder in training, single hits and multi-hits, the others scored; half: odd trains on
-    the 1st, 3rd ... by name, even on the 2nd, 4th ...
+    the 1st, 3rd ... by name, even on the 2nd, 4th ... Half of the training's patterns are of solids.
 
     Made after the test of SpeckleNN (Wang et al. 2023, IUCrJ 10, 568), which tells one particle of proteins never seen
     from several. The network is the smaller one, four times faster. Raises InputError for another half, and as
@@ -136,10 +148,11 @@ def molecules(structures: Path, half: str = "odd") -> Protocol:
         raise InputError(f"--half {half}: say odd, to train on the 1st, 3rd ... structure by name, or even")
     trained, scored = halves(structures)[:: 1 if half == "odd" else -1]
     patterns = molecule_patterns()
+    geometry = [f"{name}:{0.5 / len(names):.6f}" for names in (trained, _SOLIDS) for name in names]
     train = TrainConfig(
-        simulation=replace(patterns, geometry=trained),
+        simulation=replace(patterns, geometry=tuple(geometry)),
         network=NetworkConfig(stride=4),
-        steps=3600,
+        steps=1000,
         validation_count=6000,
     )
     return Protocol(train, EvaluateConfig(geometry=scored, test=patterns, no_particle=0, protocol="molecules"))

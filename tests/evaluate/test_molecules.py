@@ -32,10 +32,13 @@ def folder(tmp_path):
 def test_every_other_structure_is_trained_on_and_the_halves_can_be_swapped(folder):
     odd = protocol("molecules", structures=str(folder))
     even = protocol("molecules", structures=str(folder), half="even")
-    assert [Path(name).name for name in odd.train.simulation.geometry] == ["A.pdb", "c.pdb"]
+    shares = [found.train.simulation.geometry[:2] for found in (odd, even)]
+    assert [Path(name).name for name in shares[0]] == ["A.pdb:0.250000", "c.pdb:0.250000"]
     assert [Path(name).name for name in odd.evaluate.geometry] == ["b.pdb", "d.ent"]
-    assert even.train.simulation.geometry == odd.evaluate.geometry
-    assert even.evaluate.geometry == odd.train.simulation.geometry
+    for share, found in zip(shares, (even, odd), strict=True):
+        assert share == tuple(f"{name}:0.250000" for name in found.evaluate.geometry)
+        # The other half are solids of many sizes.
+        assert len(found.train.simulation.geometry) > 10 and found.train.simulation.diameter_nm == (8, 45)
     for found in (odd, even):
         found.train.check(), found.evaluate.check()
         check_protocol("molecules", found.train, found.evaluate.geometry)
