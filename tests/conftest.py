@@ -60,7 +60,7 @@ LONGEST = (
     *("test_source_physics", "test_vgg16_weights", "test_calibrate", "test_gap", "test_curves", "test_fit"),
     *("test_faults", "test_cluster"),
 )
-MOST_BYTES = 3 * 10**9
+MOST_BYTES = 2 * 10**9
 
 
 def pytest_configure(config):

@@ -17,6 +17,7 @@ from contextlib import chdir, suppress
 from dataclasses import asdict
 from errno import EDQUOT, ENOSPC
 from io import BytesIO
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,10 @@ if TYPE_CHECKING:  # import JAX
 
 _LOOKS = (0.1, 0.4, 1.5, *[6.0] * 20)
 """Seconds between looks for a record."""
+
+_TASKS_A_CLEARING = 8
+_done = count(1)
+"""Numbers the tasks of this process."""
 
 Task = dict[str, Any]
 """Plain values alone: `training` or `test` (a key), `config`, and of a test the keys of the `trainings` to score."""
@@ -71,6 +76,11 @@ def do_task(text: str, task: Task) -> Task:
     # Files of particles and frames may be named from where the sweep was started.
     with chdir(common["here"]):
         (_train if "training" in task else _score)(Path(common["folder"]), task, track)
+    if next(_done) % _TASKS_A_CLEARING == 0:
+        # JAX keeps every program that a process has compiled, 50 MB for that of a simulation. Those on disk stay.
+        import jax
+
+        jax.clear_caches()
     return task
 
 

@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("calibrated")
     real = str(folder / "real.cxi")
     assert main(["simulate", real, "--count", "400", "--seed", "77", *DETECTOR, *HIDDEN]) == 0
-    command = ["calibrate", real, "--out", str(folder / "found"), "--patterns", "1024", "--replicas", "2"]
+    command = ["calibrate", real, "--out", str(folder / "found"), "--patterns", "1024", "--replicas", "3"]
     command += ["--label", "40"]
     assert main([*command, *simulation(DETECTOR), *simulation(SEARCH)]) == 0
     return folder
