@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import MISSING, fields, is_dataclass, replace
 from inspect import cleandoc
 from pathlib import Path
-from typing import Any, get_origin, get_type_hints
+from typing import Any, cast, get_args, get_origin, get_type_hints
 
 from ..geometries.errors import InputError
 from ..simulate.config import SimulationConfig
@@ -30,6 +30,8 @@ OF_THE_PROCESS = {
     "default: all GPUs that JAX finds, or the CPU as one."
 }
 """Options of every command that are of the process."""
+_APPENDED = {"map", "file"}
+"""Ends of options that may be typed more than once: each adds one."""
 _HELP = {"simulate": _CONFIG | _FROM | _LIKE, "gallery": _CONFIG | _LIKE}
 _HELP |= {name: _CONFIG | _PROTOCOL | _LIKE for name in ("study", "sweep", "train", "evaluate")}
 
@@ -96,6 +98,7 @@ def parse(name: str, kind: type, argv: list[str]) -> Any:
             found = protocol(value, preset == "full", *molecules.values())._asdict()
             parts = {f.name: found[f.name] for f in fields(kind) if f.name in found}
             given["default"] = kind(**{field: Path(path) for field, path in first.items()}, **parts)
+    _check_repeated(kind, argv)
     description = "\n\n".join([cleandoc(str(kind.__doc__)), *(given_by(name) | OF_THE_PROCESS).values()])
     command = tyro.cli(kind, prog=f"onehit {name}", description=description, args=argv, **given)
     if name == "sweep" and given:
@@ -123,6 +126,27 @@ def _typed_axes_prevail(command: Any, default: Any) -> Any:
         train_axis=prevailing(default.train_axis, command.train_axis),
         test_axis=prevailing(default.test_axis, command.test_axis),
     )
+
+
+def _check_repeated(kind: type, argv: list[str]) -> None:
+    """Raises InputError for an option of several values that is typed twice: the first ones would be forgotten."""
+    several = {name.replace("_", "-") for name in _of_several_values(kind)} - _APPENDED
+    typed = [argument.partition("=")[0] for argument in argv if argument.startswith("--")]
+    for option in typed:
+        last = option.removeprefix("--").rpartition(".")[2].replace("_", "-")
+        if typed.count(option) > 1 and last in several:
+            raise InputError(f"{option} is given {typed.count(option)} times: give it once, all values behind it")
+
+
+def _of_several_values(kind: type) -> set[str]:
+    """Names of the fields, of parts too, that take any number of values."""
+    found: set[str] = set()
+    for name, hint in get_type_hints(kind).items():
+        if is_dataclass(hint):
+            found |= _of_several_values(cast(type, hint))
+        elif get_origin(hint) is tuple and Ellipsis in get_args(hint):
+            found.add(name)
+    return found
 
 
 def _plain(name: str) -> str:

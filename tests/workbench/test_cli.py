@@ -132,3 +132,16 @@ def test_every_option_says_what_it_does(capsys):
 def test_version(capsys):
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("onehit ")
+
+
+@pytest.mark.parametrize(
+    "command, option",
+    [
+        (["simulate", "a.h5", "--geometry", "torus", "--geometry=cube"], "--geometry"),
+        (["study", "--out", "run", "--geometry", "torus", "--geometry", "cube"], "--geometry"),
+        (["sweep", "--out", "s", "--baseline", "seed=0", "--baseline", "seed=1"], "--baseline"),
+    ],
+)
+def test_an_option_of_several_values_that_is_typed_twice_is_refused(command, option, capsys):
+    assert main(command) == 2
+    assert f"{option} is given 2 times: give it once, all values behind it" in capsys.readouterr().err
