@@ -114,7 +114,6 @@ _SOLIDS = (
 )
 """Shapes that are trained on beside molecules, which come in few sizes: how fine fringes are says how large a particle
 is, not how many there are."""
-_SOLID_NM = 8.0, 45.0
 
 
 def molecule_patterns() -> SimulationConfig:
@@ -128,7 +127,7 @@ def molecule_patterns() -> SimulationConfig:
     """
     return SimulationConfig(
         instrument=InstrumentConfig(distance_m=0.2),
-        diameter_nm=_SOLID_NM,
+        diameter_nm=(8.0, 45.0),  # of solids: molecules have their own
         photons=(1e3, 1e5),
         one_species=True,
         particles=(2, 4),
