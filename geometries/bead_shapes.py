@@ -11,9 +11,8 @@ import numpy as np
 from jaxtyping import Float
 
 from .bead_model import BeadModel
-from .procedural import check_range
+from .procedural import check_range, within_reach
 
-_FARTHEST = 1.1
 _THINNEST_NECK = 0.5
 """Radius of the neck between two fused balls, over that of the smaller one. Thinner, they are two particles that touch:
 whoever looks at the pattern cannot tell."""
@@ -137,8 +136,25 @@ def lump(seed: int = 0) -> BeadModel:
     return _drawn("lump", seed, draw)
 
 
+def wormlike(seed: int = 0) -> BeadModel:
+    """Round rod that turns at random along its way: eleven balls, often in loops and coils; longest extent 1.446."""
+
+    def draw(rng: np.random.Generator) -> Balls:
+        count = 11
+        (along,) = _directions(rng, 1)
+        turn, centre = 0.5 * rng.normal(size=3), np.zeros((count, 3))
+        for i in range(1, count):
+            centre[i] = centre[i - 1] + along
+            turn = 0.7 * turn + 0.3 * rng.normal(size=3)
+            along = along + turn
+            along /= np.linalg.norm(along)
+        return centre, np.full(count, rng.uniform(0.8, 2.0)), np.ones(count)
+
+    return _drawn("wormlike", seed, draw)
+
+
 BEAD_SHAPES: dict[str, Callable[..., BeadModel]] = {
-    shape.__name__: shape for shape in (bent, branched, hollow, cup, tailed, fused, lump)
+    shape.__name__: shape for shape in (bent, branched, hollow, cup, tailed, fused, lump, wormlike)
 }
 
 
@@ -154,10 +170,7 @@ def bead_family(count: int, seed: int = 0) -> list[str]:
 def _drawn(name: str, seed: int, draw: Callable[[np.random.Generator], Balls]) -> BeadModel:
     check_range(name, "seed", seed, 0, 2**32 - 1)
     rng = np.random.default_rng(seed)
-    while True:
-        model = BeadModel(*draw(rng), name).normalised()
-        if model.circumradius <= _FARTHEST:
-            return model
+    return within_reach(lambda: BeadModel(*draw(rng), name).normalised())
 
 
 def _directions(rng: np.random.Generator, count: int) -> Float[np.ndarray, "{count} 3"]:

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from .mesh import Mesh
-from .procedural import revolved
+from .procedural import extruded, revolved, tube
 
 
 def tetrahedron() -> Mesh:
@@ -21,26 +21,26 @@ def tetrahedron() -> Mesh:
 
 def wedge() -> Mesh:
     """Prism over a right triangle, like a doorstop: 12 triangles, longest extent 2.062."""
-    return _extruded([[-1, -0.5], [2, -0.5], [-1, 0.7]], 1.5, "wedge")
+    return extruded([[-1, -0.5], [2, -0.5], [-1, 0.7]], 1.5, "wedge")
 
 
 def l_shape() -> Mesh:
     """Two square bars of unequal length at a right angle: 24 triangles, longest extent 1.781."""
-    return _extruded([[-0.5, -0.5], [2, -0.5], [2, 0.5], [0.5, 0.5], [0.5, 1.5], [-0.5, 1.5]], 1, "l-shape")
+    return extruded([[-0.5, -0.5], [2, -0.5], [2, 0.5], [0.5, 0.5], [0.5, 1.5], [-0.5, 1.5]], 1, "l-shape")
 
 
 def cross() -> Mesh:
     """Plate in the form of a plus sign: 48 triangles, longest extent 1.637."""
     arm = np.array([[1, -0.3], [1, 0.3], [0.3, 0.3]])
     quarter = np.array([[0, 1], [-1, 0]])  # turns rows counter-clockwise
-    return _extruded(np.concatenate([arm @ np.linalg.matrix_power(quarter, n) for n in range(4)]), 0.6, "cross")
+    return extruded(np.concatenate([arm @ np.linalg.matrix_power(quarter, n) for n in range(4)]), 0.6, "cross")
 
 
 def star() -> Mesh:
     """Plate in the form of a five-pointed star: 40 triangles, longest extent 1.892."""
     angle = np.pi / 5 * np.arange(10)
     radius = np.where(np.arange(10) % 2, 0.4, 1)[:, None]
-    return _extruded(radius * np.stack([np.cos(angle), np.sin(angle)], axis=1), 0.5, "star")
+    return extruded(radius * np.stack([np.cos(angle), np.sin(angle)], axis=1), 0.5, "star")
 
 
 def cone() -> Mesh:
@@ -134,12 +134,6 @@ def _arc(radius: float, start: float, end: float, points: int) -> Float[np.ndarr
     return radius * np.stack([np.cos(latitude), np.sin(latitude)], axis=1)
 
 
-def _extruded(outline: list[list[float]] | Float[np.ndarray, "points 2"], height: float, name: str) -> Mesh:
-    """The prism over a counter-clockwise outline that is seen whole from the origin."""
-    flat = np.pad(np.array(outline, dtype=float), ((0, 0), (0, 1)))
-    return _tube(np.stack([flat, flat + [0, 0, height]]), np.array([[0.0, 0, 0], [0, 0, height]]), name)
-
-
 def _swept(path: Float[np.ndarray, "rings 3"], radius: float, sides: int, name: str, closed: bool = False) -> Mesh:
     """A tube along a path that is nowhere parallel to z, with flat ends unless it is closed."""
     around = np.concatenate([path[-1:], path, path[:1]]) if closed else path
@@ -150,19 +144,4 @@ def _swept(path: Float[np.ndarray, "rings 3"], radius: float, sides: int, name: 
     right, up = (radius * v / np.linalg.norm(v, axis=1, keepdims=True) for v in (right, up))
     angle = 2 * np.pi / sides * np.arange(sides)[:, None]
     rings = path[:, None] + np.cos(angle) * right[:, None] + np.sin(angle) * up[:, None]
-    return _tube(rings, None if closed else path[[0, -1]], name)
-
-
-def _tube(rings: Float[np.ndarray, "rings sides 3"], ends: Float[np.ndarray, "two=2 3"] | None, name: str) -> Mesh:
-    """Rings of corners, counter-clockwise seen from beyond the last, joined; fans about `ends` close it."""
-    vertices: np.ndarray = rings.reshape(-1, 3)
-    index: np.ndarray = np.arange(len(vertices)).reshape(rings.shape[:2])
-    nearer, farther = (index, np.roll(index, -1, axis=0)) if ends is None else (index[:-1], index[1:])
-    a, b = nearer, np.roll(nearer, -1, axis=1)
-    c, d = np.roll(farther, -1, axis=1), farther
-    faces = [np.stack([a, b, c], axis=-1), np.stack([a, c, d], axis=-1)]
-    if ends is not None:
-        first, last = (np.full(rings.shape[1], len(vertices) + n) for n in (0, 1))
-        faces += [np.stack([first, b[0], a[0]], axis=-1), np.stack([last, d[-1], c[-1]], axis=-1)]
-        vertices = np.concatenate([vertices, ends])
-    return Mesh(vertices, np.concatenate([f.reshape(-1, 3) for f in faces]), name).normalised()
+    return tube(rings, None if closed else path[[0, -1]], name)

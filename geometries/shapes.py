@@ -28,7 +28,17 @@ from .densities.structure_file import STRUCTURE_SUFFIXES, load_atoms
 from .development import DEVELOPMENT
 from .errors import InputError
 from .mesh import MESH_SUFFIXES, Mesh, load_mesh
-from .procedural import blob, capsule, check_range, disc, random_polyhedron, rod, stretched_icosahedron
+from .procedural import (
+    blob,
+    capsule,
+    check_range,
+    disc,
+    random_polyhedron,
+    random_prism,
+    random_revolved,
+    rod,
+    stretched_icosahedron,
+)
 
 
 def icosahedron() -> Mesh:
@@ -139,6 +149,8 @@ GEOMETRIES: dict[str, Callable[..., Mesh | BeadModel]] = {
     "spheroid": spheroid,
     "cube": cube,
     "random-polyhedron": random_polyhedron,
+    "random-prism": random_prism,
+    "random-revolved": random_revolved,
     "stretched-icosahedron": stretched_icosahedron,
     "capsule": capsule,
     "disc": disc,
