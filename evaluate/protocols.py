@@ -109,7 +109,9 @@ def procedural() -> Protocol:
         amplitude="table",
     )
     return Protocol(
-        TrainConfig(simulation=simulation, steps=15_000, validation_count=50_000, false_positive_rate=0.01),
+        TrainConfig(
+            simulation=simulation, steps=12_000, candidates=4, validation_count=50_000, false_positive_rate=0.01
+        ),
         test_set("procedural"),
     )
 

@@ -103,6 +103,7 @@ def small_training(small_simulation) -> TrainConfig:
         network=NetworkConfig(n=1, m=1, size=32),
         steps=6,
         batch_size=16,
+        candidates=2,
         validation_count=64,
         confidence=0.0,  # so few patterns vouch for nothing
         checkpoint_every=2,

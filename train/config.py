@@ -135,6 +135,9 @@ class TrainConfig:
     """Optimiser steps."""
     batch_size: int = 32
     """Patterns a step."""
+    candidates: int = 1
+    """Patterns that are scored for each one that is trained on, in the last third of the steps: half of a batch are
+    then those that the network is most wrong about. 1: every pattern is trained on."""
     learning_rate: float = 2e-3
     """Peak learning rate (AdamW; linear warm-up over the first twentieth, then cosine decay to zero)."""
     weight_decay: float = 1e-4
@@ -159,7 +162,7 @@ class TrainConfig:
         self.network.check()
         if self.data is None and not 0 < self.simulation.good_fraction < 1:
             raise InputError("simulation.good_fraction must lie between 0 and 1: training needs good and bad patterns")
-        for name in ("steps", "batch_size", "checkpoint_every"):
+        for name in ("steps", "batch_size", "candidates", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if not 0 <= self.confidence < 1:

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Float, Integer
+from jaxtyping import Bool, Float, Int, Integer
 
 from ..geometries.errors import InputError
+from ..simulate import devices
 from ..simulate.beamline.pixels import picture_shape
 from ..simulate.config_io import from_json, to_json, write_whole
 from ..simulate.empty_shots import simulated_source
@@ -27,8 +28,9 @@ from .calibration import temperature
 from .checkpoint import Checkpoint, Checkpoints
 from .classifier import Classifier, empty_checkpoint
 from .config import TrainConfig, check_shape
+from .mining import hardest
 from .preprocess import measure, to_size
-from .step import Schedule, split_network, train_step
+from .step import Schedule, log_odds, split_network, train_step
 from .threshold import check_bad_patterns, frozen_threshold, thresholds_by_group
 
 VALIDATION_SEED = 1_000_003
@@ -83,7 +85,8 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
     """Train a classifier in a run directory, or go on where an interrupted training stopped.
 
     Step i sees the patterns i * batch_size ... of the training source and draws its flips and dropout from (seed, i),
-    so a resumed run ends bit for bit where an uninterrupted one does. Ctrl-C saves a checkpoint, then raises
+    so a resumed run ends bit for bit where an uninterrupted one does. (Where `candidates` are more than one, the last
+    third of the steps see the `hardest` of so many times as many.) Ctrl-C saves a checkpoint, then raises
     KeyboardInterrupt. Raises InputError where the directory holds a run with another configuration, and for frames
     smaller than the network.
 
@@ -132,18 +135,41 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
             write_whole(run / "history.json", json.dumps(history) + "\n")
         checkpoints.save(Checkpoint(state, standardisation), earlier + time.perf_counter() - start)
 
-    def batch(step: int):
-        shared = np.arange(step * config.batch_size, (step + 1) * config.batch_size)
-        counts, bad, label = frames(processes.part(shared))
-        place_mask = processes.spread if bad.ndim == 3 else processes.everywhere
-        return processes.spread(counts), place_mask(bad), processes.spread(label)
+    mined_from = config.steps - config.steps // 3 if config.candidates > 1 else config.steps
+
+    def looked_at(step: int) -> Int[np.ndarray, " patterns"]:
+        mined = max(step - mined_from, 0)
+        count = config.batch_size * (config.candidates if step >= mined_from else 1)
+        return np.arange(count) + config.batch_size * (step + mined * (config.candidates - 1))
+
+    def made(step: int):
+        return frames(processes.part(looked_at(step)))
+
+    def hard(step: int, counts, bad, label):
+        place_mask = devices.spread if bad.ndim == 3 else devices.everywhere
+        score = log_odds(
+            *processes.here((state.parameters, state.batch_statistics)),
+            devices.spread(counts),
+            place_mask(bad),
+            processes.here(standardisation),
+            structure=structure,
+            views=views,
+        )
+        indices = looked_at(step)
+        both = processes.gathered((np.asarray(label), np.asarray(score)), len(indices))
+        # Made once more, since each process has its own part of the candidates, and the hardest lie anywhere.
+        return frames(processes.part(indices[hardest(*both, config.batch_size)]))
 
     # The next batch is made during a step: neither keeps all cores busy alone.
     with interruptible() as interrupted, ThreadPoolExecutor(1) as maker:
         following = None
         for step in track(range(first, config.steps), "training", config.batch_size):
-            counts, bad, label = (following or maker.submit(batch, step)).result()
-            following = maker.submit(batch, step + 1) if step + 1 < config.steps else None
+            counts, bad, label = (following or maker.submit(made, step)).result()
+            following = maker.submit(made, step + 1) if step + 1 < config.steps else None
+            if step >= mined_from:
+                counts, bad, label = hard(step, counts, bad, label)
+            place_mask = processes.spread if bad.ndim == 3 else processes.everywhere
+            counts, bad, label = processes.spread(counts), place_mask(bad), processes.spread(label)
             state, loss, accuracy = train_step(
                 state, counts, bad, label, standardisation, config.seed, schedule, views=views, structure=structure
             )

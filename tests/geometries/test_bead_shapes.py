@@ -49,10 +49,21 @@ def test_necks_of_fused_balls_are_at_least_half_of_the_smaller_one():
         assert widest[1:].min() > 0.499, seed
 
 
+def test_wormlike_rods_bend_and_some_come_back_upon_themselves():
+    """A straight one would be as long as ten steps and a ball."""
+    ends = []
+    for seed in SEEDS:
+        centre = geometry(f"wormlike:seed={seed}").centre
+        step = np.linalg.norm(np.diff(centre, axis=0), axis=1)
+        np.testing.assert_allclose(step, step[0])
+        ends.append(np.linalg.norm(centre[-1] - centre[0]) / (10 * step[0]))
+    assert min(ends) < 0.25 and max(ends) < 0.99
+
+
 def test_family_takes_every_shape_in_turn_and_a_longer_one_begins_with_a_shorter():
     family = bead_family(15)
-    assert [spec.split(":")[0] for spec in family[:8]] == [*BEAD_SHAPES, "bent"]
-    assert bead_family(9) == family[:9]
+    assert [spec.split(":")[0] for spec in family[:9]] == [*BEAD_SHAPES, "bent"]
+    assert bead_family(10) == family[:10]
     assert not set(bead_family(20, seed=1)) & set(bead_family(20))
     with pytest.raises(InputError, match="count"):
         bead_family(0)

@@ -7,6 +7,8 @@ from onehit.geometries.procedural import (
     disc,
     procedural_family,
     random_polyhedron,
+    random_prism,
+    random_revolved,
     rod,
     stretched_icosahedron,
 )
@@ -47,7 +49,7 @@ def test_a_family_is_varied_and_reproducible_and_grows_at_its_end():
     assert not set(FAMILY) & set(procedural_family(70, seed=5))
 
 
-@pytest.mark.parametrize("make", [random_polyhedron, stretched_icosahedron, blob])
+@pytest.mark.parametrize("make", [random_polyhedron, random_prism, random_revolved, stretched_icosahedron, blob])
 def test_a_seed_gives_one_shape_and_another_seed_another(make):
     np.testing.assert_array_equal(make(seed=7).vertices, make(seed=7).vertices)
     assert make(seed=7).longest_extent != pytest.approx(make(seed=8).longest_extent, rel=1e-6)
@@ -156,3 +158,37 @@ def test_a_wrong_spec_says_what_would_be_right(spec, message):
 def test_an_impossible_family_is_refused(count, seed):
     with pytest.raises(InputError, match="a procedural family has"):
         procedural_family(count, seed)
+
+
+@pytest.mark.parametrize("corners", [3, 4, 6, 12])
+def test_a_random_prism_is_what_two_equal_polygons_hold_between_them(corners):
+    """Notched: of some the hull is larger. None reaches so far that pixels must be split."""
+    fullness = []
+    for seed in range(20):
+        mesh = random_prism(seed, corners)
+        assert len(mesh.faces) == 4 * corners and mesh.circumradius <= 1.1
+        height = mesh.vertices[:, 2]
+        low, high = (mesh.vertices[np.isclose(height, end)] for end in (height.min(), height.max()))
+        assert len(low) == len(high) == corners + 1  # and the middle, which the ends' triangles meet in
+        np.testing.assert_allclose(low[:, :2], high[:, :2], atol=1e-12)
+        fullness.append(mesh.volume / ConvexHull(mesh.vertices).volume)
+    assert max(fullness) <= 1 + 1e-9
+    if corners == 3:
+        assert min(fullness) == pytest.approx(1)
+    if corners > 4:
+        assert min(fullness) < 0.95
+
+
+@pytest.mark.parametrize("corners", [1, 3, 6, 12])
+def test_a_random_revolved_body_is_round_about_z_and_has_so_many_edges(corners):
+    for seed in range(20):
+        mesh = random_revolved(seed, corners)
+        assert mesh.circumradius <= 1.1
+        x, y, z = mesh.vertices.T
+        off_axis = np.hypot(x, y) > 1e-9
+        heights = np.unique(np.round(z[off_axis], 9))
+        assert len(heights) <= corners and off_axis.sum() == 24 * corners
+        for height in heights:
+            ring = np.isclose(z, height) & off_axis
+            rings = np.unique(np.round(np.hypot(x, y)[ring], 9))
+            assert ring.sum() == 24 * len(rings)
