@@ -110,7 +110,7 @@ def procedural() -> Protocol:
     )
     return Protocol(
         TrainConfig(
-            simulation=simulation, steps=12_000, candidates=4, validation_count=50_000, false_positive_rate=0.01
+            simulation=simulation, steps=10_000, candidates=4, validation_count=50_000, false_positive_rate=0.01
         ),
         test_set("procedural"),
     )
