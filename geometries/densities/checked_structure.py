@@ -9,6 +9,7 @@ Crystallography G.
 # pyright: reportUnknownArgumentType=false, reportMissingImports=false
 
 import re
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -108,10 +109,63 @@ def _read_cif(gemmi: Any, path: str, content: str) -> Any:
     parts = 1 + sum(a != b for a, b in pairwise(block.find_loop("_atom_site.auth_asym_id")))
     if parts > _MOST_PARTS:
         raise InputError(f"{path} has {parts:,} runs of chains; give at most {_MOST_PARTS:,}")
+    total = 0.0
     for text in block.find_loop("_pdbx_struct_assembly_gen.oper_expression"):
-        if _operators(text) > MOST_OPERATORS:
-            raise InputError(f"{path}: the operators {text[:60]!r} are too many: give at most {MOST_OPERATORS:,}")
-    return _parsed(path, lambda: gemmi.make_structure_from_block(block))
+        total += _operators(text)
+        if total > MOST_OPERATORS:
+            raise InputError(
+                f"{path}: the operators {text[:60]!r} are too many: give at most {MOST_OPERATORS:,} in all"
+            )
+    structure = _parsed(path, lambda: gemmi.make_structure_from_block(block))
+    _build_operators(gemmi, path, block, structure)
+    return structure
+
+
+def _build_operators(gemmi: Any, path: str, block: Any, structure: Any) -> None:
+    """Those of each assembly's expression: (X0)(1-60) is X0 after each of the 60 (the mmCIF dictionary on
+    _pdbx_struct_assembly_gen.oper_expression). gemmi takes the first factor for the whole, and leaves out what it does
+    not know."""
+    generators = {assembly.name: iter(assembly.generators) for assembly in structure.assemblies}
+    text = gemmi.cif.as_string
+    numbers = [name for i in "123" for name in (*(f"matrix[{i}][{j}]" for j in "123"), f"vector[{i}]")]
+    known = {
+        text(row[0]): np.array([gemmi.cif.as_number(row[k]) for k in range(1, 13)]).reshape(3, 4)
+        for row in block.find("_pdbx_struct_oper_list.", ["id", *numbers])
+    }
+    for row in block.find("_pdbx_struct_assembly_gen.", ["assembly_id", "oper_expression"]):
+        expression = text(row[1])
+        product = [np.eye(3, 4)]
+        for factor in re.findall(r"[^()]+", expression):
+            try:
+                product = [_after(last, known[name]) for last in product for name in _names(factor)]
+            except KeyError as error:
+                raise InputError(
+                    f"{path}: {expression[:60]!r} has an operator {error}, which no row of _pdbx_struct_oper_list says"
+                ) from None
+        generator = next(generators.get(text(row[0]), iter(())), None)
+        if generator is None:
+            continue
+        while len(generator.operators):
+            del generator.operators[0]
+        for matrix in product:
+            operator = gemmi.Assembly.Operator()
+            operator.transform.mat.fromlist(matrix[:, :3].tolist())
+            operator.transform.vec.fromlist(matrix[:, 3].tolist())
+            generator.operators.append(operator)
+
+
+def _after(
+    second: Float[np.ndarray, "three=3 four=4"], first: Float[np.ndarray, "three=3 four=4"]
+) -> Float[np.ndarray, "three=3 four=4"]:
+    """One operator that does what two do."""
+    return np.c_[second[:, :3] @ first[:, :3], second[:, :3] @ first[:, 3] + second[:, 3]]
+
+
+def _names(factor: str) -> Iterator[str]:
+    """Those of operators in a factor such as 1-60,P."""
+    for item in factor.split(","):
+        ends = re.fullmatch(r"\s*(\d{1,15})-(\d{1,15})\s*", item)
+        yield from map(str, range(int(ends[1]), int(ends[2]) + 1)) if ends else [item.strip()]
 
 
 def _operators(expression: str) -> float:

@@ -187,6 +187,33 @@ def test_operators_that_are_not_refused_are_read_as_they_are_written(tmp_path):
     assert load_atoms(written(tmp_path, TOO_LONG), "assembly=none,hydrogens=file").electrons == 3 * GLYCINE
 
 
+@pytest.mark.parametrize(
+    "expression, products",
+    [
+        ("(1,2)(3,4)", [(1, 3), (1, 4), (2, 3), (2, 4)]),
+        ("(4)(1-2)", [(4, 1), (4, 2)]),
+        ("4, 2-3", [(4,), (2,), (3,)]),
+        ("(1-2)(2,3)(4)", [(1, 2, 4), (1, 3, 4), (2, 2, 4), (2, 3, 4)]),
+    ],
+)
+def test_products_of_operators_are_each_of_the_first_after_each_of_the_next(tmp_path, expression, products):
+    """gemmi takes the first factor for the whole. Turns and shifts, whose order matters."""
+    moves = [*turns(3), np.c_[turns(4)[1][:, :3], [5.0, 0, 9]]]
+
+    def written_out(numbers):
+        whole = np.eye(4)
+        for number in numbers:
+            whole = whole @ np.r_[moves[number - 1], [[0, 0, 0, 1]]]
+        return whole[:3]
+
+    text = as_cif(biomt(moves) + GOOD)
+    found = load_atoms(written(tmp_path, text.replace("1 1,2,3,4 ", f"1 '{expression}' "), "a.cif"), "hydrogens=file")
+    wanted = load_atoms(
+        written(tmp_path, as_cif(biomt([*map(written_out, products)]) + GOOD), "b.cif"), "hydrogens=file"
+    )
+    assert np.abs(np.array(rows_of(found)) - rows_of(wanted)).max() < 2e-3
+
+
 CIF = as_cif(GOOD)
 FAR = as_cif(biomt([np.eye(3, 4) + [[0, 0, 0, 9e3]]]) + GOOD).replace(" 9000", " 9e6")
 BAD_CIF = {
@@ -202,6 +229,7 @@ BAD_CIF = {
         "_pdbx_struct_assembly_gen.asym_id_list\n1 '(1-1000000)(1-1000000)' Axp\n",
         "operators .* are too many",
     ),
+    "operator": (as_cif(biomt(turns(3)) + GOOD).replace("1 1,2,3 ", "1 '(1,2)(7)' "), "operator '7', which no row"),
 }  # fmt: skip
 
 
