@@ -9,6 +9,7 @@ raises InputError for parameters outside the ranges that it states. trimesh is i
 # trimesh tells types in part only.
 # pyright: reportUnknownMemberType=false, reportMissingTypeStubs=false
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -133,7 +134,7 @@ def random_prism(seed: int = 0, corners: int = 6) -> Mesh:
         angle = 2 * np.pi / corners * (np.arange(corners) + rng.uniform(-0.2, 0.2, corners))
         radius = np.exp(rng.normal(0, 0.35, corners))
         outline = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-        return extruded(outline, 2 * float(np.exp(rng.uniform(np.log(0.3), np.log(2)))), "random-prism")
+        return extruded(outline, 2 * math.exp(rng.uniform(math.log(0.3), math.log(2))), "random-prism")
 
     return within_reach(draw)
 

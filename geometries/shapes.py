@@ -123,11 +123,7 @@ def shell(
     """
     check_range("shell", "ratio", ratio, 0.05, 0.99)
     check_range("shell", "contrast", contrast, 0, 1000)
-    hull, core = geometry(outer), geometry(inner)
-    for part in (hull, core):
-        if isinstance(part, BeadModel):
-            raise InputError(f"shell cannot be made of {part.name}, which consists of balls: give a mesh")
-    hull, core = cast(Mesh, hull), cast(Mesh, core)
+    hull, core = _solid(outer), _solid(inner)
     corners = core.vertices * ratio
     outside = winding_numbers(corners, hull.vertices[hull.faces]) < 0.5
     pierced = winding_numbers(hull.vertices, corners[core.faces]) > 0.5
@@ -139,6 +135,14 @@ def shell(
         "shell",
         np.repeat([1.0, contrast - 1], [len(hull.faces), len(core.faces)]),
     ).normalised()
+
+
+def _solid(spec: str) -> Mesh:
+    """A part of a shell. What has several densities would get wrong ones, since a core takes the place of one."""
+    part = geometry(spec)
+    if not isinstance(part, Mesh) or part.density is not None:
+        raise InputError(f"shell cannot be made of {spec}, which is no mesh of one density: give a solid")
+    return part
 
 
 GEOMETRIES: dict[str, Callable[..., Mesh | BeadModel]] = {

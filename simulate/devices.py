@@ -25,6 +25,11 @@ def ask_for(count: int) -> None:
     os.environ["XLA_FLAGS"] = " ".join([*flags, f"{_HOST}={count}"])
 
 
+def asked_for() -> int | None:
+    """How many that were; None where nothing was asked."""
+    return int(os.environ[_COUNT]) if os.environ.get(_COUNT) else None
+
+
 @lru_cache(maxsize=1)
 def mesh() -> Any:
     """Those that were asked for, or all, as a JAX mesh of one axis; None for a single one.
@@ -35,7 +40,7 @@ def mesh() -> Any:
     import numpy as np
 
     found = jax.local_devices()
-    count = int(os.environ.get(_COUNT) or len(found))
+    count = asked_for() or len(found)
     if count > len(found):
         raise InputError(f"{count} devices were asked for, but JAX finds {len(found)} ({found[0].platform})")
     return None if count == 1 else jax.sharding.Mesh(np.array(found[:count]), (AXIS,))

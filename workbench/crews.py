@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from ..geometries.errors import InputError
+from ..simulate.devices import asked_for
 from ..simulate.sets.work import Crew
 from .options import SharedWork
 
@@ -44,7 +45,8 @@ def array_script(what: str, command: Sequence[str], parts: int, last: Sequence[s
 
     what: is made, for a comment; command: words of `onehit`; last: further words of the last job's.
     """
-    run = (sys.executable, "-m", "onehit.workbench.cli", *command)
+    devices = asked_for()
+    run = (sys.executable, "-m", "onehit.workbench.cli", *command, *(["--devices", str(devices)] if devices else []))
     array = shlex.quote(f"{shlex.join(run)} --part $SLURM_ARRAY_TASK_ID/{parts}")
     return f"""#!/bin/sh
 # {what}, made by {parts} array tasks and checked and completed by a last job.

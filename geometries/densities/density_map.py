@@ -123,7 +123,8 @@ def density_map(
 
     values: in electrons per cubic angstrom, or in any unit with `contrast`, the mean density where the particle is
     (protein: 0.43); threshold: in the array's unit. Raises InputError for values that are not finite, voxels of no
-    size, an impossible contrast, and values that cannot be electrons per cubic angstrom where there is none.
+    size, an impossible contrast or threshold, and values that cannot be electrons per cubic angstrom where there is no
+    contrast.
     """
     if not np.isfinite(values).all():
         raise InputError(f"{name} has {int((~np.isfinite(values)).sum())} voxels that are not finite: write it again")
@@ -131,6 +132,8 @@ def density_map(
         raise InputError(f"{name} has voxels of {voxel_nm.tolist()} nm: give their size in nm, {name}:voxel=0.3")
     kept = values.astype(np.float32, copy=True)
     if threshold is not None:
+        if not np.isfinite(threshold):
+            raise InputError(f"{name} has threshold {threshold}; give a density, in the map's unit")
         kept[kept < threshold] = 0
     if contrast is not None and not 0 < contrast <= _PLAUSIBLE[1]:
         raise InputError(f"{name} has contrast {contrast}; give electrons per cubic angstrom (protein: 0.43)")

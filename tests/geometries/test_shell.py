@@ -76,12 +76,20 @@ def test_a_core_from_a_mesh_file(tmp_path):
         ("shell:outer=icosahedron,inner=cube,ratio=0.9", "sticks out: give a ratio below 0.9"),
         ("shell:outer=torus,ratio=0.3", "sticks out: give a ratio below 0.3"),
         ("shell:inner=cub", "unknown geometry 'cub', did you mean 'cube'"),
-        ("shell:outer=bent", "consists of balls: give a mesh"),
+        ("shell:outer=bent", "made of bent, which is no mesh of one density"),
+        ("shell:outer=sphere,inner=shell,ratio=0.5,contrast=2", "made of shell, which is no mesh of one density"),
     ],
 )
 def test_impossible_shells_are_refused(spec, remedy):
     with pytest.raises(InputError, match=remedy):
         geometry(spec)
+
+
+@pytest.mark.filterwarnings("ignore:.*values are taken as electrons")
+def test_shells_of_density_maps_are_refused(tmp_path):
+    np.save(tmp_path / "a.npy", np.ones((4, 4, 4), np.float32))
+    with pytest.raises(InputError, match=r"a\.npy:voxel=1, which is no mesh"):
+        shell(inner=f"{tmp_path}/a.npy:voxel=1")
 
 
 def test_files_of_a_shell_are_known_wherever_they_lie():

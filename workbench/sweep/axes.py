@@ -11,6 +11,7 @@ from functools import lru_cache
 from io import StringIO
 from itertools import product
 from pathlib import Path
+from types import UnionType
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 from ...evaluate.config import EvaluateConfig
@@ -31,12 +32,12 @@ _HYPERCUBE_SEED = 0
 _ALWAYS_ALL = ("seed", "test-seed")
 """Every point of a hypercube has all of their values: means and spreads over seeds are of equal numbers."""
 _CONFIGS: dict[Side, type] = {"train": TrainConfig, "test": EvaluateConfig}
-_NOT_SWEPT = {
+NOT_SWEPT = {
     "experiment": "give --test.file NAME=FILE",
     "protocol": "give --protocol once, to start from",
 } | {
     name: f"run `onehit evaluate` with --{name} in a training's directory"
-    for name in ("no-particle", "development", "overlapping", "unwanted", "curves", "map", "curve-count")
+    for name in ["no-particle", "development", "overlapping", "unwanted", "curves", "map", "curve-count", "calibration"]
 }
 """Options of a study's evaluation that no axis can be, and what to do instead."""
 
@@ -147,12 +148,16 @@ class Axes:
 
 
 def _value_at(axis: Option, values: tuple[str, ...], share: float) -> str:
-    """The value of a hypercube's axis: one of those typed, or for a number the quantile of the only one, a law."""
-    if axis.kind in (int, float) and len(values) == 1 and values[0].partition(":")[0] in LAWS:
+    """The value of a hypercube's axis: one of those typed, or the quantile of the only one, a law of numbers. A range
+    is then of that number alone, both ends of it."""
+    kinds = get_args(axis.kind) if isinstance(axis.kind, UnionType) else (axis.kind,)
+    whole, is_range = {int, tuple[int, int]} & {*kinds}, {tuple[float, float], tuple[int, int]} & {*kinds}
+    if (whole or is_range or float in kinds) and len(values) == 1 and values[0].partition(":")[0] in LAWS:
         import numpy as np
 
         value = float(np.interp(share, *quantiles(values[0])))
-        return str(round(value)) if axis.kind is int else f"{value:.6g}"
+        text = str(round(value)) if whole else f"{value:.6g}"
+        return f"{text} {text}" if is_range else text
     return values[int(share * len(values))]
 
 
@@ -182,18 +187,26 @@ def option(typed: str, side: Side | None = None) -> Option:
     other side."""
     name = typed.removeprefix("--").replace("_", "-")
     where = f"--{side}.axis {typed}" if side else typed
-    if name in _NOT_SWEPT:
-        raise InputError(f"{where}: this is no axis of a sweep: {_NOT_SWEPT[name]}")
+    if name in NOT_SWEPT:
+        raise InputError(f"{where}: this is no axis of a sweep: {NOT_SWEPT[name]}")
     found = options().get(name)
     if found is None:
         possible = [known for known, one in options().items() if side in (None, one.side)]
-        same = [known for known in possible if known.endswith(f".{name}")]
-        near = same or difflib.get_close_matches(name, possible, 1)
-        hint = f"did you mean {near[0]}? " if near else ""
+        near = _alike(name, possible)
+        hint = f"did you mean {' or '.join(near[:2])}? " if near else ""
         raise InputError(f"{where}: unknown option: {hint}`onehit study --help` lists those that an axis can be")
     if side is not None and found.side != side:
         raise InputError(f"{where}: this is what a {found.side} varies: say --{found.side}.axis {name}")
     return found
+
+
+def _alike(name: str, possible: Sequence[str]) -> list[str]:
+    """Those of this last part, or of one like it."""
+    last = {known: known.rpartition(".")[2] for known in possible}
+    if "." in name:
+        return difflib.get_close_matches(name, possible, 1)
+    same = [known for known in possible if last[known] == name]
+    return same or [known for known in possible if last[known] in difflib.get_close_matches(name, [*last.values()], 1)]
 
 
 @lru_cache(maxsize=2**16)

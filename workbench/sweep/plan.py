@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...evaluate.config import EvaluateConfig
+from ...evaluate.protocols import test_set
 from ...geometries.errors import InputError
 from ...geometries.shapes import geometry, has_own_size
 from ...simulate.reading.config import FileConfig
@@ -20,7 +21,7 @@ from ..commands.study import check_experiment, check_simulated, fits_experiment
 from ..notices import tell
 from ..options import Sweep
 from ..progress import track
-from .axes import Axes, Point, at, named_values, option
+from .axes import NOT_SWEPT, Axes, Point, at, named_values, option
 
 MOST_CELLS = 100_000
 SEEDS = ("seed", "test-seed")
@@ -154,8 +155,11 @@ def _tests(command: Sweep) -> Iterator[Test]:
     implied = {"geometry": base.geometry} | ({"masked": ("", *base.masked)} if base.masked else {})
     if base.experiment is not None:
         raise InputError("--experiment is no option of a sweep: name the file with --test.file NAME=FILE")
+    _check_unused(base)
     found: dict[str, Test] = {}
     for point in axes.points(implied):
+        if about_files := [name for name in point if option(name).path[0] in _OF_FILES and not command.test_file]:
+            raise InputError(f"--test.axis {about_files[0]} is about real frames: name them, --test.file NAME=FILE")
         point = {name: text for name, text in point.items() if option(name).path[0] not in _OF_FILES}
         config = at(base, point)
         if len(config.geometry) != 1 or len(config.masked) > 1:
@@ -185,6 +189,19 @@ def _tests(command: Sweep) -> Iterator[Test]:
             key = _key(config, _stamps(Path(path), config.read_experiment))
             found.setdefault(key, Test(key, point, config, name))
     yield from found.values()
+
+
+def _check_unused(base: EvaluateConfig) -> None:
+    """Raise InputError for what a study would score besides, and a sweep does not, unless its protocol asks for it."""
+    usual = [EvaluateConfig(), *([test_set(base.protocol)] if base.protocol else [])]
+    for typed, instead in NOT_SWEPT.items():
+        value = getattr(base, typed.replace("-", "_"))
+        if (
+            typed not in ("experiment", "protocol")
+            and value
+            and value not in [getattr(one, typed.replace("-", "_")) for one in usual]
+        ):
+            raise InputError(f"--{typed} is no option of a sweep: {instead}")
 
 
 def _key(config: Any, inputs: Any) -> str:

@@ -65,6 +65,20 @@ def test_a_hypercube_has_one_point_in_each_share_of_each_axis():
     assert points == Axes("train", typed, hypercube=8).points()
 
 
+def test_a_hypercube_draws_ranges_as_one_number_each():
+    typed = (
+        ("simulation.photons", "log-uniform:low=1e3,high=1e6"),
+        ("simulation.particles", "uniform:low=2,high=10"),
+        ("simulation.fluctuation-strength", "uniform:low=0,high=1"),
+    )
+    points = Axes("train", typed, hypercube=6).points()
+    photons = sorted(at(TrainConfig(), point).simulation.photons for point in points)
+    assert all(low == high for low, high in photons)
+    assert [int(2 * np.log10(low)) for low, _ in photons] == [6, 7, 8, 9, 10, 11]
+    assert all(isinstance(end, int) for point in points for end in at(TrainConfig(), point).simulation.particles)
+    assert len({point["simulation.fluctuation-strength"] for point in points}) == 6
+
+
 def test_points_of_a_table_are_crossed_with_the_axes(tmp_path):
     table = tmp_path / "points.csv"
     table.write_text("simulation.geometry,simulation.photons\ntorus,1e4 1e5\nicosahedron cube,1e5 1e6\n\n")
@@ -81,6 +95,8 @@ REFUSED = [
     (Axes("train", (("photons", "1e4 1e5"),)), "did you mean simulation.photons"),
     (Axes("test", (("photons", "1e4 1e5"),)), "did you mean test.photons"),
     (Axes("train", (("out", "here"),)), "unknown option"),
+    (Axes("test", (("diameter", "50 60"),)), r"did you mean test\.diameter-nm or diameter-nm"),
+    (Axes("test", (("calibration", "runs/a", "runs/b"),)), "onehit evaluate"),
     (Axes("train", (("geometry", "torus"),)), "say --test.axis geometry"),
     (Axes("test", (("seed", "1"),)), "say --train.axis seed"),
     (Axes("test", (("no-particle", "100"),)), "onehit evaluate"),

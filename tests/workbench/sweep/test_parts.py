@@ -76,6 +76,15 @@ def test_the_sbatch_script_does_the_sweep_by_an_array_and_a_last_job(made, tmp_p
     assert Counter(row["state"] for row in rows(command)) == {"done": 8, "missing": 4}
 
 
+def test_an_array_computes_on_as_many_devices_as_were_asked_for(command, made, monkeypatch, capsys):
+    """--devices is taken before the others, and the script is run some other time."""
+    monkeypatch.setenv("ONEHIT_DEVICES", "3")
+    sweep.run_sweep(replace(command, sbatch=2))
+    script = capsys.readouterr().out
+    assert script.count("--devices 3") == 2
+    assert "--devices 3 --part" in script
+
+
 def test_what_failed_is_tried_again_by_the_array(command, made, capsys):
     made.trouble = lambda what, *more: (_ for _ in ()).throw(MemoryError("no room"))
     sweep.run_sweep(command)

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from filelock import FileLock
 from made_up_sweeps import lasting, rows
-from onehit.evaluate import auc
+from onehit.evaluate import auc, protocols
+from onehit.evaluate.config import EvaluateConfig
 from onehit.geometries import InputError
 from onehit.simulate.sets.work import alone
 from onehit.workbench.cli import _parse
@@ -40,7 +41,7 @@ def test_every_training_is_done_once_and_all_are_shown_the_same_patterns(command
 
 def test_trainings_and_tests_that_differ_in_nothing_are_done_once(command, made):
     axes = (*command.train_axis, ("simulation.fluctuation-strength", "0 0", "0.0 0.0"))
-    tests = (*command.test_axis, ("minimum-photons", "1e3", "1e4"))  # which no simulated test depends on
+    tests = (*command.test_axis, ("test.photons", "1e4 1e5", "10000 100000"))
     sweep.run_sweep(replace(command, train_axis=axes, test_axis=tests))
     assert len(made.trained) == 4 and set(made.trained.values()) == {1}
     assert len(rows(command)) == 12
@@ -404,6 +405,10 @@ REFUSED = [
     ({"test_axis": (("geometry", "donut"),)}, "test donut: .*donut"),
     ({"test_axis": (("test.photons", "5 1"),)}, "test icosahedron, photons 5 1: "),
     ({"test_axis": (("test.instrument.shape", "64 64"),)}, "on test icosahedron, shape 64 64: .*takes at least 128"),
+    ({"test_axis": (("minimum-photons", "1", "2"),)}, "is about real frames: name them, --test.file"),
+    ({"evaluate": EvaluateConfig(calibration=Path("runs/c"))}, "--calibration is no option of a sweep: run `onehit ev"),
+    ({"evaluate": EvaluateConfig(map=(("photons", "size"),))}, "--map is no option of a sweep"),
+    ({"evaluate": EvaluateConfig(no_particle=77, protocol="poster")}, "--no-particle is no option of a sweep"),
     ({"test_file": ("real",)}, "write NAME=FILE"),
     ({"test_file": ("real=none.h5",)}, "none.h5"),
     ({"rate": 0.0}, "rate is 0.0"),
@@ -417,6 +422,12 @@ def test_what_is_impossible_is_refused_before_any_work(command, made, changes, s
     with pytest.raises(InputError, match=says):
         sweep.run_sweep(replace(command, **changes))
     assert not command.out.exists() and not made.trained
+
+
+def test_what_a_protocol_scores_besides_is_left_out_without_a_word(command, made):
+    """It is not asked for."""
+    sweep.run_sweep(replace(command, evaluate=replace(protocols.test_set("poster"), count=100, test_seed=7)))
+    assert made.scored
 
 
 def test_a_study_of_a_single_geometry_is_one_test_and_none_is_refused(command, made):
