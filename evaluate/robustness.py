@@ -16,7 +16,7 @@ from ..train.config import ExpectedConfig
 from ..train.loop import Track, no_track, score_together
 from ..train.selection import VERDICTS, select
 from .config import EvaluateConfig
-from .metrics import auc, summarise
+from .metrics import auc, rate_interval, summarise
 
 _SHOWN = 6
 
@@ -83,21 +83,36 @@ def score_experiment(
     """Real patterns: all scored, and summaries of all frames, of those that are bright enough, and, where a size is
     expected, of the bright ones again, those of another size discarded.
 
-    Frames that cannot be judged get -inf: they count as discarded, and as `n_invalid` in the summaries.
+    Each summary has the `purity` too, the share of single hits among the frames kept: a file's own, unlike that of
+    simulated tests, of which half are single hits. Frames that cannot be judged get -inf: they count as discarded, and
+    as `n_invalid` in the summaries.
     """
     selection = select(classifier, source, np.arange(len(source)), expected, track)
     scored = _scored(classifier, source, source.labels(), selection.score, selection.photons)
     summaries = {"all frames": scored.summary}
     bright = selection.photons >= expected.minimum_photons
     if not bright.any():
-        return scored, summaries
+        return scored, _with_purity(summaries)
     name, label = f"frames of at least {expected.minimum_photons:,.0f} photons", scored.label[bright]
     summaries[name] = found = summarise(label, scored.score[bright], classifier.threshold)
     if expected.diameter_nm is not None:
         score = np.where(selection.verdict == VERDICTS.index("wrong size"), -np.inf, scored.score)[bright]
         name += f", fitted as {expected.diameter_nm:g} nm ± {100 * expected.diameter_tolerance:.0f} %"
         summaries[name] = summarise(label, score, classifier.threshold) | {"n_invalid": found["n_invalid"]}
-    return scored, summaries
+    return scored, _with_purity(summaries)
+
+
+def _with_purity(summaries: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    found = {}
+    for name, summary in summaries.items():
+        right = summary["n_good"] - summary["false_negatives"]
+        kept = right + summary["false_positives"]
+        purity = right / kept if kept else None
+        found[name] = summary | {
+            "purity": purity,
+            "purity_interval": list(rate_interval(right, kept)) if kept else None,
+        }
+    return found
 
 
 def _scored(

@@ -49,6 +49,10 @@ def run_lines(metrics: dict[str, Any]) -> list[str]:
             f"two-sample AUC of these frames and simulated ones: {format_auc(auc['before'])} before the simulation was "
             f"fitted to them, {format_auc(auc['after'])} after",
         ]
+    for name, summary in metrics.get("experiment", {}).items():
+        kept = summary["n_good"] - summary["false_negatives"] + summary["false_positives"]
+        pure = f"{kept:,} kept, {with_interval(summary, 'purity')} % of them single hits" if kept else "none kept"
+        lines.append(f"real patterns, {name}: {pure}")
     if found := metrics.get("no_particle"):
         everything, worst = overall(found), worst_of(found, "false_positive_rate")
         line = f"frames without a particle: {everything['false_positives']:,} of {everything['n_bad']:,} kept, "

@@ -65,9 +65,15 @@ def test_real_frames_that_cannot_be_judged_are_counted_and_count_as_discarded(st
     }  # fmt: skip
     summary = metrics["experiment"]["all frames"]
     assert summary["n_invalid"] == 3 and summary["n_good"] + summary["n_bad"] == 40
+    kept = summary["n_good"] - summary["false_negatives"]
+    if (total := kept + summary["false_positives"]) > 0:
+        assert summary["purity"] == kept / total and summary["purity_interval"][0] <= kept / total
+    else:
+        assert summary["purity"] is summary["purity_interval"] is None
     assert "3 of 40 frames cannot be judged (1 nan, 1 inf, 1 empty)" in (run / "report.html").read_text()
     real = FileSource(command[command.index("--experiment") + 1])
-    scored, _ = score_experiment(Classifier.load(run), real, ExpectedConfig())
+    classifier = Classifier.load(run)
+    scored, _ = score_experiment(classifier, real, ExpectedConfig())
     assert np.isfinite(scored.worst).all() and not any("inf" in title for title in scored.worst_titles)
 
 

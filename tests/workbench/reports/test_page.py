@@ -34,8 +34,8 @@ METRICS = {
         HOSTILE: scored(2, 77, 1),
     },
     "experiment": {
-        "all frames": scored(3, 60, 1),
-        "frames of at least 13,000 photons": summarise([1], [2], 1),
+        "all frames": scored(3, 60, 1) | {"purity": 0.75, "purity_interval": [0.5, 0.9]},
+        "frames of at least 13,000 photons": summarise([1], [0], 1) | {"purity": None, "purity_interval": None},
     },
     "validation": scored(4, 300, 3),
     "masked": {"half": {"torus": scored(5, 40, 1) | {"recall_at_precision_0.995": 0.8421}}},
@@ -104,7 +104,9 @@ def test_development_shapes_have_their_mean_and_their_worst(report):
 
 
 def test_the_terminal_has_one_line_for_each():
-    no_particle, development = run_lines(METRICS)
+    real, bright, no_particle, development = run_lines(METRICS)
+    assert re.fullmatch(r"real patterns, all frames: \d+ kept, 75.0 \[50.0, 90.0\] % of them single hits", real)
+    assert bright == "real patterns, frames of at least 13,000 photons: none kept"
     assert no_particle == (
         "frames without a particle: 44 of 1,800 kept, 2.4 [1.8, 3.3] %; most of speckle: 5.9 [4.3, 7.8] %"
     )
