@@ -1,4 +1,4 @@
-"""Two devices of one machine, made of its CPU, in a process of their own: JAX must be told before it is imported."""
+"""Several devices of one machine, made of its CPU, in a process of their own: JAX must be told before it is imported."""
 
 import json
 import os
@@ -21,13 +21,13 @@ SIMULATE = """
 import sys
 from onehit.simulate.devices import ask_for
 
-ask_for(2)
+ask_for(count := int(sys.argv[3]))
 import numpy as np
 import small_sets
 from onehit.simulate import SimulatedSource
 
 made = SimulatedSource(small_sets.QUICK, 3).patterns(np.arange(int(sys.argv[2])))
-assert len(made.counts.sharding.device_set) == 2
+assert len(made.counts.sharding.device_set) == count
 np.savez(sys.argv[1], counts=made.counts, photons=made.truth.photons)
 """
 TRAIN = """
@@ -53,14 +53,15 @@ np.savez(
 """
 
 
-def on_two_devices(script, *arguments):
+def on_devices(script, *arguments):
     path = os.pathsep.join([str(Path(small_sets.__file__).parent), os.environ.get("PYTHONPATH", "")])
     command = [sys.executable, "-c", script, *map(str, arguments)]
     subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, check=True)
 
 
-def test_patterns_are_the_same_bits(tmp_path):
-    on_two_devices(SIMULATE, tmp_path / "found.npz", 101)  # an odd number: one device has one pattern fewer
+@pytest.mark.parametrize("count", [2, pytest.param(8, marks=pytest.mark.slow)])
+def test_patterns_are_the_same_bits(tmp_path, count):
+    on_devices(SIMULATE, tmp_path / "found.npz", 101, count)  # an odd number: one device has fewer patterns
     found = np.load(tmp_path / "found.npz")
     expected = SimulatedSource(small_sets.QUICK, 3).patterns(np.arange(101))
     np.testing.assert_array_equal(found["counts"], expected.counts)
@@ -70,7 +71,7 @@ def test_patterns_are_the_same_bits(tmp_path):
 @pytest.mark.slow  # for what it compiles
 def test_hits_of_all_kinds_are_the_same_bits_and_training_and_scores_the_same_to_rounding(small_training, tmp_path):
     config = replace(small_training, batch_size=32, steps=4)
-    on_two_devices(TRAIN, tmp_path, json.dumps(asdict(config), default=str))
+    on_devices(TRAIN, tmp_path, json.dumps(asdict(config), default=str))
     found = np.load(tmp_path / "found.npz")
     expected = SimulatedSource(config.simulation, 3).patterns(np.arange(101))
     np.testing.assert_array_equal(found["counts"], expected.counts)
