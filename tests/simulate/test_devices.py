@@ -1,4 +1,4 @@
-"""Several devices of one machine, made of its CPU, in a process of their own: JAX must be told before it is imported."""
+"""Several devices of one machine, made of its CPU, in their own process: JAX must be told before it is imported."""
 
 import json
 import os
