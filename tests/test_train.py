@@ -215,7 +215,8 @@ def test_no_pattern_is_made_that_the_training_does_not_ask_for(small_training, t
     assert not asked and again.record["seconds"] == trained[0].record["seconds"]
     monkeypatch.setattr("onehit.train.loop._MEASURED", 64)
     train(small_training, tmp_path / "run")
-    assert np.unique(np.concatenate(asked)).tolist() == list(range(small_training.steps * small_training.batch_size))
+    looked_at = small_training.batch_size * (4 + 2 * small_training.candidates)  # of six steps, the last two
+    assert np.unique(np.concatenate(asked)).tolist() == list(range(looked_at))
 
 
 def test_a_run_that_scored_otherwise_is_refused_and_nothing_touched(small_training, trained, monkeypatch):

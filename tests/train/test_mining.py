@@ -1,5 +1,4 @@
 import numpy as np
-from onehit.simulate.progress import no_track
 from onehit.train import loop
 from onehit.train.mining import hardest
 
@@ -20,28 +19,14 @@ def test_labels_keep_their_shares_and_nothing_is_chosen_twice():
         assert len(set(chosen)) == len(chosen) == 32 and label[chosen].sum() == n_good
 
 
-def test_the_last_third_of_a_training_looks_at_as_many_patterns_as_asked_none_of_them_twice(
-    small_training, tmp_path, monkeypatch
-):
-    looked_at, seen = [], []
-    source, *others = loop.training_sources(small_training, no_track)
-
-    class Watched:
-        shape, bad_pixel, name = source.shape, source.bad_pixel, source.name
-
-        def patterns(self, indices):
-            seen.append(indices)
-            return source.patterns(indices)
+def test_the_last_third_of_a_training_takes_the_hardest_of_as_many_as_asked(small_training, tmp_path, monkeypatch):
+    looked_at = []
 
     def watched(label, score, count):
         looked_at.append((len(label), len(score), count))
         return hardest(label, score, count)
 
-    monkeypatch.setattr(loop, "training_sources", lambda *_: (Watched(), *others))
     monkeypatch.setattr(loop, "hardest", watched)
     assert (small_training.steps, small_training.batch_size, small_training.candidates) == (6, 16, 2)
     loop.train(small_training, tmp_path / "run")
     assert looked_at == [(32, 32, 16)] * 2
-    made = [indices for indices in seen if len(indices) in (16, 32)]  # the first 512 are measured on
-    new = np.concatenate([np.arange(16 * i, 16 * i + 16) for i in range(4)] + [np.arange(64, 96), np.arange(96, 128)])
-    assert set(np.concatenate(made)) == set(new)
