@@ -150,6 +150,8 @@ def test_maps_that_are_cut_short_or_hold_nothing(tmp_path):
             load_map(mrc(tmp_path, values), "contrast=0.4")
     with pytest.raises(InputError, match=r"contrast -1\.0; give electrons per cubic angstrom"):
         load_map(mrc(tmp_path), "contrast=-1")
+    with pytest.raises(InputError, match="has threshold nan; give a density"):
+        load_map(mrc(tmp_path), "contrast=0.4,threshold=nan")
 
 
 def test_bad_arrays_are_refused(tmp_path, monkeypatch):
