@@ -72,8 +72,7 @@ def test_real_frames_that_cannot_be_judged_are_counted_and_count_as_discarded(st
         assert summary["purity"] is summary["purity_interval"] is None
     assert "3 of 40 frames cannot be judged (1 nan, 1 inf, 1 empty)" in (run / "report.html").read_text()
     real = FileSource(command[command.index("--experiment") + 1])
-    classifier = Classifier.load(run)
-    scored, _ = score_experiment(classifier, real, ExpectedConfig())
+    scored, _ = score_experiment(Classifier.load(run), real, ExpectedConfig())
     assert np.isfinite(scored.worst).all() and not any("inf" in title for title in scored.worst_titles)
 
 
