@@ -23,7 +23,7 @@ from .scattering.effects.fluctuations import Fluctuations
 from .scattering.effects.gain_stages import GainStages
 from .scattering.effects.measured import MeasuredBackground
 from .scattering.effects.point_spread import PointSpread
-from .scattering.effects.pulse import Bandwidth, Coherence, PhotonEnergyJitter, PointingJitter
+from .scattering.effects.pulse import PULSE_LIMIT, Bandwidth, Coherence, PhotonEnergyJitter, PointingJitter, SpectralSpikes
 from .scattering.hits.aggregate import Aggregate
 from .scattering.hits.arrivals import Arrivals
 from .scattering.hits.artefact import Artefact
@@ -59,6 +59,7 @@ class _Focus:
 
 @dataclass(frozen=True)
 class BeamConfig(
+    SpectralSpikes,
     Bandwidth,
     Coherence,
     PointingJitter,
@@ -74,7 +75,14 @@ class BeamConfig(
         check_between("beam.offset", self.offset, 1)
         for effect in parts(self, Effect):
             effect.check()
+        if self.spectral_spikes and not self.bandwidth:
+            raise InputError("beam.spectral_spikes are drawn from beam.bandwidth, which is 0: give --beam.bandwidth too")
         return self
+
+    def farthest_energy(self) -> float:
+        """The largest photon energy of a pulse, relative to the instrument's."""
+        within = self.bandwidth if self.spectral_spikes else 0.0
+        return (1 + PULSE_LIMIT * self.photon_energy_jitter) * (1 + PULSE_LIMIT * within)
 
 
 @dataclass(frozen=True)

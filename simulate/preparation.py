@@ -84,7 +84,7 @@ def prepare(
     _, particle_nm = bounds(config.diameter_nm)
     largest = largest_body_m(config, kinds)
     wavenumber, pixel_angle = instrument.wavenumber, instrument.pixel_size_m / instrument.distance_m
-    reach = 1 + PULSE_LIMIT * config.beam.photon_energy_jitter
+    reach = config.beam.farthest_energy()
     diameter_nm = np.where(own_nm > 0, own_nm, particle_nm)
     splits = _pixel_splits(
         instrument, len(config.geometry), 2 * circumradius * diameter_nm, 2 * circumradius, kinds, brought

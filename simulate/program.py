@@ -245,7 +245,20 @@ def _arriving(setup: Setup, program: Program, scene: Scene, pulse: Pulse, keys: 
 
 
 def photons_per_pixel(setup: Setup, program: Program, scene: Scene, pulse: Pulse) -> Float[jax.Array, "y x"]:
-    """Squared amplitude of a scene times solid angle and polarisation, summed over each pixel's parts, in nm^6."""
+    """Squared amplitude of a scene times solid angle and polarisation, summed over each pixel's parts, in nm^6; the mean
+    over the pulse's spectrum."""
+    if pulse.spikes is None:
+        return _of_one_wave(setup, program, scene, pulse)
+
+    # Different photon energies do not interfere.
+    def add(total, spike):
+        one = pulse._replace(wavenumber=pulse.wavenumber * spike.wavenumber, spikes=None)
+        return total + spike.share * _of_one_wave(setup, program, scene, one), None
+
+    return jax.lax.scan(add, jnp.zeros(setup.plane.solid_angle.shape), pulse.spikes)[0]
+
+
+def _of_one_wave(setup: Setup, program: Program, scene: Scene, pulse: Pulse) -> Float[jax.Array, "y x"]:
     plane, (ny, nx) = setup.planes[program.plane], setup.plane.solid_angle.shape
     meshes, ellipsoids = (jax.tree.map(lambda a, part=part: a[slice(*part)], scene) for part in program.slots)
     amplitudes = []

@@ -49,14 +49,14 @@ class Truth(NamedTuple):
 def register(kind: type) -> None:
     """Makes a configuration a pytree, so that changing a number in it compiles nothing anew.
 
-    Choices and switches compile a program of their own. Text, such as a material's name, is for the host: compiled code
+    Choices, switches and whole numbers, which say how many of something are made, compile a program of their own. Text, such as a material's name, is for the host: compiled code
     sees the default.
     """
     traced, static = [], []
     for name, hint in get_type_hints(kind).items():
         if name not in {field.name for field in fields(kind)}:
             continue
-        if hint is bool or get_origin(hint) is Literal:
+        if hint in (bool, int) or get_origin(hint) is Literal:
             static.append(name)
         elif is_population(hint) or (hint is not str and str not in get_args(hint)):
             traced.append(name)

@@ -138,8 +138,10 @@ class SimulatedSource:
         materials = [name for kind in kinds for name in kind.materials]
         changed = [name for name in same if getattr(config, name) != getattr(old, name)]
         changed += [f"bad.{name}" for name in materials if getattr(config.bad, name) != getattr(old.bad, name)]
-        jitters = ("photon_energy_jitter", "pointing_jitter_px")
-        changed += [f"beam.{name}" for name in jitters if getattr(config.beam, name) > getattr(old.beam, name)]
+        if config.beam.farthest_energy() > old.beam.farthest_energy():
+            changed.append("photon energies of the beam, farther than here")
+        if config.beam.pointing_jitter_px > old.beam.pointing_jitter_px:
+            changed.append("beam.pointing_jitter_px")
         for part, names in (("readout", ("dead_pixels", "detector_seed")), ("background", ("frames", "read"))):
             here, there = getattr(config, part), getattr(old, part)
             changed += [f"{part}.{name}" for name in names if getattr(here, name) != getattr(there, name)]
@@ -178,7 +180,7 @@ class SimulatedSource:
     ) -> Float[Array, "y x"]:
         """Photons that a scene scatters into each pixel on average, float32: no background, no mask.
 
-        The pulse has the configuration's coherence and bandwidth, and no jitter. A pure function of the scene,
+        The pulse has the configuration's coherence and bandwidth, and no jitter nor spikes. A pure function of the scene,
         differentiable with respect to its diameters, stretches, orientations, positions and fluences, and to
         pulse_photons, the number of photons in the pulse. Bodies larger than the configuration's largest, stretched,
         are beyond its tables: their pattern is wrong. ellipsoids: whether all bodies are ellipsoids rather than

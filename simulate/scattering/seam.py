@@ -57,17 +57,26 @@ class Effect(Part):
         return {}
 
 
+class Spikes(NamedTuple):
+    """Lines of a pulse's spectrum. wavenumber: relative to the pulse's; share: of the pulse's photons, 1 in all."""
+
+    wavenumber: Float[Array, "*batch spikes"]
+    share: Float[Array, "*batch spikes"]
+
+
 class Pulse(NamedTuple):
     """One pulse.
 
     wavenumber: 1/m; tilt: unit vector along the beam minus that along z; coherence_length_m: transverse, None for full
-    coherence; bandwidth: standard deviation of the wavenumber, relative, None for a monochromatic pulse.
+    coherence; bandwidth: standard deviation of the wavenumber, relative, of a smooth spectrum; spikes: of one that is
+    not smooth. Without both, the pulse is monochromatic.
     """
 
     wavenumber: Float[Array, "*batch"] | float
     tilt: Float[Array, "*batch 3"] | float = 0.0
     coherence_length_m: Number | None = None
     bandwidth: Number | None = None
+    spikes: Spikes | None = None
 
 
 class PulseEffect(Effect):

@@ -173,6 +173,35 @@ def test_coherence_and_bandwidth_weaken_fringes_between_particles_as_they_should
         )
 
 
+def test_spikes_of_a_spectrum_add_up_without_interfering():
+    """The photons of a pulse of two spikes are those of two pulses, each of one energy."""
+    pair = replace(BALL, good_fraction=0.5, particles=(2, 2), separation=(1.0, 2.0))
+    beam = BeamConfig(pulse_photons=(1e12, 1.0001e12), bandwidth=0.04, spectral_spikes=2)
+    photons, truth = patterns(replace(pair, beam=beam), 2)
+    offset, share = truth.drawn["spike_offset"].astype(float), truth.drawn["spike_share"].astype(float)
+    np.testing.assert_allclose(share.sum(1), 1, rtol=1e-6)
+    assert set(truth.label) == {0, 1}
+    for n, frame in enumerate(photons):
+        scene = jax.tree.map(lambda a, n=n: a[n], truth.scene)
+        total = np.zeros(len(frame))
+        for energy, weight in zip(1 + 0.04 * offset[n], share[n], strict=True):
+            instrument = replace(OPEN, photon_energy_ev=INSTRUMENT.photon_energy_ev * energy)
+            one = expected_photons(SimulatedSource(replace(pair, instrument=instrument)), scene, 1.0)[ROW, COLUMN]
+            total += weight * one / energy**4  # the contrast that the scene has is that of the pulse's energy
+        assert_proportional(frame, total, 0.01)
+        assert_proportional(frame[AT_RINGS], total[AT_RINGS], 0.01)
+        assert relative_l2(frame[AT_RINGS] / frame.sum(), one[AT_RINGS] / one.sum()) > 0.05  # one alone gives another
+
+
+def test_numbers_of_spikes_have_the_spread_of_a_gamma_law():
+    """The share of one of M independent exponential deviates in their sum has variance (M - 1) / (M^2 (M + 1))."""
+    beam = BeamConfig(bandwidth=0.01, spectral_spikes=4)
+    _, truth = patterns(replace(BALL, beam=beam), 512)
+    share = truth.drawn["spike_share"]
+    assert abs(share.var() / (3 / (16 * 5)) - 1) < 0.15
+    assert abs(truth.drawn["spike_offset"].std() - 1) < 0.05
+
+
 @pytest.mark.parametrize("beam", [{}, {"coherence_length_m": 120e-9}, {"bandwidth": 0.05}])
 def test_a_given_scene_scatters_like_a_sampled_one(beam):
     beam = BeamConfig(pulse_photons=(1e12, 1.0001e12), **beam)

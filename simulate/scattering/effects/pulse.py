@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from ....geometries.errors import InputError
 from ...beamline.quantities import COHERENCE
 from ...late import Array, Float, Number, jnp
 from ..ranges import check_between
-from ..seam import Keys, Pulse, PulseEffect
+from ..seam import Detector, Keys, Pulse, PulseEffect, Spikes
 
 PULSE_LIMIT = 4.0
-"""Standard deviations of the photon energy and the pointing that pulses, and so tables and nodes, reach."""
+"""Standard deviations of the photon energy and the pointing that pulses, and so tables and nodes, reach; likewise of spikes."""
+_MOST_SPIKES = 64
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,8 @@ class Bandwidth(PulseEffect):
     shown_on = "pair"
 
     bandwidth: float = 0.0
-    """Standard deviation of the photon energy within a pulse, relative (0: monochromatic): it blurs the fringes between
-    particles; the rings of each stay sharp."""
+    """Standard deviation of the photon energy within a pulse, relative (0: monochromatic). A smooth spectrum, without
+    `spectral_spikes`, blurs the fringes between particles; the rings of each stay sharp."""
 
     def check(self) -> Self:
         check_between("beam.bandwidth", self.bandwidth, 0.1)
@@ -94,6 +96,47 @@ class Bandwidth(PulseEffect):
 
     def pulse(self, pulse: Pulse, keys: Keys, pixel_angle: Number) -> Pulse:
         return pulse._replace(bandwidth=self.bandwidth)
+
+
+@dataclass(frozen=True)
+class SpectralSpikes(PulseEffect):
+    """The spectrum is one of spikes, others in every pulse.
+
+    A pulse of self-amplified spontaneous emission is a sum of independent modes: the energy of each is an exponential
+    deviate, and so the pulse's a gamma deviate (Saldin, Schneidmiller & Yurkov 1998, Opt. Commun. 148, 383). Where
+    spikes lie is phenomenological: independent, and normal about the pulse's photon energy.
+    """
+
+    examples = {"spectral spikes": {"bandwidth": 0.05, "spectral_spikes": 4}}
+    shown_on = "pair"
+    random: ClassVar[bool] = True
+
+    spectral_spikes: int = 0
+    """Spikes of each pulse's spectrum, up to 64 (0: it is smooth). They are drawn from the bandwidth. Each makes a
+    pattern of its own, so that rings blur too, and takes as long as a monochromatic pulse."""
+
+    def check(self) -> Self:
+        if not 0 <= self.spectral_spikes <= _MOST_SPIKES:
+            raise InputError(f"beam.spectral_spikes is {self.spectral_spikes}; give a number from 0 to {_MOST_SPIKES}")
+        return self
+
+    def is_on(self) -> bool:
+        return self.spectral_spikes > 0
+
+    def pulse(self, pulse: Pulse, keys: Keys, pixel_angle: Number) -> Pulse:
+        offset, share = self._drawn(keys)
+        width = 0.0 if pulse.bandwidth is None else pulse.bandwidth
+        return pulse._replace(bandwidth=None, spikes=Spikes(1 + width * offset, share))
+
+    def truth(self, keys: Keys, detector: Detector) -> dict[str, Array]:
+        """offset: of each spike's photon energy from the pulse's, in bandwidths; share: of the pulse's photons."""
+        offset, share = self._drawn(keys)
+        return {"spike_offset": offset, "spike_share": share}
+
+    def _drawn(self, keys: Keys) -> tuple[Float[Array, " spikes"], Float[Array, " spikes"]]:
+        normal, uniform = keys.draw("spectral_spikes", self.spectral_spikes, self.spectral_spikes)
+        energy = 1e-6 - jnp.log1p(-uniform)  # above 0, so that shares are of something
+        return jnp.clip(normal, -PULSE_LIMIT, PULSE_LIMIT), energy / energy.sum()
 
 
 def _normal(keys: Keys) -> Float[Array, "n=3"]:
