@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from onehit.workbench.cli import COMMANDS, _parse
 
@@ -55,9 +56,9 @@ def commands():
                 typed = [command for command, _ in blocks.commands(block.text)]
             for line in "\n".join(typed).replace("\\\n", " ").splitlines():
                 for part in re.split(r"&&|;|\|", line):
-                    words = shlex.split(part, comments=True)
-                    if words and words[0] == "onehit" and not any("$" in word for word in words):
-                        yield words[1:]
+                    words = [re.sub(r"\$\w+", "name", word) for word in shlex.split(part, comments=True)]
+                    if "onehit" in words and not words[0].endswith("pip"):
+                        yield words[words.index("onehit") + 1 :]
 
 
 def telling() -> list[list[str]]:
@@ -90,6 +91,39 @@ def test_programs_are_python(name):
 
 def test_the_readme_fits_two_screens():
     assert len((ROOT / "README.md").read_text().splitlines()) <= 90
+
+
+STUDY_PAGES = ("README.md", "docs/start/first-study.md", "docs/how-to/study.md")
+_STUDY_TABLE = re.compile(r"^geometry +good +bad .*?^frames without a particle: [^\n]+", re.MULTILINE | re.DOTALL)
+
+
+def study_table(name: str) -> str:
+    return _STUDY_TABLE.search((ROOT / name).read_text()).group()
+
+
+def test_pages_agree_about_the_default_study():
+    assert len({study_table(name) for name in STUDY_PAGES}) == 1
+
+
+@pytest.mark.slow
+def test_the_default_study_prints_what_pages_say(tmp_path):
+    """Up to what another machine changes: 5 points of tori, and a few patterns of the other rates."""
+    study = [sys.executable, "-m", "onehit.workbench.cli", "study", "--out", str(tmp_path / "run")]
+    printed = subprocess.run(study, capture_output=True, text=True, check=True).stdout
+    found, stated = (
+        [
+            {name: [float(number) for number in re.findall(r"([\d.]+) \[", line)]}
+            for line in table.splitlines()
+            if (name := line.split()[0]) in ("icosahedron", "soccer-ball", "torus")
+        ]
+        for table in (_STUDY_TABLE.search(printed).group(), study_table("README.md"))
+    )
+    assert len(found) == 3
+    for one, other in zip(found, stated, strict=True):
+        (name, got), (_, want) = *one.items(), *other.items()
+        np.testing.assert_allclose(got, want, atol=8 if name == "torus" else 0.5, err_msg=name)
+    kept = int(re.search(r"frames without a particle: (\d+) of 5,000 kept", printed).group(1))
+    assert kept <= 10
 
 
 RUN = [

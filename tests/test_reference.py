@@ -98,6 +98,19 @@ def test_every_public_name_has_its_place_and_a_docstring(floor):
     assert sorted(shown) == sorted(package.__all__)
 
 
+def test_what_pages_import_is_in_the_reference():
+    reference = "\n".join(page.read_text() for page in (REFERENCE / "api").glob("*.md"))
+    shown = set(re.findall(r"^::: (onehit[\w.]+)$", reference, re.MULTILINE))
+    for name in shown:
+        module, _, attribute = name.rpartition(".")
+        assert hasattr(importlib.import_module(module), attribute), name
+    for page in [*ROOT.glob("*.md"), *REFERENCE.parent.rglob("*.md")]:
+        for module, names in re.findall(r"^ *from (onehit[\w.]*) import (.+)$", page.read_text(), re.MULTILINE):
+            if "workbench" not in module:  # of a page's own
+                missing = {f"{module}.{name.split(' as ')[0].strip()}" for name in names.split(",")} - shown
+                assert not missing, f"{page.name}: {missing}"
+
+
 def test_citation_and_package_say_the_same():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     meta = json.loads((ROOT / "codemeta.json").read_text())

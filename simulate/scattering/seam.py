@@ -199,7 +199,11 @@ class Slots(NamedTuple):
     ellipsoids: tuple[int, int]
 
 
-NONE, FIRST, SECOND = (0, 0), (0, 1), (1, 2)
+NONE = (0, 0)
+"""No slot, of `Slots`."""
+FIRST = (0, 1)
+"""The first slot alone."""
+SECOND = (1, 2)
 
 
 class Kind(Part):
