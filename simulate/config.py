@@ -23,7 +23,14 @@ from .scattering.effects.fluctuations import Fluctuations
 from .scattering.effects.gain_stages import GainStages
 from .scattering.effects.measured import MeasuredBackground
 from .scattering.effects.point_spread import PointSpread
-from .scattering.effects.pulse import PULSE_LIMIT, Bandwidth, Coherence, PhotonEnergyJitter, PointingJitter, SpectralSpikes
+from .scattering.effects.pulse import (
+    PULSE_LIMIT,
+    Bandwidth,
+    Coherence,
+    PhotonEnergyJitter,
+    PointingJitter,
+    SpectralSpikes,
+)
 from .scattering.hits.aggregate import Aggregate
 from .scattering.hits.arrivals import Arrivals
 from .scattering.hits.artefact import Artefact
@@ -76,7 +83,9 @@ class BeamConfig(
         for effect in parts(self, Effect):
             effect.check()
         if self.spectral_spikes and not self.bandwidth:
-            raise InputError("beam.spectral_spikes are drawn from beam.bandwidth, which is 0: give --beam.bandwidth too")
+            raise InputError(
+                "beam.spectral_spikes are drawn from beam.bandwidth, which is 0: give --beam.bandwidth too"
+            )
         return self
 
     def farthest_energy(self) -> float:

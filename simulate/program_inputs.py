@@ -49,8 +49,8 @@ class Truth(NamedTuple):
 def register(kind: type) -> None:
     """Makes a configuration a pytree, so that changing a number in it compiles nothing anew.
 
-    Choices, switches and whole numbers, which say how many of something are made, compile a program of their own. Text, such as a material's name, is for the host: compiled code
-    sees the default.
+    Choices, switches and whole numbers, which say how many of something are made, compile a program of their own. Text,
+    such as a material's name, is for the host: compiled code sees the default.
     """
     traced, static = [], []
     for name, hint in get_type_hints(kind).items():

@@ -1,6 +1,8 @@
 """Independent answers for the tests: closed forms and slow, plain numerics in float64."""
 
 import numpy as np
+import periodictable
+from periodictable import cromermann
 
 
 def mesh_form_factor(vertices, faces, q):
@@ -85,3 +87,25 @@ def orientation_matrix(quaternion):
     from scipy.spatial.transform import Rotation
 
     return Rotation.from_quat(quaternion, scalar_first=True).as_matrix()
+
+
+def directions(count, q_max, seed=0):
+    """Places of |q| from 0 to q_max in all directions."""
+    random = np.random.default_rng(seed).normal(size=(count, 3))
+    return random / np.linalg.norm(random, axis=1, keepdims=True) * np.linspace(0, q_max, count)[:, None]
+
+
+def sum_over_atoms(atoms, q, energy):
+    """One term for every atom, in electrons; factors straight from periodictable. q: 1/nm; energy: eV."""
+    total = np.zeros(len(q), complex)
+    for number in np.unique(atoms.element):
+        element = periodictable.elements[int(number)]
+        f1, f2 = element.xray.scattering_factors(energy=energy / 1000)
+        f0 = cromermann.fxrayatq(element.symbol, np.linalg.norm(q, axis=1) / 10)
+        f0 = f0 * (number / cromermann.fxrayatq(element.symbol, 0.0))  # these tables end up to 0.1 % off
+        own = np.flatnonzero(atoms.element == number)
+        waves = np.zeros(len(q), complex)
+        for some in np.array_split(own, -(-len(own) // 20_000)):
+            waves += np.exp(-1j * q @ atoms.position[some].T) @ atoms.occupancy[some]
+        total += (f0 + f1 - number - 1j * f2) * waves
+    return total

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from onehit.geometries.densities import density_grid as density_grids
@@ -76,6 +77,29 @@ def test_photons_are_those_of_the_differential_cross_section(protein):
     scene = made.truth.scene
     assert float(scene.diameter_m[0, 0]) == pytest.approx(atoms.diameter_nm * 1e-9, rel=1e-6)
     assert np.asarray(scene.stretch)[0, 0].tolist() == [1, 1, 1]
+
+
+def test_gradients_of_a_pattern_of_atoms_are_those_of_its_differences(protein):
+    """With respect to how two particles are turned, where they are and how bright: a table of complex amplitudes."""
+    source = SimulatedSource(SimulationConfig(instrument=OPEN, geometry=(protein,)))
+    size_m = load_atoms(*protein.rsplit(":", 1)).diameter_nm * 1e-9
+    weight = jnp.asarray(np.random.default_rng(0).random(source.shape), jnp.float32)
+
+    def scene(x):
+        turned = jnp.array([TURN, TURN[::-1]]).at[0, 1].add(x["turn"])
+        turned = turned / jnp.linalg.norm(turned, axis=-1, keepdims=True)
+        place = jnp.stack([jnp.zeros(3), jnp.array([50e-9, 20e-9, 30e-9]) * (1 + x["move"])])
+        bodies = scene_of(jnp.full(2, size_m), turned, place)
+        return bodies._replace(fluence=bodies.fluence * jnp.exp(x["fluence"]))
+
+    zero = dict.fromkeys(("turn", "move", "fluence"), 0.0)
+    pulse_photons = 1 / float(jax.jit(lambda: source.expected_photons(scene(zero), 1.0).mean())())
+    loss = jax.jit(lambda x: jnp.mean(weight * source.expected_photons(scene(x), pulse_photons)))
+    gradient, h = jax.jit(jax.grad(loss))(zero), 2e-3
+    for name in zero:
+        difference = (float(loss(zero | {name: h})) - float(loss(zero | {name: -h}))) / (2 * h)
+        assert float(gradient[name]) == pytest.approx(difference, rel=0.03, abs=1e-3), name
+        assert abs(difference) > 5e-3, name
 
 
 def test_side_by_side_with_meshes_each_keeps_its_own_transform(protein, tmp_path):

@@ -12,17 +12,10 @@ from onehit.geometries.densities.density_grid import DENSITY_WINDOW, density_byt
 from onehit.geometries.densities.density_map import DensityMap, density_map
 from onehit.geometries.densities.scattering_factors import scattering_factor
 from onehit.geometries.errors import InputError
-from oracles import ellipsoid_form_factor
-from periodictable import cromermann
+from oracles import directions, ellipsoid_form_factor, sum_over_atoms
 
 ENERGY = 1600.0
 _look_up = jax.jit(lambda grid, number, q: look_up(grid, number, q, DENSITY_WINDOW))
-
-
-def directions(count, q_max, seed=0):
-    """Places of |q| from 0 to q_max in all directions."""
-    random = np.random.default_rng(seed).normal(size=(count, 3))
-    return random / np.linalg.norm(random, axis=1, keepdims=True) * np.linspace(0, q_max, count)[:, None]
 
 
 def tabulated(densities, number, q, q_max, energy=ENERGY):
@@ -30,18 +23,6 @@ def tabulated(densities, number, q, q_max, energy=ENERGY):
     one = densities[number]
     unit = _look_up(density_grid(densities, q_max, energy), number, jnp.asarray(q * one.diameter_nm, jnp.float32))
     return np.asarray(unit) * (one.forward(energy) / (np.pi / 6))
-
-
-def summed(atoms, q, energy=ENERGY):
-    """One term for every atom; factors straight from periodictable."""
-    total = np.zeros(len(q), complex)
-    for place, number, occupancy in zip(atoms.position, atoms.element, atoms.occupancy, strict=True):
-        element = periodictable.elements[int(number)]
-        f1, f2 = element.xray.scattering_factors(energy=energy / 1000)
-        f0 = cromermann.fxrayatq(element.symbol, np.linalg.norm(q, axis=1) / 10)
-        f0 = f0 * (number / cromermann.fxrayatq(element.symbol, 0.0))  # these tables end up to 0.1 % off
-        total += occupancy * (f0 + f1 - number - 1j * f2) * np.exp(-1j * q @ place)
-    return total
 
 
 def some_atoms(count=400, scale=(3.0, 2.0, 5.0), seed=0):
@@ -58,7 +39,7 @@ def test_atoms_of_any_size_in_one_table_match_the_sum_over_atoms_at_every_q():
     densities = [some_atoms(), some_atoms(60, (1.0, 1.5, 0.6), 1), some_atoms(1, seed=2)]
     for number, atoms in enumerate(densities):
         q = directions(300, 3.0, number)
-        error = np.abs(tabulated(densities, number, q, 3.0) - summed(atoms, q))
+        error = np.abs(tabulated(densities, number, q, 3.0) - sum_over_atoms(atoms, q, ENERGY))
         assert error.max() < 5e-4 * atoms.electrons, atoms.name
 
 
@@ -68,7 +49,7 @@ def test_atoms_all_at_the_rim_match_as_well():
     place = 12 * direction / np.linalg.norm(direction, axis=1, keepdims=True)
     shell = Atoms(place, np.full(300, 6, np.uint8), np.ones(300), "shell")
     q = directions(400, 1.5)
-    assert np.abs(tabulated([shell], 0, q, 1.5) - summed(shell, q)).max() < 3e-4 * shell.electrons
+    assert np.abs(tabulated([shell], 0, q, 1.5) - sum_over_atoms(shell, q, ENERGY)).max() < 3e-4 * shell.electrons
 
 
 def test_at_q_0_there_are_as_many_electrons_as_the_tables_of_elements_say():
