@@ -6,7 +6,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from warnings import warn
 
 import numpy as np
@@ -141,9 +141,20 @@ def load_mesh(path: str | Path) -> Mesh:
     are united where manifold3d is installed (onehit[boolean]); warns (InputWarning) of them.
     Raises InputError for a missing, unreadable or unknown file and for what Mesh refuses.
     """
+    path = Path(path).expanduser()
+    # Coincident corners of different objects are one, so that what two of them share is found.
+    triangles = np.concatenate([*read_objects(path).values()])
+    return _without_overlap(merged(triangles, path.stem)).normalised()
+
+
+def read_objects(path: Path, named: bool = False) -> dict[str, Float[np.ndarray, "faces 3 3"]]:
+    """Triangles of the objects of a mesh file by their names, all moved and scaled alike to within 1 of their middle.
+
+    named: whether what an OBJ file names (`o`) are objects of their own, rather than what has one material. Raises
+    InputError for a missing, unreadable or unknown file.
+    """
     import trimesh
 
-    path = Path(path).expanduser()
     if path.suffix.lower() not in MESH_SUFFIXES:
         raise InputError(
             f"cannot tell the mesh format of {str(path)!r} from its ending {path.suffix!r}: "
@@ -153,23 +164,32 @@ def load_mesh(path: str | Path) -> Mesh:
         raise InputError(f"there is no mesh file {str(path)!r}: check the path")
     try:
         # process=False: trimesh would merge vertices nearer than 1e-8, all of a particle drawn in metres.
-        scene = trimesh.load_scene(path, process=False)
-        # Of no triangles trimesh makes an array of two axes.
-        triangles = np.asarray(scene.to_mesh().triangles, dtype=np.float64).reshape(-1, 3, 3)
+        split = {"split_objects": True} if named and path.suffix.lower() == ".obj" else {}
+        scene = cast(Any, trimesh.load_scene)(path, process=False, **split)
+        parts: dict[str, np.ndarray] = {}
+        for name in scene.graph.nodes_geometry:
+            transform, geometry = scene.graph[name]
+            part = scene.geometry[geometry].copy()
+            if isinstance(part, trimesh.Trimesh):
+                # Of no triangles trimesh makes an array of two axes.
+                triangles = np.asarray(part.apply_transform(transform).triangles, dtype=np.float64)
+                parts[str(name)] = triangles.reshape(-1, 3, 3)
     except Exception as error:  # whatever a parser raises on a broken file
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise InputError(
             f"cannot read {str(path)!r} as a {path.suffix.lower()} mesh ({reason}): export it again"
         ) from error
-    return _without_overlap(_merge_vertices(triangles, path.stem)).normalised()
+    points = np.concatenate([np.zeros((0, 3, 3)), *parts.values()]).reshape(-1, 3)
+    if len(points) == 0 or not np.isfinite(points).all():
+        return {path.stem: points.reshape(-1, 3, 3)}
+    middle = points.mean(axis=0)
+    scale = np.abs(points - middle).max() or 1.0
+    return {name: (triangles - middle) / scale for name, triangles in parts.items()}
 
 
-def _merge_vertices(triangles: Float[np.ndarray, "faces 3 3"], name: str) -> Mesh:
-    """Triangle corners -> Mesh; corners nearer than about 1e-7 of the extent become one vertex."""
+def merged(triangles: Float[np.ndarray, "faces 3 3"], name: str) -> Mesh:
+    """Triangles, of an extent of about 1, as a Mesh: corners nearer than about 1e-7 become one vertex."""
     points = triangles.reshape(-1, 3)
-    if len(points) and np.isfinite(points).all():
-        points = points - points.mean(axis=0)
-        points = points / (np.abs(points).max() or 1.0)
     _, first, vertex = np.unique(np.round(points, 7) + 0.0, axis=0, return_index=True, return_inverse=True)
     faces = vertex.reshape(-1, 3)
     collapsed = (faces == np.roll(faces, 1, axis=1)).any(axis=1)

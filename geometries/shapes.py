@@ -20,10 +20,11 @@ import numpy as np
 from .bead_model import BeadModel
 from .bead_shapes import BEAD_SHAPES
 from .bodies import winding_numbers
+from .compound import load_compound
 from .densities.atoms import Atoms
 from .densities.density_map import DensityMap
 from .densities.map_file import ARRAY_SUFFIXES, MAP_SUFFIXES, load_map
-from .densities.options import split_spec
+from .densities.options import parse_options, split_spec
 from .densities.structure_file import STRUCTURE_SUFFIXES, load_atoms
 from .development import DEVELOPMENT
 from .errors import InputError
@@ -203,10 +204,11 @@ def _is_named(spec: str) -> bool:
 def geometry(spec: str) -> Mesh | BeadModel | Atoms | DensityMap:
     """The normalised mesh, or bead model, that `spec` names, or a particle of a size of its own.
 
-    `spec` is a name from GEOMETRIES, alone or with parameters (`torus:radius_ratio=3,resolution=64`), a mesh file
-    (`particle.stl`, `shapes/virus.obj`), or a file of atoms or of a density map, alone or with options
-    (`1ihm.pdb.gz:assembly=none`, `emd.map:threshold=0.02`). The mesh's name is `spec`, or the file's stem.
-    Raises InputError for an unknown name, parameter or value, and for what load_mesh, load_atoms and load_map refuse.
+    `spec` is a name from GEOMETRIES, alone or with parameters (`torus:radius_ratio=3,resolution=64`); a mesh file, alone
+    (`particle.stl`) or with contrasts of its objects (`virus.obj:capsid=1,core=0.8`); or a file of atoms or of a density
+    map, alone or with options (`1ihm.pdb.gz:assembly=none`, `emd.map:threshold=0.02`). The mesh's name is `spec`, or
+    the file's stem. Raises InputError for an unknown name, parameter or value, and for what load_mesh, load_compound,
+    load_atoms and load_map refuse.
     """
     name, _, parameters = spec.partition(":")
     if not _is_named(spec):
@@ -214,6 +216,10 @@ def geometry(spec: str) -> Mesh | BeadModel | Atoms | DensityMap:
             return load_atoms(*found)
         if found := split_spec(spec, (*MAP_SUFFIXES, *ARRAY_SUFFIXES)):
             return load_map(*found)
+        if (found := split_spec(spec, MESH_SUFFIXES)) and found[1]:
+            names = [item.partition("=")[0].strip() for item in found[1].split(",")]
+            given = parse_options(found[0], found[1], dict.fromkeys(names, _contrast))
+            return replace(load_compound(found[0], cast(dict[str, float], given)), name=spec)
         if re.search(r"[/\\]", spec) or Path(spec).suffix.lower() in MESH_SUFFIXES:
             return load_mesh(spec)
         near = difflib.get_close_matches(name.lower(), GEOMETRIES, n=1)
@@ -224,6 +230,13 @@ def geometry(spec: str) -> Mesh | BeadModel | Atoms | DensityMap:
     make = GEOMETRIES[name]
     mesh = make(**_parse_parameters(name, parameters, make)) if parameters else make()
     return replace(mesh, name=spec)
+
+
+def _contrast(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1000:
+        raise InputError("a number from 0 to 1000 is needed")
+    return value
 
 
 def _parse_parameters(name: str, text: str, make: Callable[..., Mesh | BeadModel]) -> dict[str, int | float | str]:

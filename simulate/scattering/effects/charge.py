@@ -16,7 +16,8 @@ from ..seam import Detector, Keys, ReadoutStep
 
 @dataclass(frozen=True)
 class ChargeSharing(ReadoutStep):
-    """The charge of photons near a pixel's edge spreads to its neighbours in the panel."""
+    """The charge of photons near a pixel's edge spreads to its neighbours in the panel (Mathieson et al. 2002, Nucl.
+    Instrum. Methods A 487, 113). Phenomenological: the mean over where in their pixels photons arrive."""
 
     examples = {"charge sharing": {"charge_sharing": (0.5, 0.5)}}
 
