@@ -204,11 +204,11 @@ def _is_named(spec: str) -> bool:
 def geometry(spec: str) -> Mesh | BeadModel | Atoms | DensityMap:
     """The normalised mesh, or bead model, that `spec` names, or a particle of a size of its own.
 
-    `spec` is a name from GEOMETRIES, alone or with parameters (`torus:radius_ratio=3,resolution=64`); a mesh file, alone
-    (`particle.stl`) or with contrasts of its objects (`virus.obj:capsid=1,core=0.8`); or a file of atoms or of a density
-    map, alone or with options (`1ihm.pdb.gz:assembly=none`, `emd.map:threshold=0.02`). The mesh's name is `spec`, or
-    the file's stem. Raises InputError for an unknown name, parameter or value, and for what load_mesh, load_compound,
-    load_atoms and load_map refuse.
+    `spec` is a name from GEOMETRIES, alone or with parameters (`torus:radius_ratio=3,resolution=64`); a mesh file,
+    alone (`particle.stl`) or with contrasts of its objects (`virus.obj:capsid=1,core=0.8`); or a file of atoms or of
+    a density map, alone or with options (`1ihm.pdb.gz:assembly=none`, `emd.map:threshold=0.02`). The mesh's name is
+    `spec`, or the file's stem. Raises InputError for an unknown name, parameter or value, and for what load_mesh,
+    load_compound, load_atoms and load_map refuse.
     """
     name, _, parameters = spec.partition(":")
     if not _is_named(spec):
