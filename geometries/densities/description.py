@@ -4,6 +4,7 @@ import warnings
 
 from ..errors import InputError, InputWarning
 from .atoms import Atoms
+from .density_grid import density_bytes
 from .density_map import DensityMap
 from .map_file import ARRAY_SUFFIXES, MAP_SUFFIXES, load_map
 from .options import split_spec
@@ -17,21 +18,28 @@ def is_particle(spec: str) -> bool:
     return bool(array and array[1]) or split_spec(spec, (*STRUCTURE_SUFFIXES, *MAP_SUFFIXES)) is not None
 
 
-def describe(spec: str) -> tuple[dict[str, str], list[str]]:
-    """Facts by what they are, and what had better be known. Raises InputError as the readers do."""
+def describe(spec: str, q_max: float) -> tuple[dict[str, str], list[str]]:
+    """Facts by what they are, and what had better be known. q_max: 1/nm, to where a table of it would reach. Raises
+    InputError as the readers do."""
     found = split_spec(spec, STRUCTURE_SUFFIXES)
     if found:
         structure = read_structure(*found)
         atoms = structure.atoms
         added = _of_shell(atoms) | _of_cavity(atoms)
-        return structure.facts | _of_atoms(atoms) | _of_any(atoms) | added, structure.notes
+        facts = structure.facts | _of_atoms(atoms) | _of_any(atoms) | added | _of_table(atoms, q_max)
+        return facts, structure.notes
     found = split_spec(spec, (*MAP_SUFFIXES, *ARRAY_SUFFIXES))
     if not found:
         raise InputError(f"{spec} is no file of atoms or of a density map")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", InputWarning)
         density = load_map(*found)
-    return _of_map(density) | _of_any(density), [str(one.message).removeprefix(f"{found[0]}: ") for one in caught]
+    facts = _of_map(density) | _of_any(density) | _of_table(density, q_max)
+    return facts, [str(one.message).removeprefix(f"{found[0]}: ") for one in caught]
+
+
+def _of_table(density: Atoms | DensityMap, q_max: float) -> dict[str, str]:
+    return {"table": f"{density_bytes([density], q_max) / 1e6:.3g} MB, out to |q| = {q_max:.2g} / nm"}
 
 
 def _of_shell(atoms: Atoms) -> dict[str, str]:

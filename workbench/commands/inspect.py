@@ -20,6 +20,8 @@ from rich.text import Text
 
 from ...geometries.densities.description import describe, is_particle
 from ...geometries.errors import InputError
+from ...simulate.beamline.instrument import InstrumentConfig
+from ...simulate.beamline.reciprocal import q_map
 from ...simulate.config_io import as_typed, write_whole
 from ...simulate.inspecting.gain import Gain
 from ...simulate.inspecting.inspection import Inspection, inspect_frames
@@ -70,7 +72,10 @@ def run_inspection(command: Inspect) -> None:
 
 def _inspect_particle(spec: str, out: Path | None) -> None:
     """The same of a file of atoms or of a density map."""
-    facts, notes = describe(spec)
+    instrument = InstrumentConfig().instrument()
+    # The detector's corner, as other commands have it where nothing else is said.
+    farthest = np.linalg.norm(q_map(instrument), axis=-1).max()
+    facts, notes = describe(spec, float(farthest) * 1e-9)
     console = Console()
     table = _two_columns({"file": spec} | facts | {"missing": "as follows" if notes else "nothing"})
     console.print(table)

@@ -164,7 +164,7 @@ def pdb(tmp_path, place):
 
 
 def test_inspection_says_the_cavity_and_what_fills_it(tmp_path):
-    facts, notes = describe(f"{pdb(tmp_path, hollow(2.0))}:filling_contrast=430,filling_pore_nm=1.5")
+    facts, notes = describe(f"{pdb(tmp_path, hollow(2.0))}:filling_contrast=430,filling_pore_nm=1.5", 1.0)
     size, length = (float(text.split()[0]) for text in facts["cavity"].split(", "))
     assert size == pytest.approx(volume(2.0), rel=0.03)
     assert length == pytest.approx(4.0, abs=0.2)
@@ -200,5 +200,5 @@ def test_a_particle_whose_voxels_memory_does_not_hold_is_refused():
 )
 def test_what_is_no_filling_is_refused(tmp_path, options, said):
     with pytest.raises(InputError, match=said) as caught:
-        describe(f"{pdb(tmp_path, np.zeros((2, 3)) + [[0], [2]])}:{options}")
+        describe(f"{pdb(tmp_path, np.zeros((2, 3)) + [[0], [2]])}:{options}", 1.0)
     assert "\n" not in str(caught.value)

@@ -96,7 +96,7 @@ def test_no_contrast_changes_no_bit(tmp_path):
 
 
 def test_inspection_says_what_it_adds_and_how_far_it_reaches(tmp_path):
-    facts, notes = describe(f"{pdb(tmp_path)}:hydrogens=file,hydration_nm=0.3")
+    facts, notes = describe(f"{pdb(tmp_path)}:hydrogens=file,hydration_nm=0.3", 1.0)
     assert facts["longest extent"] == "2.00 nm"
     assert float(facts["extent with it"].split()[0]) == pytest.approx(2 + 2 * (CARBON_NM + 0.3), abs=0.1)
     assert facts["hydration shell"].startswith("0.3 nm, 364 electrons / nm^3")

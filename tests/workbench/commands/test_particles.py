@@ -27,6 +27,7 @@ def test_inspect_says_what_a_particle_of_atoms_is(protein, tmp_path, capsys):
         "810",
         "nm",
         "hydrogens",
+        " MB, out to |q| = 0.",
     ):
         assert fact in text
     kept = json.loads((tmp_path / "out" / "inspect.json").read_text())
