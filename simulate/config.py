@@ -11,8 +11,8 @@ from typing import Literal, Self
 from ..geometries.errors import InputError
 from .beamline.instrument import InstrumentConfig
 from .beamline.materials import material
+from .file_config import FileConfig
 from .populations import marginals
-from .reading.config import FileConfig
 from .scattering.effects.background import FlatBackground, Halo, Streak
 from .scattering.effects.charge import ChargeSharing, GainError, PanelGain, PanelNoise, PixelGain, ReadNoise, RowNoise
 from .scattering.effects.converter import Digitisation, Saturation
@@ -23,7 +23,14 @@ from .scattering.effects.fluctuations import Fluctuations
 from .scattering.effects.gain_stages import GainStages
 from .scattering.effects.measured import MeasuredBackground
 from .scattering.effects.point_spread import PointSpread
-from .scattering.effects.pulse import PULSE_LIMIT, Bandwidth, Coherence, PhotonEnergyJitter, PointingJitter, SpectralSpikes
+from .scattering.effects.pulse import (
+    PULSE_LIMIT,
+    Bandwidth,
+    Coherence,
+    PhotonEnergyJitter,
+    PointingJitter,
+    SpectralSpikes,
+)
 from .scattering.hits.aggregate import Aggregate
 from .scattering.hits.arrivals import Arrivals
 from .scattering.hits.artefact import Artefact
@@ -76,7 +83,9 @@ class BeamConfig(
         for effect in parts(self, Effect):
             effect.check()
         if self.spectral_spikes and not self.bandwidth:
-            raise InputError("beam.spectral_spikes are drawn from beam.bandwidth, which is 0: give --beam.bandwidth too")
+            raise InputError(
+                "beam.spectral_spikes are drawn from beam.bandwidth, which is 0: give --beam.bandwidth too"
+            )
         return self
 
     def farthest_energy(self) -> float:

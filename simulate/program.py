@@ -245,8 +245,8 @@ def _arriving(setup: Setup, program: Program, scene: Scene, pulse: Pulse, keys: 
 
 
 def photons_per_pixel(setup: Setup, program: Program, scene: Scene, pulse: Pulse) -> Float[jax.Array, "y x"]:
-    """Squared amplitude of a scene times solid angle and polarisation, summed over each pixel's parts, in nm^6; the mean
-    over the pulse's spectrum."""
+    """Squared amplitude of a scene times solid angle and polarisation, summed over each pixel's parts, in nm^6; the
+    mean over the pulse's spectrum."""
     if pulse.spikes is None:
         return _of_one_wave(setup, program, scene, pulse)
 

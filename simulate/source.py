@@ -180,8 +180,8 @@ class SimulatedSource:
     ) -> Float[Array, "y x"]:
         """Photons that a scene scatters into each pixel on average, float32: no background, no mask.
 
-        The pulse has the configuration's coherence and bandwidth, and no jitter nor spikes. A pure function of the scene,
-        differentiable with respect to its diameters, stretches, orientations, positions and fluences, and to
+        The pulse has the configuration's coherence and bandwidth, and no jitter nor spikes. A pure function of the
+        scene, differentiable with respect to its diameters, stretches, orientations, positions and fluences, and to
         pulse_photons, the number of photons in the pulse. Bodies larger than the configuration's largest, stretched,
         are beyond its tables: their pattern is wrong. ellipsoids: whether all bodies are ellipsoids rather than
         geometries of the configuration.

@@ -12,7 +12,8 @@ from ..ranges import check_between
 from ..seam import Detector, Keys, Pulse, PulseEffect, Spikes
 
 PULSE_LIMIT = 4.0
-"""Standard deviations of the photon energy and the pointing that pulses, and so tables and nodes, reach; likewise of spikes."""
+"""Standard deviations of the photon energy and the pointing that pulses, and so tables and nodes, reach; likewise of
+spikes."""
 _MOST_SPIKES = 64
 
 
