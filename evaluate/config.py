@@ -8,7 +8,7 @@ from tyro.conf import UseAppendAction, arg
 
 from ..geometries.errors import InputError
 from ..simulate.config import SimulationConfig
-from ..simulate.reading.config import FileConfig
+from ..simulate.file_config import FileConfig
 from ..train.config import ExpectedConfig, check_no_arrivals
 
 

@@ -4,7 +4,7 @@ from .beamline.instrument import InstrumentConfig as InstrumentConfig
 from .beamline.reciprocal import q_map as q_map
 from .config import SimulationConfig as SimulationConfig
 from .empty_shots import simulated_source as simulated_source
-from .reading.config import FileConfig as FileConfig
+from .file_config import FileConfig as FileConfig
 from .reading.file_source import FileSource as FileSource
 from .source import Patterns as Patterns
 from .source import PatternSource as PatternSource

@@ -11,8 +11,8 @@ from typing import Literal, Self
 from ..geometries.errors import InputError
 from .beamline.instrument import InstrumentConfig
 from .beamline.materials import material
+from .file_config import FileConfig
 from .populations import marginals
-from .reading.config import FileConfig
 from .scattering.effects.background import FlatBackground, Halo, Streak
 from .scattering.effects.charge import ChargeSharing, GainError, PanelGain, PanelNoise, PixelGain, ReadNoise, RowNoise
 from .scattering.effects.converter import Digitisation, Saturation

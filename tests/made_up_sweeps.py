@@ -75,10 +75,10 @@ def lasting(command):
 def stand_in(made, replace=setattr):
     """Have `made` train and score."""
     from onehit.train import Classifier
-    from onehit.workbench.commands import study
+    from onehit.workbench import training
     from onehit.workbench.sweep import tasks
 
-    replace(study, "train_run", made.train)
+    replace(training, "train_run", made.train)
     replace(tasks, "_scores", made.scores)
     replace(Classifier, "load", staticmethod(lambda folder: folder))
 
@@ -93,7 +93,7 @@ def do_task(text, task):
     loads = type("Classifier", (), {"load": staticmethod(lambda folder: folder)})
     scored = namedtuple("Scored", "label score photons summary good bad worst worst_titles bad_pixel")
     for module, name, content in (
-        ("workbench.commands.study", "train_run", made.train),
+        ("workbench.training", "train_run", made.train),
         ("train.classifier", "Classifier", loads),
         ("evaluate.robustness", "Scored", scored),
     ):

@@ -11,7 +11,7 @@ from ..geometries.errors import InputError
 from ..simulate.beamline.quantities import DIAMETER
 from ..simulate.config import BackgroundConfig, BadConfig, ReadoutConfig, SimulationConfig
 from ..simulate.config_io import from_dict, from_json
-from ..simulate.reading.config import FileConfig
+from ..simulate.file_config import FileConfig
 
 DEFAULT = Path(__file__).with_name("default_classifier.npz")
 """Made by `onehit train RUN --protocol procedural` and `onehit pack RUN train/default_classifier.npz`: see

@@ -10,7 +10,7 @@ from ..evaluate.calibration.search import CalibrateConfig
 from ..evaluate.comparison.config import CompareConfig
 from ..evaluate.config import EvaluateConfig
 from ..simulate.config import SimulationConfig
-from ..simulate.reading.config import FileConfig
+from ..simulate.file_config import FileConfig
 from ..simulate.sets.slurm import SlurmConfig
 from ..train.config import ExpectedConfig, TrainConfig
 

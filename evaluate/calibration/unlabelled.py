@@ -12,8 +12,8 @@ from ...geometries.errors import InputError
 from ...simulate.config import SimulationConfig
 from ...simulate.config_io import from_dict, from_json
 from ...simulate.empty_shots import simulated_source
+from ...simulate.file_config import FileConfig
 from ...simulate.progress import Track, no_track
-from ...simulate.reading.config import FileConfig
 from ...simulate.reading.file_source import FileSource
 from ...simulate.source import as_pictures
 from ...train.classifier import Classifier

@@ -6,7 +6,7 @@ from typing import Literal
 
 from ...geometries.errors import InputError
 from ...simulate.config import SimulationConfig
-from ...simulate.reading.config import FileConfig
+from ...simulate.file_config import FileConfig
 from ...train.config import NetworkConfig, TrainConfig, varied_icosahedra
 from ..config import protocol_particles
 

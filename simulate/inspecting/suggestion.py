@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..config_io import write_whole
+from ..file_config import FileConfig
 from ..progress import Track, no_track
-from ..reading.config import FileConfig
 from ..reading.facts import other_unit
 from ..reading.file_source import FileSource
 from .inspection import Inspection, inspect_frames

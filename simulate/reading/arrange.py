@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Int
 
 from ...geometries.errors import InputError
-from .config import FileConfig
+from ..file_config import FileConfig
 
 
 def window(pixels: Int[np.ndarray, "y x"], config: FileConfig, option: str) -> Int[np.ndarray, "height width"]:

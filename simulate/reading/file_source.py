@@ -13,11 +13,11 @@ from ...geometries.errors import InputError
 from ..beamline.geom import Geom, read_geom
 from ..beamline.instrument import PRESETS, Instrument, instrument_of
 from ..beamline.pixels import assemble, hidden_pixels
+from ..file_config import FileConfig
 from ..formats.frames import ALL_DATA, Frames
 from ..progress import Track, no_track
 from ..source import Indices, Patterns
 from .arrange import first_pixel, window
-from .config import FileConfig
 from .facts import describe_scaling, other_unit
 from .file_lists import open_files
 from .gaps import with_gaps

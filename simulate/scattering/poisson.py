@@ -34,7 +34,7 @@ from jaxtyping import Array, Float, Int32, Key, Num, UInt32
 
 from ...geometries.elementary import polynomial
 from .deviates import fraction, normal_deviate, random_bits
-from .effects.converter import MOST
+from .seam import MOST_PHOTONS
 
 SWITCH = 6.0
 """Photons per pixel from which the expansion is used."""
@@ -55,7 +55,7 @@ def poisson(key: Key[Array, ""], rate: Num[Array, "*any"] | Num[np.ndarray, "*an
 
     Args:
         key: of the default kind, threefry.
-        rate: expected photons per pixel, 0 or more; above `MOST` as if it were that. This is
+        rate: expected photons per pixel, 0 or more; above `MOST_PHOTONS` as if it were that. This is
             not checked, and what comes back for a negative or NaN rate means nothing.
 
     Returns:
@@ -97,7 +97,7 @@ def _by_summation(bits, rate):
 
 
 def _by_expansion(bits, rate):
-    rate = jnp.clip(rate, SWITCH / 2, MOST)  # counts above LAST hardly occur at lower rates
+    rate = jnp.clip(rate, SWITCH / 2, MOST_PHOTONS)  # counts above LAST hardly occur at lower rates
     root = jnp.sqrt(rate)
     w = jnp.maximum(normal_deviate(bits), -4 / 3 * root)  # x < 1.2 there; below, the fit would turn up again
     inverse = 1 / root

@@ -13,10 +13,9 @@ from jaxtyping import Array, Bool, Float, Num
 
 from ..beamline.instrument import Instrument
 from ..beamline.pixels import hidden_pixels
-from .effects.converter import MOST
 from .keys import NamedKeys, named_keys
 from .poisson import poisson
-from .seam import Detector, ReadoutStep
+from .seam import MOST_PHOTONS, Detector, ReadoutStep
 
 
 def bad_pixels(instrument: Instrument, detector_seed: int, dead_share: float) -> Bool[np.ndarray, "y x"]:
@@ -53,7 +52,7 @@ def readout(
 ) -> Num[Array, "y x"]:
     """Counts of one frame, int32.
 
-    expected: photons that arrive on average. Counts end at `MOST`, and are 0 on bad pixels. Without
+    expected: photons that arrive on average. Counts end at `MOST_PHOTONS`, and are 0 on bad pixels. Without
     steps these are the Poisson sampler's, bit for bit, on good pixels. counted=False: the mean response before
     rounding, float32: without noise, but with shadows, shared charge, gains, hot pixels and saturation.
     """
@@ -87,7 +86,7 @@ def readout(
         change = change + (charge - photons) * gain
     for step in steps:
         change = step.convert(photons, change, keys, detector)
-    change = jnp.minimum(change, MOST - photons)  # a gain above 1 must not lead beyond int32
+    change = jnp.minimum(change, MOST_PHOTONS - photons)  # a gain above 1 must not lead beyond int32
     counts = jnp.maximum(photons + jnp.round(change).astype(jnp.int32), 0)
     for step in steps:
         counts = step.saturate(counts)

@@ -17,6 +17,9 @@ from ..late import Array, Complex, Float, Int, Num, Number
 from .ranges import Population
 from .scene import Focus, Scene
 
+MOST_PHOTONS = 2e9
+"""In a pixel: whatever is brighter counts as that, which int32 still holds."""
+
 Example = dict[str, object]
 """Values of options that show an effect in `onehit gallery`."""
 

@@ -17,13 +17,13 @@ from ...geometries.shapes import geometry_files, moved_geometry
 from ..config import SimulationConfig
 from ..config_io import from_dict, versions
 from ..empty_shots import simulated_source
+from ..file_config import FileConfig
 from ..formats.cxi import encode_cxi
 from ..formats.emc import encode_emc, encode_emc_hdf5
 from ..formats.hdf5 import encode_hdf5, encode_truth
 from ..formats.manifest import Entry, folder_of
 from ..formats.provenance import Provenance
 from ..populations import files, relocated
-from ..reading.config import FileConfig
 from ..reading.file_lists import files_of
 from ..source import Patterns, SimulatedSource
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from onehit.geometries import InputError
 from onehit.simulate import FileSource, SimulatedSource, SimulationConfig
-from onehit.simulate.reading.config import FileConfig
+from onehit.simulate.file_config import FileConfig
 from onehit.train import Classifier, train
 from onehit.train.checkpoint import SCORING
 from onehit.train.config import ExpectedConfig

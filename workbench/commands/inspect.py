@@ -23,11 +23,11 @@ from ...geometries.errors import InputError
 from ...simulate.beamline.instrument import InstrumentConfig
 from ...simulate.beamline.reciprocal import q_map
 from ...simulate.config_io import as_typed, write_whole
+from ...simulate.file_config import FileConfig
 from ...simulate.inspecting.gain import Gain
 from ...simulate.inspecting.inspection import Inspection, inspect_frames
 from ...simulate.inspecting.rings import radial_profile
 from ...simulate.inspecting.suggestion import Suggestion, suggest
-from ...simulate.reading.config import FileConfig
 from ...simulate.reading.file_source import FileSource
 from ...simulate.reading.invalid_frames import describe_flags
 from ...train.config import NetworkConfig

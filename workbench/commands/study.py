@@ -15,28 +15,25 @@ from ...evaluate.calibration.unlabelled import calibrated_frames, score_unlabell
 from ...evaluate.config import EvaluateConfig
 from ...evaluate.curves import CURVES, SWEEPS, score_sweeps
 from ...evaluate.map_figure import two_quantities_figure
-from ...evaluate.metrics import format_auc, format_rate, summarise
+from ...evaluate.metrics import format_auc, format_rate
 from ...evaluate.molecules import score_molecules
 from ...evaluate.protocols import check_protocol
 from ...evaluate.robustness import Scored, score_experiment, score_geometries
 from ...geometries.errors import InputError
 from ...geometries.shapes import geometry
-from ...simulate.beamline.pixels import picture_shape
 from ...simulate.config_io import to_json, versions, write_whole
-from ...simulate.progress import Track
 from ...simulate.reading.file_source import FileSource
 from ...simulate.reading.invalid_frames import describe_flags
-from ...train.calibration import calibration_error
 from ...train.classifier import Classifier
 from ...train.config import TrainConfig, check_shape
-from ...train.loop import VALIDATION_SEED, train
+from ...train.loop import train
 from ...train.processes import is_first, join
-from ...train.selection import check_scale, size_estimator
 from ..notices import tell
 from ..progress import track
 from ..reports import poster
 from ..reports.page import report_content, robustness_table, write_page
 from ..reports.run_tables import run_lines, side_by_side
+from ..training import check_experiment, check_simulated, read_metrics, train_run, write_metrics
 
 
 def run_training(
@@ -57,22 +54,6 @@ def run_training(
     return train_run(config, run, track)
 
 
-def train_run(config: TrainConfig, run: Path, track: Track) -> dict[str, Any]:
-    """`run_training` without a word about files."""
-    trained = train(config, run, track)
-    threshold = trained.classifier.threshold
-    # Of a run that was finished before, everything that was found out since still holds.
-    metrics = _metrics(run) | {
-        "training": {k: v for k, v in trained.record.items() if k != "history"},
-        "threshold": threshold,
-        "validation": summarise(trained.label, trained.score, threshold)
-        | {"calibration_error": calibration_error(trained.label, trained.score / trained.classifier.temperature)},
-        "temperature": trained.classifier.temperature,
-    }
-    _write_metrics(run, metrics)
-    return metrics
-
-
 def run_evaluation(config: EvaluateConfig, run: Path, strict: bool = False) -> dict[str, Any]:
     """Score a trained run; writes metrics.json, figures/ and report.html. strict: see `tell`."""
     classifier = Classifier.load(run)
@@ -82,7 +63,7 @@ def run_evaluation(config: EvaluateConfig, run: Path, strict: bool = False) -> d
     if experiment is not None:
         tell(experiment, "--read-experiment", strict, classifier.config)
     scored = score_geometries(classifier, config, track)
-    metrics = _metrics(run) | {"robustness": {name: s.summary for name, s in scored.items()}}
+    metrics = read_metrics(run) | {"robustness": {name: s.summary for name, s in scored.items()}}
     metrics = {name: found for name, found in metrics.items() if name not in SWEEPS}
     metrics |= score_sweeps(classifier, config, track)
     metrics.pop("molecules", None)
@@ -100,7 +81,7 @@ def run_evaluation(config: EvaluateConfig, run: Path, strict: bool = False) -> d
         found = score_unlabelled(classifier, config.calibration, config.count, config.test_seed, track)
         metrics["unlabelled"] = found
     write_whole(run / "config.json", to_json(train=classifier.config, evaluate=config))
-    _write_metrics(run, metrics)
+    write_metrics(run, metrics)
     drawn = _draw(run, scored, real, metrics)
     write_page(
         "report.html",
@@ -128,36 +109,6 @@ def check_evaluation(config: EvaluateConfig, training: TrainConfig) -> FileSourc
         source = calibrated_frames(config.calibration)
         check_shape(source.name, source.shape, training.network)
     return check_experiment(config, training) if config.experiment is not None else None
-
-
-def check_simulated(config: EvaluateConfig, training: TrainConfig) -> None:
-    """Raise InputError where the test's simulated patterns, of whatever geometry, do not fit a training."""
-    if config.test_seed in (training.seed, training.seed + VALIDATION_SEED):
-        raise InputError(f"test_seed {config.test_seed} is that of the training or validation patterns: choose another")
-    measured, tested = training.simulation.instrument.instrument(), config.test.instrument.instrument()
-    if config.unwanted and (measured.panels or tested.panels or measured.shape != tested.shape):
-        raise InputError("--unwanted measures sizes: it needs one panel, the same in training and test; leave it out")
-    if config.unwanted:
-        scale = tested.photon_energy_ev, tested.pixel_size_m, tested.distance_m
-        check_scale("the test's instrument", scale, measured)
-    check_shape("the simulated patterns", picture_shape(tested), training.network)
-
-
-def check_experiment(config: EvaluateConfig, training: TrainConfig) -> FileSource:
-    """The real patterns; raises InputError where they cannot be scored, or do not fit a training."""
-    assert config.experiment is not None
-    source = FileSource(config.experiment, config.read_experiment, "--read-experiment")
-    source.labels()
-    fits_experiment(config, training, source)
-    if source.flags(track).bits.all():
-        raise InputError(f"{config.experiment}: {describe_flags(source.flags().counted())}: see onehit inspect")
-    return source
-
-
-def fits_experiment(config: EvaluateConfig, training: TrainConfig, source: FileSource) -> None:
-    """Raise InputError where real patterns do not fit a training."""
-    check_shape(str(config.experiment), source.shape, training.network, source.option)
-    size_estimator(training, source, config.expected)
 
 
 def run_study(training: TrainConfig, evaluation: EvaluateConfig, run: Path, strict: bool = False) -> None:
@@ -209,7 +160,7 @@ def print_table(runs: tuple[Path, ...]) -> None:
 
 
 def _scored_metrics(run: Path) -> dict[str, Any]:
-    metrics = _metrics(run)
+    metrics = read_metrics(run)
     if "robustness" not in metrics:
         raise InputError(f"{run} holds no scores: make them with `onehit evaluate {run}`")
     return metrics
@@ -326,11 +277,3 @@ def _sentences(metrics: dict[str, Any], config: TrainConfig) -> list[str]:
     if "experiment_frames" in metrics:
         sentences.append(f"Real patterns: {describe_flags(metrics['experiment_frames'])}, and count as discarded.")
     return sentences
-
-
-def _metrics(run: Path) -> dict[str, Any]:
-    return json.loads((run / "metrics.json").read_text()) if (run / "metrics.json").is_file() else {}
-
-
-def _write_metrics(run: Path, metrics: dict[str, Any]) -> None:
-    write_whole(run / "metrics.json", json.dumps(metrics, indent=2) + "\n")

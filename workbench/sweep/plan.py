@@ -12,15 +12,15 @@ from ...evaluate.config import EvaluateConfig
 from ...evaluate.protocols import test_set
 from ...geometries.errors import InputError
 from ...geometries.shapes import geometry, has_own_size
-from ...simulate.reading.config import FileConfig
+from ...simulate.file_config import FileConfig
 from ...simulate.reading.file_source import FileSource
 from ...simulate.sets.plan import frame_files, input_files
 from ...train.config import TrainConfig
 from ...train.loop import check_training, training_sources
-from ..commands.study import check_experiment, check_simulated, fits_experiment
 from ..notices import tell
 from ..options import Sweep
 from ..progress import track
+from ..training import check_experiment, check_simulated, fits_experiment
 from .axes import NOT_SWEPT, Axes, Point, at, named_values, option
 
 MOST_CELLS = 100_000

@@ -145,7 +145,7 @@ def _train(folder: Path, task: Task, track: Track) -> None:
             return
 
         def work() -> None:
-            from ..commands.study import train_run
+            from ..training import train_run
 
             metrics = train_run(from_dict(task["config"], TrainConfig, "the sweep"), run, track)
             found = {name: metrics["training"][name] for name in ("seconds", "patterns_per_second")}

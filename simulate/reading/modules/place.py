@@ -12,8 +12,8 @@ from ....geometries.errors import InputError
 from ...beamline.geom import Geom
 from ...beamline.instrument import Instrument, InstrumentConfig
 from ...config_io import from_dict
+from ...file_config import FileConfig
 from ...formats.manifest import recorded
-from ..config import FileConfig
 from ..stack import if_frames
 
 _MOST_OBLONG = 4

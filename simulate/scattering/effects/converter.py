@@ -7,10 +7,7 @@ from typing import Self
 
 from ...late import Array, Float, Int, Num, jnp
 from ..ranges import check_finite
-from ..seam import Detector, Keys, ReadoutStep
-
-MOST = 2e9
-"""Most photons per pixel: whatever is brighter counts as that, which int32 still holds."""
+from ..seam import MOST_PHOTONS, Detector, Keys, ReadoutStep
 
 
 @dataclass(frozen=True)
@@ -53,5 +50,5 @@ class Saturation(ReadoutStep):
 
     def saturate(self, counts: Num[Array, "y x"]) -> Num[Array, "y x"]:
         if jnp.issubdtype(counts.dtype, jnp.integer):
-            return jnp.minimum(counts, jnp.floor(jnp.minimum(self.saturation_photons, MOST)).astype(jnp.int32))
+            return jnp.minimum(counts, jnp.floor(jnp.minimum(self.saturation_photons, MOST_PHOTONS)).astype(jnp.int32))
         return jnp.minimum(counts, self.saturation_photons)

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from onehit.simulate.scattering.poisson import MOST, SWITCH, count, poisson
+from onehit.simulate.scattering.poisson import SWITCH, count, poisson
+from onehit.simulate.scattering.seam import MOST_PHOTONS
 from scipy import stats
 from scipy.special import gammainc
 
@@ -76,10 +77,10 @@ def test_no_rate_no_photons():
     assert counts.dtype == jnp.int32 and counts.shape == (64, 64) and not counts.any()
 
 
-@pytest.mark.parametrize("rate", [1e9, MOST, 2.2e9, 1e12, 3e38, np.inf])
+@pytest.mark.parametrize("rate", [1e9, MOST_PHOTONS, 2.2e9, 1e12, 3e38, np.inf])
 def test_blinding_rates_count_no_less_than_the_most(rate):
     counts = np.asarray(poisson(jax.random.key(0), jnp.full(10_000, rate)), float)
-    assert np.abs(counts - min(rate, MOST)).max() < 6 * np.sqrt(MOST)
+    assert np.abs(counts - min(rate, MOST_PHOTONS)).max() < 6 * np.sqrt(MOST_PHOTONS)
 
 
 def test_fractional_rates_keep_their_fraction():

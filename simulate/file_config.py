@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ...geometries.errors import InputError
+from ..geometries.errors import InputError
 
 _MOST_PIXELS = 2**27
 
