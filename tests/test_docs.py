@@ -148,6 +148,22 @@ def test_blocks_print_what_pages_say(name, tmp_path):
     assert not done.returncode, done.stderr.replace(str(page), name)
 
 
+@pytest.mark.slow
+def test_the_site_builds_without_warnings_and_no_page_weighs_2_mb(tmp_path):
+    """Its text and what it shows; styles and scripts are the same for all."""
+    pytest.importorskip("material", reason="the site is built with the extra docs")
+    site = tmp_path / "site"
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(site)]
+    done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True)
+    assert not done.returncode, done.stderr
+    weights = {}
+    for page in site.rglob("*.html"):
+        text = page.read_text()
+        shown = {(page.parent / source).resolve() for source in re.findall(r'<img [^>]*?src="([^":]+)"', text)}
+        weights[str(page.relative_to(site))] = len(text) + sum(path.stat().st_size for path in shown)
+    assert {name: weight for name, weight in weights.items() if weight > 2e6} == {}
+
+
 def ran(tmp_path, monkeypatch, page):
     monkeypatch.chdir(tmp_path)
     blocks.run(page, "page.md")

@@ -40,6 +40,8 @@ NOT_SWEPT = {
     for name in ["no-particle", "development", "overlapping", "unwanted", "curves", "map", "curve-count", "calibration"]
 }
 """Options of a study's evaluation that no axis can be, and what to do instead."""
+_STARTS = {name: f"give --{name} once, to start from" for name in ("like", "config", "preset")}
+_STARTS |= {name: "run one sweep for each" for name in ("structures", "half")}
 
 
 class Option(NamedTuple):
@@ -187,8 +189,8 @@ def option(typed: str, side: Side | None = None) -> Option:
     other side."""
     name = typed.removeprefix("--").replace("_", "-")
     where = f"--{side}.axis {typed}" if side else typed
-    if name in NOT_SWEPT:
-        raise InputError(f"{where}: this is no axis of a sweep: {NOT_SWEPT[name]}")
+    if instead := (NOT_SWEPT | _STARTS).get(name):
+        raise InputError(f"{where}: this is no axis of a sweep: {instead}")
     found = options().get(name)
     if found is None:
         possible = [known for known, one in options().items() if side in (None, one.side)]

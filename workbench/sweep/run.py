@@ -25,6 +25,8 @@ TRAININGS_AT_ONCE = 16
 """That one task scores on the same patterns: so many cells at most are lost by a kill."""
 _SCORED_AS_FAST = 5
 """As trained: patterns a second. For what is left to do, and dry runs."""
+_CANDIDATES_AS_FAST = 3
+"""The same of patterns that are made and scored to find the hard ones among them."""
 
 
 class Queue:
@@ -156,7 +158,13 @@ class _Left:
 def training_effort(training: Training) -> float:
     """In patterns trained, validation included."""
     config = training.config
-    return config.steps * config.batch_size + config.validation_count / _SCORED_AS_FAST
+    return config.steps * config.batch_size + _mined(training) + config.validation_count / _SCORED_AS_FAST
+
+
+def _mined(training: Training) -> float:
+    """Candidates beyond those that a step without any makes, in patterns trained."""
+    config = training.config
+    return config.steps // 3 * config.batch_size * (config.candidates - 1) / _CANDIDATES_AS_FAST
 
 
 def test_effort(test: Test) -> float:
@@ -177,7 +185,8 @@ def estimate(plan: Plan, queue: Queue, rate: float, processes: int) -> str:
     validated = sum(t.config.validation_count for t in queue.untrained.values())
     cells = [test for tests in queue.lacking.values() for test in tests]
     scored = sum(test.config.count for test in cells)
-    seconds = (trained + (validated + scored) / _SCORED_AS_FAST) / rate / processes
+    mined = sum(map(_mined, queue.untrained.values()))
+    seconds = (trained + mined + (validated + scored) / _SCORED_AS_FAST) / rate / processes
     count = len(plan.trainings) * len(plan.tests)
     return (
         f"{len(plan.trainings):,} trainings, {len(plan.tests):,} tests, {count:,} cells; to do: "

@@ -95,6 +95,8 @@ REFUSED = [
     (Axes("train", (("photons", "1e4 1e5"),)), "did you mean simulation.photons"),
     (Axes("test", (("photons", "1e4 1e5"),)), "did you mean test.photons"),
     (Axes("train", (("out", "here"),)), "unknown option"),
+    (Axes("train", (("like", "a", "b"),)), "no axis of a sweep: give --like once"),
+    (Axes("train", (("half", "odd", "even"),)), "no axis of a sweep: run one sweep for each"),
     (Axes("test", (("diameter", "50 60"),)), r"did you mean test\.diameter-nm or diameter-nm"),
     (Axes("test", (("calibration", "runs/a", "runs/b"),)), "onehit evaluate"),
     (Axes("train", (("geometry", "torus"),)), "say --test.axis geometry"),
