@@ -298,9 +298,8 @@ def part_types(configuration: type, kind: type[P]) -> list[type[P]]:
     """
     owners: dict[str, type] = {}
     for base in reversed(configuration.__mro__):
-        own = get_annotations(base).keys() & {field.name for field in fields(base)} if is_dataclass(base) else ()
-        for name in own:
-            before = owners.setdefault(name, base)
+        for name in _own_options(base):
+            before = owners.get(name, base)
             if not issubclass(base, before):
                 raise TypeError(f"{base.__name__} and {before.__name__} both have an option {name}: rename one")
             owners[name] = base
@@ -314,3 +313,10 @@ def parts(configuration: object, kind: type[P]) -> list[P]:
         base(**{field.name: getattr(configuration, field.name) for field in fields(base)})  # type: ignore[arg-type]
         for base in part_types(type(configuration), kind)
     ]
+
+
+def _own_options(configuration: type) -> set[str]:
+    """Those that it does not have from its bases."""
+    if not is_dataclass(configuration):
+        return set()
+    return {field.name for field in fields(configuration)} & get_annotations(configuration).keys()
