@@ -24,7 +24,6 @@ from .scattering.effects.gain_stages import GainStages
 from .scattering.effects.measured import MeasuredBackground
 from .scattering.effects.point_spread import PointSpread
 from .scattering.effects.pulse import (
-    PULSE_LIMIT,
     Bandwidth,
     Coherence,
     PhotonEnergyJitter,
@@ -47,7 +46,7 @@ from .scattering.ranges import Range, check_between, check_finite, check_positiv
 from .scattering.sample import OrientationConfig as OrientationConfig
 from .scattering.sample import SampleConfig
 from .scattering.scene import Focus
-from .scattering.seam import Effect, Kind, part_types, parts
+from .scattering.seam import Effect, Kind, PulseEffect, Reach, part_types, parts
 
 
 @dataclass(frozen=True)
@@ -87,11 +86,6 @@ class BeamConfig(
                 "beam.spectral_spikes are drawn from beam.bandwidth, which is 0: give --beam.bandwidth too"
             )
         return self
-
-    def farthest_energy(self) -> float:
-        """The largest photon energy of a pulse, relative to the instrument's."""
-        within = self.bandwidth if self.spectral_spikes else 0.0
-        return (1 + PULSE_LIMIT * self.photon_energy_jitter) * (1 + PULSE_LIMIT * within)
 
 
 @dataclass(frozen=True)
@@ -234,12 +228,8 @@ class SimulationConfig(
                 f"the shares of bad patterns are {self.bad.shares()}; give 0 or more each, and one above 0"
             )
         instrument = self.instrument.instrument()
-        tenth_of_a_radian = 0.1 * instrument.distance_m / instrument.pixel_size_m
-        if not 0 <= self.beam.pointing_jitter_px <= tenth_of_a_radian:
-            raise InputError(
-                f"beam.pointing_jitter_px is {self.beam.pointing_jitter_px}; "
-                f"it must lie in 0 to {tenth_of_a_radian:.0f}, a tenth of a radian"
-            )
+        for effect in self.pulse_effects():
+            effect.check_on(instrument.pixel_size_m / instrument.distance_m)
         for name in (self.material, *(getattr(self.bad, n) for kind in parts(self.bad, Kind) for n in kind.materials)):
             material(name, instrument.photon_energy_ev)
         return self
@@ -257,6 +247,17 @@ class SimulationConfig(
     def kinds(self) -> tuple[Kind, ...]:
         """Every kind of hit, in the order of their numbers in `Truth.kind`: single hits, then the bad ones."""
         return SingleHit(), *parts(self.bad, Kind)
+
+    def pulse_effects(self) -> list[PulseEffect]:
+        """Every effect on the pulse, on or off, in the order in which they change it."""
+        return [effect for _, effect in self.effects() if isinstance(effect, PulseEffect)]
+
+    def reach(self) -> Reach:
+        """The farthest that pulses get."""
+        reach = Reach()
+        for effect in self.pulse_effects():
+            reach = effect.reach(reach) if effect.is_on() else reach
+        return reach
 
     def effects(self) -> list[tuple[tuple[str, ...], Effect]]:
         """Every effect, on or off, and the options' path to where it stands: () or ("readout",)."""

@@ -29,7 +29,6 @@ from .devices import everywhere
 from .populations import row_limits
 from .program_inputs import Amplitudes, Program, Setup, Variant, programs_of, register
 from .scattering.effects.measured import EmptyShots
-from .scattering.effects.pulse import PULSE_LIMIT
 from .scattering.ranges import bounds, fewest_most
 from .scattering.readout import detector_of
 from .scattering.sample import OwnSizes, SampleConfig
@@ -84,7 +83,7 @@ def prepare(
     _, particle_nm = bounds(config.diameter_nm)
     largest = largest_body_m(config, kinds)
     wavenumber, pixel_angle = instrument.wavenumber, instrument.pixel_size_m / instrument.distance_m
-    reach = config.beam.farthest_energy()
+    reach, tilt_px, _ = config.reach()
     diameter_nm = np.where(own_nm > 0, own_nm, particle_nm)
     splits = _pixel_splits(
         instrument, len(config.geometry), 2 * circumradius * diameter_nm, 2 * circumradius, kinds, brought
@@ -93,8 +92,7 @@ def prepare(
     radius = float((np.where(own_nm > 0, 1e-9 * own_nm, largest) * circumradius).max())
     along_m = config.arrivals.stream_m if config.arrivals.is_on() else 0.0
     planes = tuple(detector_plane(instrument, radius * reach, split, along_m) for split in distinct)
-    # Both signs of the pointing jitter, in units of the pixel's angle.
-    tilt = PULSE_LIMIT * config.beam.pointing_jitter_px * pixel_angle
+    tilt = tilt_px * pixel_angle
     farthest = float(jnp.linalg.norm(planes[0].scattering, axis=-1).max())
     q_max = wavenumber * reach * largest * (farthest + tilt)
     amplitude = config.amplitude
@@ -117,7 +115,7 @@ def prepare(
         for name, text in ({"material": config.material} | named).items()
     }
     effects = tuple(effect for _, effect in config.effects() if effect.is_on())
-    for part in (*kinds, *effects):
+    for part in (config.beam, *kinds, *effects):
         register(type(part))
     # An empty shot has no waves, so any plane does.
     where = [distinct.index(split) for split in splits]

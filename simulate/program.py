@@ -18,7 +18,7 @@ from ..geometries.densities.density_grid import DENSITY_WINDOW
 from ..geometries.form_factor import Polyhedron, form_factor
 from .beamline.panel import PLANCK_TIMES_C_EV_M
 from .devices import AXIS, mesh
-from .program_inputs import Amplitudes, Array, Program, Setup, Truth, Variant
+from .program_inputs import TAKEN, Amplitudes, Array, Program, Setup, Truth, Variant
 from .scattering.diffraction import ellipsoid_amplitudes, intensity, particle_amplitudes
 from .scattering.keys import NamedKeys, named_keys
 from .scattering.orientation import given_rotation, unit_quaternion
@@ -214,6 +214,7 @@ def sample_scene(
                 sample.particles,
                 spread,
                 focus,
+                keys,
             ),
         )
         for one, meshes in zip(setup.kinds, variant.meshes, strict=True)
@@ -347,5 +348,12 @@ def _counts(
         expected, behind = expected + extra, extra.sum()
     steps = [effect for effect in setup.effects if isinstance(effect, ReadoutStep)]
     counts = readout(steps, keys, expected, detector, noise)
-    drawn = {name: value for effect in setup.effects for name, value in effect.truth(keys, detector).items()}
-    return counts, photons, behind, drawn if row is None else drawn | {"population_row": row}
+    drawn: dict[str, jax.Array] = {} if row is None else {"population_row": row}
+    for effect in setup.effects:
+        found = effect.truth(keys, detector)
+        if taken := found.keys() & (TAKEN | drawn.keys()):
+            raise ValueError(
+                f"{type(effect).__name__} calls {', '.join(sorted(taken))} what stands in the truth already"
+            )
+        drawn |= found
+    return counts, photons, behind, drawn

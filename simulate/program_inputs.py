@@ -45,6 +45,10 @@ class Truth(NamedTuple):
     drawn: Mapping[str, Num[Array, "batch ..."]] = {}
 
 
+TAKEN = {"index", "population_row", *Truth._fields, *Scene._fields}
+"""Names in the truth and in its files, which no effect gives to what it draws."""
+
+
 @lru_cache
 def register(kind: type) -> None:
     """Makes a configuration a pytree, so that changing a number in it compiles nothing anew.
@@ -64,7 +68,7 @@ def register(kind: type) -> None:
     jax.tree_util.register_dataclass(kind, traced, static, text)
 
 
-for _kind in (SampleConfig, OrientationConfig, BeamConfig):
+for _kind in (SampleConfig, OrientationConfig):
     register(_kind)
 
 

@@ -138,10 +138,11 @@ class SimulatedSource:
         materials = [name for kind in kinds for name in kind.materials]
         changed = [name for name in same if getattr(config, name) != getattr(old, name)]
         changed += [f"bad.{name}" for name in materials if getattr(config.bad, name) != getattr(old.bad, name)]
-        if config.beam.farthest_energy() > old.beam.farthest_energy():
+        reach, reached = config.reach(), old.reach()
+        if reach.wavenumber > reached.wavenumber:
             changed.append("photon energies of the beam, farther than here")
-        if config.beam.pointing_jitter_px > old.beam.pointing_jitter_px:
-            changed.append("beam.pointing_jitter_px")
+        if reach.tilt_px > reached.tilt_px:
+            changed.append("directions of the beam, farther than here")
         for part, names in (("readout", ("dead_pixels", "detector_seed")), ("background", ("frames", "read"))):
             here, there = getattr(config, part), getattr(old, part)
             changed += [f"{part}.{name}" for name in names if getattr(here, name) != getattr(there, name)]

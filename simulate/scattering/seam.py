@@ -5,12 +5,18 @@ options, its methods what it draws and does. It joins the simulation as a base o
 `simulate/config.py`): its fields become options there, and where it is on, the compiled program contains it.
 
 Random numbers come from `keys.draw("name", ...)`, under a name that is the room's own: then they depend on the
-configuration's seed and the pattern's index alone, and no other room's numbers change when one joins.
+configuration's seed and the pattern's index alone, and no other room's numbers change when one joins. Kinds of hit find
+`keys` in their `Setting`, beside the deviates that all kinds share.
+
+In compiled code numbers and ranges are traced: `if self.x > 0` fails there (`jnp.where`). Switches, whole numbers
+(`int`) and choices (`Literal`) are what they are, and each value has a program of its own. Text (`str`) is for the
+host: compiled code sees its default.
 """
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
+from inspect import get_annotations
 from typing import ClassVar, Literal, NamedTuple, Protocol, Self, TypeVar, runtime_checkable
 
 from ..late import Array, Complex, Float, Int, Num, Number
@@ -82,6 +88,15 @@ class Pulse(NamedTuple):
     spikes: Spikes | None = None
 
 
+class Reach(NamedTuple):
+    """The farthest that pulses get. wavenumber: the largest, relative to the instrument's; tilt_px: the largest, in
+    pixels; bandwidth: as in `Pulse`."""
+
+    wavenumber: float = 1.0
+    tilt_px: float = 0.0
+    bandwidth: float = 0.0
+
+
 class PulseEffect(Effect):
     """An effect on the pulse, and so on amplitudes and on how they interfere."""
 
@@ -91,6 +106,14 @@ class PulseEffect(Effect):
     def pulse(self, pulse: Pulse, keys: Keys, pixel_angle: Number) -> Pulse:
         """The pulse as it becomes; pixel_angle: a pixel's, in radians."""
         raise NotImplementedError
+
+    def reach(self, reach: Reach) -> Reach:
+        """How far from the ideal pulses may get with this one on too: tables are made that far, and what lies beyond is
+        wrong in silence. An effect that changes the wavenumber or the tilt fills it in."""
+        return reach
+
+    def check_on(self, pixel_angle: float) -> None:
+        """Raise InputError for what is impossible on a detector whose pixels have that angle, in radians."""
 
 
 class Shots(NamedTuple):
@@ -181,7 +204,7 @@ class Setting(NamedTuple):
     refractive index minus 1 of the sample's `material` and of the kind's own materials, by the options' names;
     diameter_nm: of the sample's particles, one for each slot; separation, particles, brightness_spread: the
     configuration's, brightness_spread None on the absolute scale; farthest_m: two particles of a multi-hit across the
-    beam; focus: the light that it makes them in.
+    beam; focus: the light that it makes them in; keys: of random numbers under names of its own.
     """
 
     diameter_nm: Float[Array, " slots"]
@@ -193,6 +216,7 @@ class Setting(NamedTuple):
     particles: Population
     brightness_spread: Number | None
     focus: Focus
+    keys: Keys
 
 
 class Slots(NamedTuple):
@@ -272,7 +296,17 @@ P = TypeVar("P", bound=Part)
 
 
 def part_types(configuration: type, kind: type[P]) -> list[type[P]]:
-    """The rooms of a kind that a configuration is made of, in the order of its options: from its last base on."""
+    """The rooms of a kind that a configuration is made of, in the order of its options: from its last base on.
+
+    Raises TypeError where two of them, or their like, have an option of the same name: one would hide the other.
+    """
+    owners: dict[str, type] = {}
+    for base in reversed(configuration.__mro__):
+        for name in _own_options(base):
+            before = owners.get(name, base)
+            if not issubclass(base, before):
+                raise TypeError(f"{base.__name__} and {before.__name__} both have an option {name}: rename one")
+            owners[name] = base
     rooms = [base for base in reversed(configuration.__mro__) if _STAGES & {*base.__bases__}]
     return [room for room in rooms if issubclass(room, kind)]
 
@@ -283,3 +317,10 @@ def parts(configuration: object, kind: type[P]) -> list[P]:
         base(**{field.name: getattr(configuration, field.name) for field in fields(base)})  # type: ignore[arg-type]
         for base in part_types(type(configuration), kind)
     ]
+
+
+def _own_options(configuration: type) -> set[str]:
+    """Those that it does not have from its bases."""
+    if not is_dataclass(configuration):
+        return set()
+    return {field.name for field in fields(configuration)} & get_annotations(configuration).keys()

@@ -307,7 +307,7 @@ def test_other_numbers_share_tables_and_programs(noisy):
         (dict(bad=BadConfig(droplet=1.0)), "droplet"),
         (dict(background=BackgroundConfig(halo=(0.0, 1.0))), "Halo"),
         (dict(readout=ReadoutConfig(dead_pixels=0.1)), "readout.dead_pixels"),
-        (dict(beam=BeamConfig(pointing_jitter_px=1.0)), "beam.pointing_jitter_px"),
+        (dict(beam=BeamConfig(pointing_jitter_px=1.0)), "directions of the beam"),
         (dict(beam=BeamConfig(bandwidth=0.01, spectral_spikes=4)), "photon energies"),
         (dict(photons="log-normal:median=1e4,sigma=1"), "law"),
     ],

@@ -15,7 +15,8 @@ from ...simulate.beamline.instrument import PRESETS, InstrumentConfig
 from ...simulate.beamline.pixels import assemble, picture_shape
 from ...simulate.config import BackgroundConfig, OrientationConfig, SimulationConfig
 from ...simulate.empty_shots import simulated_source
-from ...simulate.scattering.seam import Example
+from ...simulate.scattering.hits.empty import NoBodies
+from ...simulate.scattering.seam import Example, Kind, parts
 from ..made_up import particles
 from ..options import Gallery
 from ..progress import track
@@ -85,12 +86,13 @@ def _enlarged(frames: Shaped[np.ndarray, "frames y x"], rows: int) -> Shaped[np.
 def _kinds(base: SimulationConfig) -> Pictures:
     """One picture a kind of hit."""
     pictures: Pictures = {"single hit": (None, replace(base, good_fraction=1.0))}
-    for kind in base.bad.shares():
-        bad = replace(base.bad, **{name: float(name == kind) for name in base.bad.shares()})
+    for kind in parts(base.bad, Kind):
+        bad = replace(base.bad, **{name: float(name == kind.name) for name in base.bad.shares()})
         only = replace(base, good_fraction=0.0, bad=bad)
-        if kind == "empty" and base.background == BackgroundConfig():
+        nothing = isinstance(kind, NoBodies) and not kind.has_light
+        if nothing and base.background == BackgroundConfig():
             only = _with(only, ("background",), {"uniform": (0.3, 0.3)})  # else there is nothing to be seen
-        pictures[kind.replace("_", " ")] = (None, only)
+        pictures[kind.name.replace("_", " ")] = (None, only)
     return pictures
 
 

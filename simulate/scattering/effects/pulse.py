@@ -9,7 +9,7 @@ from ....geometries.errors import InputError
 from ...beamline.quantities import COHERENCE
 from ...late import Array, Float, Number, jnp
 from ..ranges import check_between
-from ..seam import Detector, Keys, Pulse, PulseEffect, Spikes
+from ..seam import Detector, Keys, Pulse, PulseEffect, Reach, Spikes
 
 PULSE_LIMIT = 4.0
 """Standard deviations of the photon energy, the pointing and spikes that pulses, and so tables and nodes, reach."""
@@ -36,6 +36,9 @@ class PhotonEnergyJitter(PulseEffect):
     def pulse(self, pulse: Pulse, keys: Keys, pixel_angle: Number) -> Pulse:
         return pulse._replace(wavenumber=pulse.wavenumber * (1 + self.photon_energy_jitter * _normal(keys)[0]))
 
+    def reach(self, reach: Reach) -> Reach:
+        return reach._replace(wavenumber=reach.wavenumber * (1 + PULSE_LIMIT * self.photon_energy_jitter))
+
 
 @dataclass(frozen=True)
 class PointingJitter(PulseEffect):
@@ -53,6 +56,17 @@ class PointingJitter(PulseEffect):
     def pulse(self, pulse: Pulse, keys: Keys, pixel_angle: Number) -> Pulse:
         across = self.pointing_jitter_px * pixel_angle * _normal(keys)[1:]
         return pulse._replace(tilt=jnp.append(across, jnp.sqrt(1 - jnp.sum(across**2)) - 1))
+
+    def reach(self, reach: Reach) -> Reach:
+        return reach._replace(tilt_px=reach.tilt_px + PULSE_LIMIT * self.pointing_jitter_px)
+
+    def check_on(self, pixel_angle: float) -> None:
+        tenth_of_a_radian = 0.1 / pixel_angle
+        if not 0 <= self.pointing_jitter_px <= tenth_of_a_radian:
+            raise InputError(
+                f"beam.pointing_jitter_px is {self.pointing_jitter_px}; "
+                f"it must lie in 0 to {tenth_of_a_radian:.0f}, a tenth of a radian"
+            )
 
 
 @dataclass(frozen=True)
@@ -97,6 +111,9 @@ class Bandwidth(PulseEffect):
     def pulse(self, pulse: Pulse, keys: Keys, pixel_angle: Number) -> Pulse:
         return pulse._replace(bandwidth=self.bandwidth)
 
+    def reach(self, reach: Reach) -> Reach:
+        return reach._replace(bandwidth=self.bandwidth)
+
 
 @dataclass(frozen=True)
 class SpectralSpikes(PulseEffect):
@@ -127,6 +144,9 @@ class SpectralSpikes(PulseEffect):
         offset, share = self._drawn(keys)
         width = 0.0 if pulse.bandwidth is None else pulse.bandwidth
         return pulse._replace(bandwidth=None, spikes=Spikes(1 + width * offset, share))
+
+    def reach(self, reach: Reach) -> Reach:
+        return reach._replace(wavenumber=reach.wavenumber * (1 + PULSE_LIMIT * reach.bandwidth), bandwidth=0.0)
 
     def truth(self, keys: Keys, detector: Detector) -> dict[str, Array]:
         """offset: of each spike's photon energy from the pulse's, in bandwidths; share: of the pulse's photons."""

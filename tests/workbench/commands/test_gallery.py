@@ -1,10 +1,13 @@
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from onehit.simulate import PRESETS, SimulationConfig
 from onehit.simulate.beamline.instrument import InstrumentConfig
 from onehit.simulate.beamline.pixels import picture_shape
-from onehit.simulate.config import BAD_KINDS, BackgroundConfig, BeamConfig, ReadoutConfig
+from onehit.simulate.config import BAD_KINDS, BackgroundConfig, BadConfig, BeamConfig, ReadoutConfig
+from onehit.simulate.scattering.effects.measured import MeasuredBackground
+from onehit.simulate.scattering.hits.empty import NoBodies
+from onehit.simulate.scattering.seam import Kind
 from onehit.workbench.commands import gallery
 from onehit.workbench.commands.gallery import _detectors, _effects, _enlarged, _kinds, _particles
 from onehit.workbench.options import Gallery
@@ -21,24 +24,47 @@ def test_every_kind_of_hit_has_a_picture_of_its_own():
 
 
 def test_every_effect_is_shown_off_and_on():
-    pictures = _effects(SimulationConfig())
+    config = SimulationConfig()
+    pictures = _effects(config)
     shown = set()
     for off, on in pictures.values():
         on.check()
         off.check()
         assert off != on
-        for part in ("background", "beam", "readout", "instrument"):
+        for part in ("beam", "readout", "instrument"):
             before, after = getattr(off, part), getattr(on, part)
             shown |= {f.name for f in fields(before) if getattr(before, f.name) != getattr(after, f.name)}
-    sizes_of_what_is_shown = {"hot_photons", "detector_seed", "halo_length", "streak_width", "stalk_angle_deg"} | {
-        "read_noise_factor"
-    }
+    of_effects = set()
+    for _, effect in config.effects():
+        of_effects |= {f.name for f in fields(effect)}
+        assert effect.examples or isinstance(effect, MeasuredBackground)  # that of a file of the user's
+        for title in effect.examples:
+            off, on = ({type(e): e for _, e in one.effects()}[type(effect)] for one in pictures[title])
+            assert on.is_on() and on != off
+    # Options that are of no effect.
     which_detector = {"preset", "geometry_file", "photon_energy_ev", "distance_m", "pixel_size_m", "shape", "focus_m"}
     too_weak_to_see = {"polarisation"}  # 0.4 % at the edge of the default detector
-    of_files_of_the_user_s = {"frames", "frames_as", "read"}
-    beside = sizes_of_what_is_shown | which_detector | too_weak_to_see | of_files_of_the_user_s
-    for kind in (BackgroundConfig, BeamConfig, ReadoutConfig, InstrumentConfig):
-        assert {f.name for f in fields(kind)} - shown <= beside
+    beside = {"detector_seed", "stalk_angle_deg"} | which_detector | too_weak_to_see
+    for kind in (BeamConfig, ReadoutConfig, InstrumentConfig):
+        assert {f.name for f in fields(kind)} - of_effects - shown <= beside
+
+
+def test_a_kind_that_shows_nothing_is_drawn_on_a_background():
+    """Whatever it is called."""
+
+    @dataclass(frozen=True)
+    class Missed(NoBodies, Kind):
+        name = "missed"
+
+        missed: float = 0.0
+
+    @dataclass(frozen=True)
+    class MoreBad(Missed, BadConfig):
+        pass
+
+    pictures = _kinds(replace(SimulationConfig(), bad=MoreBad()))
+    lit = {name for name, (_, config) in pictures.items() if config.background != BackgroundConfig()}
+    assert lit == {"missed", "empty"}
 
 
 def test_sorts_of_particles_have_a_picture_each(tmp_path):
