@@ -21,20 +21,21 @@ from ...evaluate.calibration.labels import (
     chances,
     chosen,
     labelled_rates,
-    read_judged,
+    read_frames,
     with_labels,
-    write_judged,
+    write_frames,
+    write_labels,
 )
 from ...evaluate.calibration.pool import KINDS, Simulator, with_shares
+from ...evaluate.calibration.record import is_of_files, read_calibration
 from ...evaluate.calibration.search import parameters
-from ...evaluate.calibration.unlabelled import read_calibration
 from ...evaluate.gap.features import Features
 from ...evaluate.gap.frames import LEAST, Sample, gain_matched, matched, sampled
 from ...evaluate.gap.two_sample import TwoSample, floor, two_sample_test
 from ...evaluate.metrics import format_auc, format_rate
 from ...geometries.errors import InputError
 from ...simulate.config import BadConfig, SimulationConfig
-from ...simulate.config_io import to_json, versions, whole_file, write_whole
+from ...simulate.config_io import as_typed, to_json, versions, whole_file, write_whole
 from ...simulate.populations import with_populations
 from ...simulate.reading.file_source import FileSource
 from ...train.classifier import Classifier
@@ -71,7 +72,7 @@ def run_calibration(command: Calibrate) -> None:
     if command.label < 0:
         raise InputError(f"label is {command.label}; give a number of frames")
     if command.labels is not None:
-        return _add_labels(command.labels, command.out)
+        return _add_labels(command, command.labels)
     classifier: Classifier | None = Classifier.load(command.run_directory)
     source = FileSource(command.file, command.read)
     tell(source, "--read", command.strict, labels=False)
@@ -119,12 +120,22 @@ def run_calibration(command: Calibrate) -> None:
     fitted = fitted_simulation(found, simulation, command.out / "population.h5")
     write_whole(command.out / "config.json", config_for_commands(fitted, command.out))
     write_whole(command.out / "calibration.json", json.dumps(result, indent=2, default=str) + "\n")
-    judged = Judged(sample.index, found.single, none if score is None else score, none, none)
+    files, none_chosen = [str(path.resolve()) for path in source.origin.files], np.zeros(len(sample.index), bool)
+    judged = Judged(
+        tuple(files[number] for number in source.origin.file[sample.index]),
+        source.origin.frame[sample.index],
+        found.single,
+        none if score is None else score,
+        none,
+        none_chosen,
+        none,
+    )
     if command.label:
         chance = chances(judged.probability, min(command.label, len(judged.frame)))
-        judged = judged._replace(chance=chance)
-        write_judged(command.out / LABELS, judged, chosen(chance, found.single if score is None else score))
-    write_judged(command.out / FRAMES, judged)
+        picked = chosen(chance, judged.probability if score is None else score)
+        judged = judged._replace(chance=chance, chosen=picked)
+        write_labels(command.out / LABELS, judged)
+    write_frames(command.out / FRAMES, judged)
     _draw(command.out / "figures", found, result, seen, score, weights)
     _show(command.out, result)
     print(f"{command.out}/report.html; simulate with --config {command.out}/config.json")
@@ -153,13 +164,24 @@ def _show(out: Path, result: dict[str, Any]) -> None:
         print(line)
 
 
-def _add_labels(path: Path, out: Path) -> None:
+def _add_labels(command: Calibrate, labels: Path) -> None:
     """What labels say, into calibration.json and the report."""
-    result, judged = read_calibration(out), with_labels(read_judged(out / FRAMES), path)
+    switches = {"--label": command.label, "--run": command.run_directory, "--strict": command.strict}
+    ignored = [option for option, is_given in switches.items() if is_given]
+    ignored += filter(None, (as_typed(command.read, "--read."), as_typed(command.calibrate)))
+    if ignored:
+        raise InputError(f"with --labels nothing is fitted again: leave out {' '.join(ignored)}")
+    result = read_calibration(command.out)
+    if not is_of_files(result, command.file):
+        raise InputError(
+            f"--out {command.out} holds a calibration of {', '.join(result['file'])}, not of "
+            f"{', '.join(map(str, command.file))}: give that FILE, or the --out of this one"
+        )
+    judged = with_labels(read_frames(command.out / FRAMES), labels)
     result["labelled"] = labelled_rates(judged, result.get("threshold", np.nan))
-    write_whole(out / "calibration.json", json.dumps(result, indent=2) + "\n")
-    _show(out, result)
-    print(f"{out}/report.html")
+    write_whole(command.out / "calibration.json", json.dumps(result, indent=2) + "\n")
+    _show(command.out, result)
+    print(f"{command.out}/report.html")
 
 
 def _looked_at(

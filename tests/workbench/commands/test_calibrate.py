@@ -115,24 +115,51 @@ def test_evaluations_like_it_score_its_frames(folder):
     assert config.calibration == folder / "found"
 
 
-def test_labels_of_chosen_frames_are_added_without_fitting_again(folder, tmp_path, capsys):
+@pytest.fixture
+def answered(folder, tmp_path):
+    """A copy of the calibration, and its labels.csv, filled in."""
     found = shutil.copytree(folder / "found", tmp_path / "found")
-    with h5py.File(folder / "real.cxi") as file:
-        single = file["entry_1/instrument_1/detector_1/tags"][0] == 1
     header, *lines = (found / "labels.csv").read_text().splitlines()
-    assert len(lines) == 40
-    filled = [line + str(int(single[int(line.split(",")[0])])) for line in lines]
+    assert len(lines) == 40 and header == "file,frame,single_hit"
+    single = single_hits(folder)
+    filled = [line + str(int(single[int(line.split(",")[1])])) for line in lines]
     (tmp_path / "filled.csv").write_text("\n".join([header, *filled]))
+    return found, tmp_path / "filled.csv"
+
+
+def single_hits(folder):
+    with h5py.File(folder / "real.cxi") as file:
+        return file["entry_1/instrument_1/detector_1/tags"][0] == 1
+
+
+def test_labels_of_chosen_frames_are_added_without_fitting_again(folder, answered, capsys):
+    found, filled = answered
     command = ["calibrate", str(folder / "real.cxi"), "--out", str(found), "--labels"]
-    assert main([*command, str(tmp_path / "filled.csv")]) == 0
+    assert main([*command, str(filled)]) == 0
     assert "With 40 labels: " in capsys.readouterr().out and "With 40 labels: " in (found / "report.html").read_text()
     before, after = (json.loads((at / "calibration.json").read_text()) for at in (folder / "found", found))
     check("calibration", after)
     labelled = after.pop("labelled")
     assert after == before
     low, high = labelled["single_share_interval"]
-    assert low <= single.mean() <= high and high - low < 0.2
+    assert low <= single_hits(folder).mean() <= high and high - low < 0.2
     assert main([*command, str(found / "labels.csv")]) == 2  # nobody has filled it in
+
+
+def test_labels_are_of_the_file_that_was_calibrated_and_of_nothing_else(folder, answered, tmp_path, capsys):
+    found, filled = answered
+    real = folder / "real.cxi"
+    labels = ["--out", found, "--labels", filled]
+    assert "real.cxi, not of " in refused(capsys, tmp_path / "missing.cxi", *labels)
+    given = ["--label", "5", "--strict", "--frames", "300", "--read.binning", "2"]
+    said = refused(capsys, real, *labels, *given)
+    assert all(option in said for option in ("--label", "--strict", "--read.binning 2", "--frames 300"))
+    (tmp_path / "again.lst").write_text(f"{real}\n")  # the same file by another name
+    assert main(["calibrate", str(tmp_path / "again.lst"), *map(str, labels)]) == 0
+    result = json.loads((found / "calibration.json").read_text())
+    del result["two_sample_auc"]["before"]
+    (found / "calibration.json").write_text(json.dumps(result))
+    assert "not what this version of onehit writes: calibrate again" in refused(capsys, real, *labels)
 
 
 def test_a_fit_of_hardly_any_patterns_is_said_to_be_unsure(found):
