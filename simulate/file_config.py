@@ -1,7 +1,7 @@
 """How a file of frames is read: the only place that holds those defaults. Imports no JAX."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -64,3 +64,14 @@ class FileConfig:
         if self.shape is not None and math.prod(self.shape) * self.binning**2 > _MOST_PIXELS:
             raise InputError(f"{option}.shape {self.shape[0]} {self.shape[1]} has more than {_MOST_PIXELS} pixels")
         return self
+
+    def resolved(self) -> "FileConfig":
+        """Itself with absolute paths of the files that it names: to be read from another folder."""
+
+        def absolute(mask: str) -> str:  # a data set's name stays
+            is_file = Path(mask).is_file() or Path(mask.rpartition(":")[0]).is_file()
+            return str(Path(mask).resolve()) if is_file else mask
+
+        mask = absolute(self.mask) if isinstance(self.mask, str) else self.mask and tuple(map(absolute, self.mask))
+        detector, geom = (path and path.resolve() for path in (self.detector, self.geom))
+        return replace(self, mask=mask, detector=detector, geom=geom)

@@ -215,8 +215,8 @@ class Calibrate:
     """Run directory of a trained classifier, or a file that `onehit pack` wrote, whose rates are forecast. Default: the
     one that comes with onehit."""
     label: int = 0
-    """Frames to choose for a person to label, those whose labels tell most: written to labels.csv, whose column
-    single_hit is to be filled in with 1 or 0."""
+    """Frames to choose for a person to label, those whose labels tell most: written to labels.csv (file, frame
+    in it from 0), whose column single_hit is to be filled in with 1 or 0."""
     labels: Path | None = None
     """That file, filled in: nothing is fitted again, and what the labels say is added to the calibration in --out."""
     strict: bool = False

@@ -1,6 +1,7 @@
 """Few labels, put to the best use: which frames to label, and what labels say together with a calibration."""
 
 import csv
+import io
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,19 +15,22 @@ FRAMES, LABELS = "frames.csv", "labels.csv"
 """What a calibration writes: all frames that it looked at, and those that a person is to label."""
 SIGMAS = 1.645
 """Half of an interval of 90 %, in standard deviations."""
+_FRAME, _NUMBERS = ("file", "frame"), ("probability", "score", "chance")
 _LEAST_SPREAD = 0.05
 """As unsure as a calibration is taken to be of any frame: it may be wrong where it is sure."""
 
 
 class Judged(NamedTuple):
-    """Frames, a row each. frame: number in the file, ascending; probability: that it is a single hit, by the
-    calibration; score: a classifier's; chance: with which it was chosen to be labelled; single_hit: what a person said.
-    NaN where there is none."""
+    """Frames, a row each. file: which holds it, an absolute path; frame: its number there, from 0; probability: that it
+    is a single hit, by the calibration; score: a classifier's; chance: with which it could be chosen to be labelled;
+    chosen: whether it was; single_hit: what a person said. NaN where there is none."""
 
+    file: tuple[str, ...]
     frame: Int[np.ndarray, " frames"]
     probability: Float[np.ndarray, " frames"]
     score: Float[np.ndarray, " frames"]
     chance: Float[np.ndarray, " frames"]
+    chosen: Bool[np.ndarray, " frames"]
     single_hit: Float[np.ndarray, " frames"]
 
 
@@ -95,50 +99,89 @@ def labelled_rates(judged: Judged, threshold: float) -> dict[str, Any]:
     return found
 
 
-def write_judged(path: Path, judged: Judged, picked: Bool[np.ndarray, " frames"] | None = None) -> None:
-    """A CSV of frames, or of the picked ones, in their order in the file; a person fills in its column `single_hit`."""
-    lines = [",".join(Judged._fields)]
-    for i in range(len(judged.frame)) if picked is None else np.flatnonzero(picked):
-        cells = [f"{judged.frame[i]}", *(f"{values[i]:.6g}" for values in judged[1:])]
-        lines.append(",".join("" if cell == "nan" else cell for cell in cells))
-    write_whole(path, "\n".join(lines) + "\n")
+def write_frames(path: Path, judged: Judged) -> None:
+    """A CSV of all frames: everything that is known of them but labels."""
+    numbers = (judged.probability, judged.score, judged.chance)
+    rows = [
+        (file, frame, *("" if np.isnan(one) else f"{one:.6g}" for one in values), int(is_chosen))
+        for file, frame, is_chosen, *values in zip(judged.file, judged.frame, judged.chosen, *numbers, strict=True)
+    ]
+    _write(path, (*_FRAME, *_NUMBERS, "chosen"), rows)
 
 
-def read_judged(path: Path) -> Judged:
-    """What `write_judged` wrote, and a person may have filled in. Raises InputError for what makes no sense."""
+def write_labels(path: Path, judged: Judged) -> None:
+    """A CSV of the chosen frames, whose column `single_hit` a person fills in. What the calibration thinks of them is
+    left out: it would sway the person."""
+    rows = [(judged.file[i], judged.frame[i], "") for i in np.flatnonzero(judged.chosen)]
+    _write(path, (*_FRAME, "single_hit"), rows)
+
+
+def read_frames(path: Path) -> Judged:
+    """What `write_frames` wrote. Raises InputError for anything else."""
+    file, frame, columns = _read(path, (*_NUMBERS, "chosen"))
+    probability, score, chance, is_chosen = columns
+    return Judged(file, frame, probability, score, chance, is_chosen == 1, np.full(len(frame), np.nan))
+
+
+def with_labels(judged: Judged, path: Path) -> Judged:
+    """The frames of a calibration with the labels of a file that `write_labels` wrote and a person filled in.
+
+    Raises InputError for labels of frames that were not chosen: only of chosen ones is it known how many others they
+    speak for. Also where there are none.
+    """
+    file, frame, (label,) = _read(path, ("single_hit",))
+    known = np.isfinite(label)
+    if not np.isin(label[known], (0, 1)).all():
+        raise InputError(f"{path}: column single_hit must hold 1 (single hit), 0 (not) or nothing")
+    if not known.any():
+        raise InputError(f"{path}: no frame is labelled: write 1 (single hit) or 0 into its column single_hit")
+    place = {(judged.file[i], judged.frame[i]): i for i in np.flatnonzero(judged.chosen)}
+    if not place:
+        raise InputError(f"{path}: this calibration chose no frames: calibrate with --label N, and label those")
+    single_hit = np.full(len(judged.frame), np.nan)
+    for i in np.flatnonzero(known):
+        here = place.get((file[i], frame[i]))
+        if here is None:
+            raise InputError(
+                f"{path}: frame {frame[i]} of {file[i]} is none that this calibration chose: label those of its "
+                f"{LABELS} alone"
+            )
+        if np.isfinite(single_hit[here]):
+            raise InputError(f"{path}: frame {frame[i]} of {file[i]} is labelled twice: keep one of the rows")
+        single_hit[here] = label[i]
+    # For the chosen ones that nobody labelled, whether blank or gone, the others speak: as if fewer had been chosen.
+    share = known.sum() / len(place)
+    return judged._replace(single_hit=single_hit, chance=judged.chance * share)
+
+
+def _write(path: Path, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    write_whole(path, text.getvalue())
+
+
+def _read(
+    path: Path, numbers: tuple[str, ...]
+) -> tuple[tuple[str, ...], Int[np.ndarray, " rows"], list[Float[np.ndarray, " rows"]]]:
+    """File, frame and these columns of a CSV; NaN where a cell is empty."""
     try:
-        rows = list(csv.DictReader(path.read_text().splitlines()))
+        # Excel begins a file with a byte order mark.
+        rows = list(csv.DictReader(io.StringIO(path.read_text("utf-8-sig"))))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if not rows or not {*Judged._fields} <= {*rows[0]}:
-        raise InputError(f"{path}: columns {', '.join(Judged._fields)} are needed, as onehit calibrate writes them")
+    if not rows or not {*_FRAME, *numbers} <= {*rows[0]}:
+        columns = ", ".join((*_FRAME, *numbers))
+        raise InputError(f"{path}: columns {columns} are needed, as onehit calibrate of this version writes them")
     columns = []
-    for name in Judged._fields:
+    for name in ("frame", *numbers):
         cells = [(row[name] or "").strip() or "nan" for row in rows]
         try:
             columns.append(np.array(cells, float))
         except ValueError:
             raise InputError(f"{path}: column {name} holds what is no number") from None
-    judged = Judged(*columns)
-    label = judged.single_hit[np.isfinite(judged.single_hit)]
-    if not np.isfinite(judged.frame).all() or not np.isin(label, (0, 1)).all():
-        raise InputError(f"{path}: column frame must hold numbers, single_hit 1 (single hit), 0 (not) or nothing")
-    return judged._replace(frame=judged.frame.astype(int))
-
-
-def with_labels(judged: Judged, path: Path) -> Judged:
-    """The frames of a calibration with the labels of a file. Raises InputError for labels of frames that were not
-    chosen, and where there are none."""
-    labelled = read_judged(path)
-    known = np.isfinite(labelled.single_hit)
-    place = np.searchsorted(judged.frame, labelled.frame[known])
-    there = judged.frame[np.minimum(place, len(judged.frame) - 1)] == labelled.frame[known]
-    if not known.any():
-        raise InputError(f"{path}: no frame is labelled: write 1 (single hit) or 0 into its column single_hit")
-    if not there.all() or not (judged.chance[place] > 0).all() or len(np.unique(place)) < len(place):
-        raise InputError(f"{path}: labels are needed of the frames that --label chose, each once")
-    single_hit = np.full(len(judged.frame), np.nan)
-    single_hit[place] = labelled.single_hit[known]
-    # Of the chosen ones that nobody labelled, the others speak: as if fewer had been chosen.
-    asked = len(labelled.frame)
-    return judged._replace(single_hit=single_hit, chance=np.minimum(judged.chance * known.sum() / asked, 1.0))
+    frame = columns[0]
+    if not (np.isfinite(frame) & (frame == np.rint(frame)) & (frame >= 0)).all():
+        raise InputError(f"{path}: column frame must hold whole numbers from 0, as onehit calibrate wrote them")
+    return tuple(row["file"] or "" for row in rows), frame.astype(int), columns[1:]

@@ -1,6 +1,5 @@
 """A classifier on the frames that a simulation was fitted to, and what that simulation forecasts of it."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from ...geometries.errors import InputError
 from ...simulate.config import SimulationConfig
 from ...simulate.config_io import from_dict, from_json
 from ...simulate.empty_shots import simulated_source
@@ -21,6 +19,7 @@ from ...train.loop import frame_masks, frames_at_once, score_source
 from ..gap.frames import sampled
 from ..metrics import rate_interval
 from .labels import SIGMAS
+from .record import read_calibration
 
 _MOST = 2000
 """Frames of the file that are scored: as many tell a share to two points."""
@@ -66,18 +65,6 @@ def calibrated_frames(folder: Path) -> FileSource:
     """The frames that a simulation was fitted to. Raises InputError where they cannot be read any more."""
     found = read_calibration(folder)
     return FileSource(tuple(map(Path, found["file"])), from_dict(found["read"], FileConfig, str(folder)), "--read")
-
-
-def read_calibration(folder: Path) -> dict[str, Any]:
-    """What calibration.json of a directory holds. Raises InputError where it is missing or of an older onehit."""
-    file = folder / "calibration.json"
-    try:
-        found = json.loads(file.read_text())
-        return {name: found[name] for name in ("file", "read", "two_sample_auc", "single_share")} | found
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}; make it with onehit calibrate") from None
-    except (ValueError, LookupError, TypeError):
-        raise InputError(f"{file} is not what this onehit writes: make it again with onehit calibrate") from None
 
 
 def _forecast(

@@ -1,6 +1,7 @@
 """`onehit calibrate`: a simulation fitted to frames that nobody has labelled."""
 
 import json
+import shlex
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,20 +22,21 @@ from ...evaluate.calibration.labels import (
     chances,
     chosen,
     labelled_rates,
-    read_judged,
+    read_frames,
     with_labels,
-    write_judged,
+    write_frames,
+    write_labels,
 )
 from ...evaluate.calibration.pool import KINDS, Simulator, with_shares
+from ...evaluate.calibration.record import is_of_files, read_calibration
 from ...evaluate.calibration.search import parameters
-from ...evaluate.calibration.unlabelled import read_calibration
 from ...evaluate.gap.features import Features
 from ...evaluate.gap.frames import LEAST, Sample, gain_matched, matched, sampled
 from ...evaluate.gap.two_sample import TwoSample, floor, two_sample_test
 from ...evaluate.metrics import format_auc, format_rate
 from ...geometries.errors import InputError
 from ...simulate.config import BadConfig, SimulationConfig
-from ...simulate.config_io import to_json, versions, whole_file, write_whole
+from ...simulate.config_io import as_typed, to_json, versions, whole_file, write_whole
 from ...simulate.populations import with_populations
 from ...simulate.reading.file_source import FileSource
 from ...train.classifier import Classifier
@@ -71,7 +73,7 @@ def run_calibration(command: Calibrate) -> None:
     if command.label < 0:
         raise InputError(f"label is {command.label}; give a number of frames")
     if command.labels is not None:
-        return _add_labels(command.labels, command.out)
+        return _add_labels(command, command.labels)
     classifier: Classifier | None = Classifier.load(command.run_directory)
     source = FileSource(command.file, command.read)
     tell(source, "--read", command.strict, labels=False)
@@ -87,6 +89,8 @@ def run_calibration(command: Calibrate) -> None:
     if len(sample.index) < LEAST:
         said = "; ".join(sample.notes)
         raise InputError(f"{source.frames.path}: {said}, and a calibration needs at least {LEAST}: give more frames")
+    if sample.odd and command.strict:
+        raise InputError(f"{source.frames.path}: {sample.odd[0]}, and --strict refuses that: leave out --strict")
     for line in (*sample.notes, *is_matched, *(f"not matched: {line}" for line in is_not), *sample.odd):
         print(f"{source.frames.path}: {line}", file=sys.stderr)
     command.out.mkdir(parents=True, exist_ok=True)
@@ -108,8 +112,12 @@ def run_calibration(command: Calibrate) -> None:
     before = two_sample_test(features, found.assumed.features)
     after = two_sample_test(features, found.fitted)
     chance = floor(found.fitted, len(features))
-    result = {"file": [str(path.resolve()) for path in command.file], "read": asdict(command.read)}
-    result["calibrate"] = json.loads(to_json(calibrate=replace(config, simulation=simulation)))["calibrate"]
+    # What repeats it, from any folder.
+    run = command.run_directory and command.run_directory.resolve()
+    config, read = replace(config, simulation=simulation), command.read.resolved()
+    command = replace(command, run_directory=run, read=read, calibrate=config)
+    result = {"file": [str(path.resolve()) for path in command.file], "read": asdict(read)}
+    result["calibrate"] = json.loads(to_json(calibrate=config))["calibrate"]
     result |= _result(found, simulation, (before, after, chance))
     result["figures"] = [name for name in _FIGURES if name != "scores" or score is not None]
     if classifier is not None and score is not None:
@@ -117,14 +125,24 @@ def run_calibration(command: Calibrate) -> None:
         result["kept_share"] = float((score >= classifier.threshold).mean())
     _write_population(command.out / "population.h5", found, simulator)
     fitted = fitted_simulation(found, simulation, command.out / "population.h5")
-    write_whole(command.out / "config.json", config_for_commands(fitted, command.out))
+    write_whole(command.out / "config.json", config_for_commands(fitted, command))
     write_whole(command.out / "calibration.json", json.dumps(result, indent=2, default=str) + "\n")
-    judged = Judged(sample.index, found.single, none if score is None else score, none, none)
+    files, none_chosen = [str(path.resolve()) for path in source.origin.files], np.zeros(len(sample.index), bool)
+    judged = Judged(
+        tuple(files[number] for number in source.origin.file[sample.index]),
+        source.origin.frame[sample.index],
+        found.single,
+        none if score is None else score,
+        none,
+        none_chosen,
+        none,
+    )
     if command.label:
         chance = chances(judged.probability, min(command.label, len(judged.frame)))
-        judged = judged._replace(chance=chance)
-        write_judged(command.out / LABELS, judged, chosen(chance, found.single if score is None else score))
-    write_judged(command.out / FRAMES, judged)
+        picked = chosen(chance, judged.probability if score is None else score)
+        judged = judged._replace(chance=chance, chosen=picked)
+        write_labels(command.out / LABELS, judged)
+    write_frames(command.out / FRAMES, judged)
     _draw(command.out / "figures", found, result, seen, score, weights)
     _show(command.out, result)
     print(f"{command.out}/report.html; simulate with --config {command.out}/config.json")
@@ -134,7 +152,7 @@ def run_calibration(command: Calibrate) -> None:
 
 def _show(out: Path, result: dict[str, Any]) -> None:
     """The page, and the same on standard output."""
-    sentences, files = _sentences(result), " ".join(result["file"])
+    sentences = _sentences(result)
     drawn = [(*said, out / f"figures/{name}.png") for name, said in _FIGURES.items() if name in result["figures"]]
     write_page(
         "calibration.html",
@@ -145,7 +163,7 @@ def _show(out: Path, result: dict[str, Any]) -> None:
         drawn,
         result["versions"],
         sentences,
-        f"onehit calibrate {files} --out {out}",
+        shlex.join(["onehit", "calibrate", *result["file"], "--config", str(out / "config.json"), "--out", str(out)]),
     )
     for table in calibration_tables(result):
         _print(terminal_table(table))
@@ -153,13 +171,24 @@ def _show(out: Path, result: dict[str, Any]) -> None:
         print(line)
 
 
-def _add_labels(path: Path, out: Path) -> None:
+def _add_labels(command: Calibrate, labels: Path) -> None:
     """What labels say, into calibration.json and the report."""
-    result, judged = read_calibration(out), with_labels(read_judged(out / FRAMES), path)
+    switches = {"--label": command.label, "--run": command.run_directory, "--strict": command.strict}
+    ignored = [option for option, is_given in switches.items() if is_given]
+    ignored += filter(None, (as_typed(command.read, "--read."), as_typed(command.calibrate)))
+    if ignored:
+        raise InputError(f"with --labels nothing is fitted again: leave out {' '.join(ignored)}")
+    result = read_calibration(command.out)
+    if not is_of_files(result, command.file):
+        raise InputError(
+            f"--out {command.out} holds a calibration of {', '.join(result['file'])}, not of "
+            f"{', '.join(map(str, command.file))}: give that FILE, or the --out of this one"
+        )
+    judged = with_labels(read_frames(command.out / FRAMES), labels)
     result["labelled"] = labelled_rates(judged, result.get("threshold", np.nan))
-    write_whole(out / "calibration.json", json.dumps(result, indent=2) + "\n")
-    _show(out, result)
-    print(f"{out}/report.html")
+    write_whole(command.out / "calibration.json", json.dumps(result, indent=2) + "\n")
+    _show(command.out, result)
+    print(f"{command.out}/report.html")
 
 
 def _looked_at(
@@ -183,21 +212,33 @@ def fitted_simulation(found: Calibration, simulation: SimulationConfig, populati
     return replace(with_shares(fixed, found.fit.shares), population=str(population.resolve()))
 
 
-def config_for_commands(fitted: SimulationConfig, folder: Path) -> str:
-    """What `--config` of every command takes; trainings and tests take half of their patterns from single hits."""
+def config_for_commands(fitted: SimulationConfig, command: Calibrate) -> str:
+    """What `--config` of every command takes; trainings and tests take half of their patterns from single hits.
+
+    command: what was typed, its simulation as it was searched.
+    """
     even = replace(fitted, good_fraction=0.5) if 0 < fitted.good_fraction < 1 else fitted
     if fitted.good_fraction == 1:
         even = replace(fitted, good_fraction=0.5, bad=BadConfig())
-    train = {"simulation": asdict(even)}
-    test = {"test": asdict(even), "calibration": str(folder.resolve())}
+    simulation, train, test = {"simulation": asdict(fitted)}, {"simulation": asdict(even)}, {"test": asdict(even)}
+    real, read = {"calibration": command.out.resolve()}, asdict(command.read)
     content = {
         "versions": versions(),
-        "simulate": {"simulation": asdict(fitted)},
-        "gallery": {"simulation": asdict(fitted)},
-        "gap": {"simulation": asdict(fitted)},
+        "simulate": simulation,
+        "gallery": simulation,
+        "gap": simulation | {"read": read},
         "train": train,
-        "evaluate": test,
-        "study": {"train": train, "evaluate": test},
+        "evaluate": test | real,
+        "study": {"train": train, "evaluate": test | real},
+        "sweep": {"train": train, "evaluate": test},  # which scores no frames without labels
+        "compare": {"train": asdict(even), "test": asdict(even)},
+        "classify": {"read": read, "run_directory": command.run_directory},
+        "inspect": {"read": read},
+        # Calibrations have a part of that name, and the others are beside it.
+        "calibrate": asdict(command.calibrate),
+        "read": read,
+        "run_directory": command.run_directory,
+        "label": command.label,
     }
     return json.dumps(content, indent=2, default=str) + "\n"
 

@@ -7,9 +7,10 @@ from onehit.evaluate.calibration.labels import (
     chances,
     chosen,
     labelled_rates,
-    read_judged,
+    read_frames,
     with_labels,
-    write_judged,
+    write_frames,
+    write_labels,
 )
 from onehit.geometries.errors import InputError
 
@@ -25,6 +26,13 @@ def frames(seed, wrong=0.0):
     return truth, 1 / (1 + np.exp(-odds - wrong)), score
 
 
+def judged_of(probability, score, chance, picked, single_hit):
+    """Frames of two files, every third of each."""
+    half, number = FRAMES // 2, np.arange(FRAMES)
+    names = tuple("/data/a.cxi" if i < half else "/data/b, c.cxi" for i in number)
+    return Judged(names, 3 * (number % half), probability, score, chance, picked, single_hit)
+
+
 def rates(truth, score):
     kept = score >= THRESHOLD
     return {
@@ -38,7 +46,7 @@ def rates(truth, score):
 def estimated(truth, probability, score, chance, seed):
     picked = chosen(chance, score, seed)
     single_hit = np.where(picked, truth, np.nan)
-    return labelled_rates(Judged(np.arange(FRAMES), probability, score, chance, single_hit), THRESHOLD)
+    return labelled_rates(judged_of(probability, score, chance, picked, single_hit), THRESHOLD)
 
 
 @pytest.mark.parametrize("wrong", [0.0, 1.5])
@@ -83,42 +91,78 @@ def test_as_many_are_chosen_as_were_asked_for(count):
     assert abs(chosen(chance, score).sum() - count) <= 1
 
 
-def test_a_person_fills_in_a_file(tmp_path):
-    truth, probability, score = frames(2)
-    chance = chances(probability, 50)
-    none = np.full(FRAMES, np.nan)
-    judged = Judged(3 * np.arange(FRAMES), probability, score, chance, none)
-    picked = chosen(chance, score)
-    everything, file = tmp_path / "frames.csv", tmp_path / "labels.csv"
-    write_judged(everything, judged)
-    write_judged(file, judged, picked)
-    lines = file.read_text().splitlines()
-    assert lines[0] == "frame,probability,score,chance,single_hit" and len(lines) == picked.sum() + 1
-    filled = [f"{line}{int(truth[int(line.split(',')[0]) // 3])}" for line in lines[1:]]
-    file.write_text("\n".join([lines[0], *filled]))
-    found = with_labels(read_judged(everything), file)
+@pytest.fixture
+def asked(tmp_path):
+    """Frames of which some are chosen, as files that are read again, and what a person says of all."""
+    truth, probability, score = frames(2, 1.5)
+    chance = chances(probability, 100)
+    judged = judged_of(probability, score, chance, chosen(chance, score), np.full(FRAMES, np.nan))
+    write_frames(tmp_path / "frames.csv", judged)
+    write_labels(tmp_path / "labels.csv", judged)
+    return read_frames(tmp_path / "frames.csv"), truth, tmp_path / "labels.csv"
+
+
+def filled(judged, truth, which):
+    """Lines of the file to fill in, of these frames."""
+    return [f'"{judged.file[i]}",{judged.frame[i]},{int(truth[i])}' for i in which]
+
+
+def returned(path, lines, head="file,frame,single_hit"):
+    path.write_text("\n".join([head, *lines]) + "\n", encoding="utf-8")
+    return path
+
+
+def test_a_person_fills_in_a_file(asked):
+    judged, truth, file = asked
+    head, *lines = file.read_text().splitlines()
+    picked = judged.chosen
+    assert head == "file,frame,single_hit" and len(lines) == picked.sum() == 100
+    found = with_labels(judged, returned(file, filled(judged, truth, np.flatnonzero(picked)), "\ufeff" + head))
     np.testing.assert_array_equal(np.isfinite(found.single_hit), picked)
     np.testing.assert_array_equal(found.single_hit[picked], truth[picked])
-    np.testing.assert_allclose(found.chance, chance, rtol=1e-5)
-    # Of half of the labels every one counts twice.
-    file.write_text("\n".join([lines[0], *filled[: len(filled) // 2], *lines[1 + len(filled) // 2 :]]))
-    half = with_labels(read_judged(everything), file)
-    np.testing.assert_allclose(half.chance, chance / 2, rtol=0.05)
+    np.testing.assert_array_equal(found.chance, judged.chance)
+
+
+def test_blank_rows_and_deleted_ones_say_the_same(asked):
+    judged, truth, file = asked
+    picked = np.random.default_rng(0).permutation(np.flatnonzero(judged.chosen))
+    some, others = picked[:25], picked[25:]
+    blank = [f'"{judged.file[i]}",{judged.frame[i]},' for i in others]
+    of_blank = with_labels(judged, returned(file, [*filled(judged, truth, some), *blank]))
+    of_deleted = with_labels(judged, returned(file, filled(judged, truth, some)))
+    np.testing.assert_array_equal(of_blank.chance, of_deleted.chance)
+    np.testing.assert_allclose(of_deleted.chance, judged.chance / 4)  # every one speaks for four
+    low, high = labelled_rates(of_deleted, THRESHOLD)["single_share_interval"]
+    assert low < truth.mean() < high
+
+
+def test_labels_of_frames_that_were_not_chosen_are_refused(asked):
+    judged, truth, file = asked
+    lines = filled(judged, truth, np.flatnonzero(~judged.chosen)[:40])
+    with pytest.raises(InputError, match=r"frame \d+ of /data/a\.cxi is none that this calibration chose"):
+        with_labels(judged, returned(file, lines))
+    lines = [line.replace("/data/", "/other/") for line in filled(judged, truth, np.flatnonzero(judged.chosen))]
+    with pytest.raises(InputError, match=r"of /other/a\.cxi is none that this calibration chose"):
+        with_labels(judged, returned(file, lines))
+    with pytest.raises(InputError, match="calibrate with --label N"):
+        with_labels(judged._replace(chosen=np.zeros(FRAMES, bool)), file)
 
 
 @pytest.mark.parametrize(
     "content, said",
     [
-        ("frame,probability,score,chance,single_hit\n3,0.5,1,0.1,", "no frame is labelled"),
-        ("frame,probability,score,chance,single_hit\n3,0.5,1,0.1,2", "1 \\(single hit\\), 0"),
-        ("frame,probability,score,chance,single_hit\n3,0.5,1,0.1,yes", "is no number"),
-        ("frame,probability,score,chance,single_hit\n4,0.5,1,0.1,1", "that --label chose"),
-        ("frame,probability,score,chance,single_hit\n3,0.5,1,0.1,1\n3,0.5,1,0.1,1", "each once"),
-        ("frame,single_hit\n3,1", "columns frame, probability"),
+        ("file,frame,single_hit\na,3,", "no frame is labelled"),
+        ("file,frame,single_hit\na,3,2", "1 \\(single hit\\), 0"),
+        ("file,frame,single_hit\na,3,yes", "is no number"),
+        ("file,frame,single_hit\na,4,1", "none that this calibration chose"),
+        ("file,frame,single_hit\na,3.7,1", "whole numbers"),
+        ("file,frame,single_hit\na,3,1\na,3,1", "labelled twice"),
+        ("frame,single_hit\n3,1", "columns file, frame"),
     ],
 )
 def test_files_that_make_no_sense_are_refused(tmp_path, content, said):
     (tmp_path / "labels.csv").write_text(content)
-    judged = Judged(*(np.array([value, value]) for value in (0, 0.5, 1.0, 0.1, np.nan)))
+    numbers = [np.array([value, value]) for value in (0.5, 1.0, 0.1)]
+    judged = Judged(("a", "a"), np.array([3, 7]), *numbers, np.array([True, True]), np.full(2, np.nan))
     with pytest.raises(InputError, match=said):
-        with_labels(judged._replace(frame=np.array([3, 7])), tmp_path / "labels.csv")
+        with_labels(judged, tmp_path / "labels.csv")

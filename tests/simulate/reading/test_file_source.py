@@ -1,5 +1,7 @@
 """Frames of files become pictures of photons: every option against a simple oracle, and what is flagged."""
 
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
@@ -288,3 +290,15 @@ def test_places_in_pictures_are_found_again_in_the_file(tmp_path, binning, centr
     shown = source.patterns([0]).counts[0, 2, 2]
     assert shown == (rows * 14 + columns).sum() and len(rows) == binning**2
     assert source.as_centre(2.0, 2.0) == (rows.mean(), columns.mean())
+
+
+def test_paths_of_what_is_read_are_made_absolute_and_names_of_data_sets_stay(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("mask.npy", "other.h5", "a.geom"):
+        (tmp_path / name).touch()
+    here = tmp_path.resolve()
+    config = FileConfig(mask=("mask.npy", "other.h5:/bad", "entry/mask"), geom=Path("a.geom"), binning=2)
+    masks = (f"{here}/mask.npy", f"{here}/other.h5:/bad", "entry/mask")
+    assert config.resolved() == FileConfig(mask=masks, geom=here / "a.geom", binning=2)
+    for mask in ("", None, "entry/mask"):
+        assert FileConfig(mask=mask).resolved() == FileConfig(mask=mask)

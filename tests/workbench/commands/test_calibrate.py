@@ -1,20 +1,28 @@
 """`onehit calibrate`, as it is typed: a hidden configuration is found again, impossible ones are refused."""
 
 import json
+import re
+import shlex
 import shutil
 from dataclasses import replace
+from html import unescape
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from onehit.evaluate.calibration.search import CalibrateConfig, searched
 from onehit.evaluate.calibration.unlabelled import score_unlabelled
 from onehit.evaluate.config import EvaluateConfig
 from onehit.geometries import InputError
+from onehit.simulate import FileConfig
 from onehit.simulate.config_io import from_json
+from onehit.simulate.populations import with_populations
 from onehit.train import NetworkConfig, TrainConfig
-from onehit.workbench.cli import main
-from onehit.workbench.commands.calibrate import _sentences
+from onehit.workbench.cli import _parse, main
+from onehit.workbench.commands.calibrate import _sentences, config_for_commands
 from onehit.workbench.commands.study import check_evaluation
+from onehit.workbench.options import Calibrate
 from schemas import check
 
 DETECTOR = [
@@ -78,6 +86,52 @@ def test_other_commands_take_what_was_fitted(folder, tmp_path):
     assert main(["train", str(tmp_path / "run"), "--like", str(tmp_path)]) == 2  # holds no calibration
 
 
+def test_every_command_takes_what_was_fitted(tmp_path):
+    fitted = with_populations(replace(searched(), good_fraction=0.3), {"diameter_nm": (55.0, 60.0)})
+    command = Calibrate(
+        (tmp_path / "a.cxi",),
+        tmp_path,
+        tmp_path / "run",
+        label=7,
+        read=FileConfig(adu_per_photon=25.0),
+        calibrate=CalibrateConfig(frames=300, seed=5),
+    )
+    (tmp_path / "config.json").write_text(config_for_commands(fitted, command))
+    first = {"simulate": "x.cxi", "gallery": "x", "train": "x", "evaluate": "x"}
+    first |= dict.fromkeys(("gap", "calibrate", "classify", "inspect"), "b.h5")
+
+    def parsed(name, *words):
+        return _parse(name, [*([first[name]] if name in first else []), *map(str, words)])
+
+    typed = {name: parsed(name, "--config", tmp_path / "config.json") for name in (*first, "study", "sweep", "compare")}
+    for name in ("simulate", "gallery", "gap"):
+        assert typed[name].simulation == fitted
+    for name in ("gap", "calibrate", "classify", "inspect"):
+        assert typed[name].read == command.read
+    for name in ("train", "study", "sweep"):
+        assert typed[name].train.simulation == replace(fitted, good_fraction=0.5)
+    for name in ("evaluate", "study", "sweep"):
+        assert typed[name].evaluate.test == replace(fitted, good_fraction=0.5)
+        assert typed[name].evaluate.calibration == (None if name == "sweep" else tmp_path)
+    assert typed["compare"].compare.train == typed["compare"].compare.test == replace(fitted, good_fraction=0.5)
+    assert typed["calibrate"] == replace(command, file=(Path("b.h5"),), out=Path("runs/calibration"))
+    assert typed["classify"].run_directory == tmp_path / "run"
+    for name in ("sweep", "study", "train", "evaluate", "simulate", "gallery"):
+        assert parsed(name, "--like", tmp_path) == typed[name]
+    axes = ["--train.axis", "seed", "0", "1", "--dry-run"]
+    assert main(["sweep", "--like", str(tmp_path), "--out", str(tmp_path / "sweep"), *axes]) == 0
+
+
+def test_the_report_repeats_the_calibration_from_any_folder(folder, tmp_path, monkeypatch):
+    page = unescape((folder / "found/report.html").read_text())
+    (line,) = re.findall(r"onehit calibrate .*--config.*(?=<)", page)
+    monkeypatch.chdir(tmp_path)
+    again = _parse("calibrate", shlex.split(line)[2:])
+    assert again.calibrate.patterns == 1024 and again.calibrate.replicas == 3 and again.label == 40
+    assert again.calibrate.simulation.diameter_nm == (30.0, 90.0)
+    assert (again.file, again.out) == ((folder / "real.cxi",), folder / "found")
+
+
 def test_the_report_says_what_was_found(folder):
     page = (folder / "found/report.html").read_text()
     assert "are single hits" in page and "background_photons" in page and page.count("data:image/png") == 2
@@ -115,24 +169,51 @@ def test_evaluations_like_it_score_its_frames(folder):
     assert config.calibration == folder / "found"
 
 
-def test_labels_of_chosen_frames_are_added_without_fitting_again(folder, tmp_path, capsys):
+@pytest.fixture
+def answered(folder, tmp_path):
+    """A copy of the calibration, and its labels.csv, filled in."""
     found = shutil.copytree(folder / "found", tmp_path / "found")
-    with h5py.File(folder / "real.cxi") as file:
-        single = file["entry_1/instrument_1/detector_1/tags"][0] == 1
     header, *lines = (found / "labels.csv").read_text().splitlines()
-    assert len(lines) == 40
-    filled = [line + str(int(single[int(line.split(",")[0])])) for line in lines]
+    assert len(lines) == 40 and header == "file,frame,single_hit"
+    single = single_hits(folder)
+    filled = [line + str(int(single[int(line.split(",")[1])])) for line in lines]
     (tmp_path / "filled.csv").write_text("\n".join([header, *filled]))
+    return found, tmp_path / "filled.csv"
+
+
+def single_hits(folder):
+    with h5py.File(folder / "real.cxi") as file:
+        return file["entry_1/instrument_1/detector_1/tags"][0] == 1
+
+
+def test_labels_of_chosen_frames_are_added_without_fitting_again(folder, answered, capsys):
+    found, filled = answered
     command = ["calibrate", str(folder / "real.cxi"), "--out", str(found), "--labels"]
-    assert main([*command, str(tmp_path / "filled.csv")]) == 0
+    assert main([*command, str(filled)]) == 0
     assert "With 40 labels: " in capsys.readouterr().out and "With 40 labels: " in (found / "report.html").read_text()
     before, after = (json.loads((at / "calibration.json").read_text()) for at in (folder / "found", found))
     check("calibration", after)
     labelled = after.pop("labelled")
     assert after == before
     low, high = labelled["single_share_interval"]
-    assert low <= single.mean() <= high and high - low < 0.2
+    assert low <= single_hits(folder).mean() <= high and high - low < 0.2
     assert main([*command, str(found / "labels.csv")]) == 2  # nobody has filled it in
+
+
+def test_labels_are_of_the_file_that_was_calibrated_and_of_nothing_else(folder, answered, tmp_path, capsys):
+    found, filled = answered
+    real = folder / "real.cxi"
+    labels = ["--out", found, "--labels", filled]
+    assert "real.cxi, not of " in refused(capsys, tmp_path / "missing.cxi", *labels)
+    given = ["--label", "5", "--strict", "--frames", "300", "--read.binning", "2"]
+    said = refused(capsys, real, *labels, *given)
+    assert all(option in said for option in ("--label", "--strict", "--read.binning 2", "--frames 300"))
+    (tmp_path / "again.lst").write_text(f"{real}\n")  # the same file by another name
+    assert main(["calibrate", str(tmp_path / "again.lst"), *map(str, labels)]) == 0
+    result = json.loads((found / "calibration.json").read_text())
+    del result["two_sample_auc"]["before"]
+    (found / "calibration.json").write_text(json.dumps(result))
+    assert "not what this version of onehit writes: calibrate again" in refused(capsys, real, *labels)
 
 
 def test_a_fit_of_hardly_any_patterns_is_said_to_be_unsure(found):
@@ -167,6 +248,12 @@ def test_what_cannot_be_calibrated_is_refused_with_the_remedy(folder, tmp_path, 
     frame = np.random.default_rng(0).poisson(1.0, (1, 32, 32))
     np.save(tmp_path / "same.npy", np.repeat(frame, 260, 0))
     assert "259 copies" in refused(capsys, tmp_path / "same.npy", *out, "--read.axes", "nyx", *simulation(DETECTOR))
+    shutil.copy(real, tmp_path / "copies.cxi")
+    with h5py.File(tmp_path / "copies.cxi", "r+") as file:
+        one, other = np.random.default_rng(0).permutation(400)[-2:]  # not among the 200 that every command looks at
+        file["entry_1/data_1/data"][one] = file["entry_1/data_1/data"][other]
+    copies = refused(capsys, tmp_path / "copies.cxi", *out, "--strict", *simulation(DETECTOR))
+    assert "1 of 400 frames are copies" in copies and "leave out --strict" in copies
     np.save(tmp_path / "other.npy", np.random.default_rng(0).poisson(1.0, (260, 48, 48)))
     assert "--simulation.instrument.shape" in refused(
         capsys, tmp_path / "other.npy", *out, "--read.axes", "nyx", *simulation(DETECTOR)
