@@ -20,7 +20,7 @@ _TRUTH = {
     "index": (None, "number of the pattern: configuration, seed and index decide it"),
     "kind": (None, "what the pulse hit, as in names"),
     "particles": (None, "bodies in the scene"),
-    "photons": ("photons", "expected on good pixels, background aside"),
+    "photons": ("photons", "expected on good pixels before read-out, background aside"),
     "background": ("photons", "expected on good pixels from the background"),
     "photon_energy_ev": ("eV", "photon energy of the pulse"),
     "present": (None, "1 where a slot holds a body; the other slots mean nothing"),
