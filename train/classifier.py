@@ -3,6 +3,7 @@
 import io
 import json
 import zlib
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -82,6 +83,13 @@ class Classifier:
         saved = {"threshold": self.threshold, "temperature": self.temperature}
         saved |= {"bad_pixels": np.flatnonzero(self.bad_pixel).tolist()}
         write_whole(run / "classifier.json", json.dumps(saved) + "\n")
+
+    def identity(self) -> str:
+        """Sixteen hexadecimal digits, the same for a run and what was packed of it: equal ones keep the same frames."""
+        hashed = sha256(repr((self.config.network, self.threshold)).encode())
+        for values in (self.bad_pixel, *jax.tree.leaves(_scoring(self.checkpoint))):
+            hashed.update(np.asarray(values).tobytes())
+        return hashed.hexdigest()[:16]
 
     def pack(self, path: Path) -> None:
         """Write all that scoring needs as one NumPy file, .npz: no optimiser, no history."""

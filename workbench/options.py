@@ -196,7 +196,8 @@ class Classify:
     write: Literal["kept", "all"] = "kept"
     """Which frames `--kept` writes."""
     forecast: Path | None = None
-    """Directory that `onehit calibrate` wrote for these frames, or such ones: its forecast is printed too."""
+    """Directory that `onehit calibrate` wrote for these frames, or such ones, and this classifier: its forecast is
+    printed too."""
     strict: bool = False
     """Refuse files about which anything is odd, rather than say it alone: for pipelines."""
     expected: Annotated[ExpectedConfig, arg(name="")] = field(default_factory=ExpectedConfig)

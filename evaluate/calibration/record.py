@@ -17,6 +17,8 @@ _NEEDED = (
     *(("single_share", "estimate"), ("single_share", "interval")),
 )
 """What is read of calibration.json."""
+_FEW_PATTERNS = 100
+"""In effect: with fewer, chance decides what is fitted."""
 
 
 def read_calibration(folder: Path) -> dict[str, Any]:
@@ -31,6 +33,21 @@ def read_calibration(folder: Path) -> dict[str, Any]:
     except (ValueError, LookupError, TypeError):
         raise InputError(f"{file} is not what this version of onehit writes: calibrate again") from None
     return found
+
+
+def doubts(calibration: dict[str, Any]) -> list[str]:
+    """Why not to rely on a fit, and so on its forecast: a sentence each."""
+    lines = []
+    if calibration["effective_patterns"] < _FEW_PATTERNS:
+        lines.append(
+            f"Only {calibration['effective_patterns']:.0f} of {calibration['patterns']:,} simulated patterns look like "
+            "the frames, so these numbers are unsure: widen the ranges of --simulation, or give more --patterns."
+        )
+    if calibration["unexplained"]:
+        lines.append(
+            "Something in the frames is not explained by this simulation: see `onehit gap --config` for what differs."
+        )
+    return lines
 
 
 def is_of_files(calibration: dict[str, Any], given: Sequence[Path]) -> bool:

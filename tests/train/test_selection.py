@@ -166,6 +166,9 @@ def test_a_packed_classifier_scores_as_its_run_does(run, classifier, file, tmp_p
     again = type(classifier).load(packed)
     np.testing.assert_array_equal(again.score(counts), classifier.score(counts))
     assert (again.threshold, again.temperature) == (classifier.threshold, classifier.temperature)
+    assert again.identity() == classifier.identity() != Classifier.load().identity()
+    again.threshold += 1e-9
+    assert again.identity() != classifier.identity()
     assert main(["classify", str(file[0]), "--run", str(packed)]) == 0
     assert capsys.readouterr().out.count("\n") == 1 + COUNT
 

@@ -28,7 +28,7 @@ from ...evaluate.calibration.labels import (
     write_labels,
 )
 from ...evaluate.calibration.pool import KINDS, Simulator, with_shares
-from ...evaluate.calibration.record import is_of_files, read_calibration
+from ...evaluate.calibration.record import doubts, is_of_files, read_calibration
 from ...evaluate.calibration.search import parameters
 from ...evaluate.gap.features import Features
 from ...evaluate.gap.frames import LEAST, Sample, gain_matched, matched, sampled
@@ -57,9 +57,6 @@ _LABELLED = {
 _FORECAST = ("false_negative_rate", "false_positive_rate", "kept_share")
 
 _MASK_BYTES = 2**28
-
-_FEW_PATTERNS = 100
-"""In effect: with fewer, chance decides what is fitted."""
 
 UNEXPLAINED = 0.65
 """Of the two-sample AUC after a calibration: from there on, something is missing in the simulation."""
@@ -121,7 +118,8 @@ def run_calibration(command: Calibrate) -> None:
     result |= _result(found, simulation, (before, after, chance))
     result["figures"] = [name for name in _FIGURES if name != "scores" or score is not None]
     if classifier is not None and score is not None:
-        result |= {"threshold": classifier.threshold, "forecast": forecast(found, classifier.threshold)}
+        result |= {"classifier": classifier.identity(), "threshold": classifier.threshold}
+        result["forecast"] = forecast(found, classifier.threshold)
         result["kept_share"] = float((score >= classifier.threshold).mean())
     _write_population(command.out / "population.h5", found, simulator)
     fitted = fitted_simulation(found, simulation, command.out / "population.h5")
@@ -319,16 +317,7 @@ def _sentences(result: dict[str, Any]) -> list[str]:
             if labelled[name] is not None
         ]
         lines.append(f"With {labelled['labels']} labels: {', '.join(rates)}.")
-    if result["effective_patterns"] < _FEW_PATTERNS:
-        lines.append(
-            f"Only {result['effective_patterns']:.0f} of {result['patterns']:,} simulated patterns look like the "
-            "frames, so these numbers are unsure: widen the ranges of --simulation, or give more --patterns."
-        )
-    if result["unexplained"]:
-        lines.append(
-            "Something in the frames is not explained by this simulation: see `onehit gap --config` for what differs."
-        )
-    return lines
+    return lines + doubts(result)
 
 
 _FIGURES = {

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...evaluate.calibration.record import doubts, is_of_files, read_calibration
 from ...evaluate.metrics import format_rate
 from ...geometries.errors import InputError
 from ...simulate.config_io import to_json, write_whole
@@ -17,6 +17,7 @@ from ...simulate.formats.pictures import check_target, files_of, write_pictures
 from ...simulate.reading.file_lists import Origin
 from ...simulate.reading.file_source import FileSource
 from ...train.classifier import Classifier
+from ...train.config import ExpectedConfig
 from ...train.selection import VERDICTS, Selection, select
 from ..notices import tell, tell_sizes
 from ..options import Classify, Pack
@@ -42,7 +43,7 @@ def run_classification(command: Classify) -> None:
         raise InputError(f"--write {command.write} means nothing without --kept FILE: name the file to write")
     command.expected.check()
     classifier = Classifier.load(command.run_directory)
-    forecast = None if command.forecast is None else frozen_forecast(command.forecast, classifier.threshold)
+    forecast = None if command.forecast is None else _forecast(command.forecast, command, classifier)
     source = FileSource(command.file, command.read)
     size = classifier.config.network.size
     if min(source.shape) < size:
@@ -63,30 +64,29 @@ def run_classification(command: Classify) -> None:
     numbers = np.bincount(selection.verdict, minlength=len(VERDICTS))
     found = ", ".join(f"{n} {verdict}" for n, verdict in zip(numbers, VERDICTS, strict=True))
     print(f"{source.frames.path}: {len(selection.score)} frames: {found}", file=sys.stderr)
-    if forecast is not None:
-        said = ", ".join(f"{what} {_with_interval(forecast, name)}" for name, what in _FORECAST.items())
-        print(f"{command.forecast}: forecast: {said}", file=sys.stderr)
+    for line in forecast or ():
+        print(f"{command.forecast}: forecast: {line}", file=sys.stderr)
     if command.kept is not None:
         _write_kept(command.kept, command, source, selection)
 
 
-def frozen_forecast(folder: Path, threshold: float) -> dict[str, Any]:
-    """What calibration.json says of this threshold. Raises InputError where it is of another one, or unreadable."""
-    file = folder / "calibration.json"
-    try:
-        rows = json.loads(file.read_text())["forecast"]
-        frozen = next(row for row in rows if row["is_frozen"])
-        same = abs(float(frozen["threshold"]) - threshold) < 1e-3
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}; make it with onehit calibrate") from None
-    except (ValueError, LookupError, TypeError, StopIteration):
-        raise InputError(f"{file} holds no forecast: make it again with onehit calibrate") from None
-    if not same:
-        raise InputError(
-            f"{file} forecasts another classifier, of threshold {frozen['threshold']:.3f} rather than {threshold:.3f}: "
-            "calibrate with the same --run"
-        )
-    return frozen
+def _forecast(folder: Path, command: Classify, classifier: Classifier) -> list[str]:
+    """What calibration.json of a folder says of the frozen threshold, and why it may not hold: a line each.
+
+    Raises InputError where it forecasts another classifier, or nothing.
+    """
+    found = read_calibration(folder)
+    frozen = next((row for row in found["forecast"] if row["is_frozen"]), None)
+    if frozen is None:
+        raise InputError(f"{folder} holds no forecast, since its frames are smaller than the classifier takes")
+    if found.get("classifier") != classifier.identity():
+        raise InputError(f"{folder} forecasts another classifier: calibrate with the --run that you classify with")
+    lines = [", ".join(f"{what} {_with_interval(frozen, name)}" for name, what in _FORECAST.items())]
+    if not is_of_files(found, command.file):
+        lines.append(f"It is of other frames, {', '.join(found['file'])}, and holds as far as these are like them.")
+    if command.expected != ExpectedConfig():
+        lines.append("It is of the score alone: what is expected of photons and size discards more frames.")
+    return lines + doubts(found)
 
 
 def _with_interval(forecast: dict[str, Any], name: str) -> str:

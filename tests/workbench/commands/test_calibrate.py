@@ -19,6 +19,7 @@ from onehit.simulate import FileConfig
 from onehit.simulate.config_io import from_json
 from onehit.simulate.populations import with_populations
 from onehit.train import NetworkConfig, TrainConfig
+from onehit.train.classifier import Classifier
 from onehit.workbench.cli import _parse, main
 from onehit.workbench.commands.calibrate import _sentences, config_for_commands
 from onehit.workbench.commands.study import check_evaluation
@@ -43,6 +44,19 @@ def simulation(options):
     return [f"--simulation.{option[2:]}" if option.startswith("--") else option for option in options]
 
 
+class KeepsBright:
+    """Stands in for a classifier that keeps what has at least so many photons."""
+
+    threshold = 5e4
+    config = TrainConfig(network=NetworkConfig(size=32))
+
+    def identity(self):
+        return "0123456789abcdef"
+
+    def score(self, counts, bad_pixel=None):
+        return np.where(np.asarray(bad_pixel), 0, np.asarray(counts)).sum((1, 2)).astype(np.float32)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Frames of the hidden configuration, without labels, and what was fitted to them."""
@@ -51,7 +65,9 @@ def folder(tmp_path_factory):
     assert main(["simulate", real, "--count", "400", "--seed", "77", *DETECTOR, *HIDDEN]) == 0
     command = ["calibrate", real, "--out", str(folder / "found"), "--patterns", "1024", "--replicas", "3"]
     command += ["--label", "40"]
-    assert main([*command, *simulation(DETECTOR), *simulation(SEARCH)]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Classifier, "load", lambda path: KeepsBright())
+        assert main([*command, *simulation(DETECTOR), *simulation(SEARCH)]) == 0
     return folder
 
 
@@ -74,7 +90,29 @@ def test_a_hidden_configuration_is_found(found):
     assert low < found["single_share"]["estimate"] < high
     auc = found["two_sample_auc"]
     assert auc["before"] > 0.9 and auc["after"] < 0.7 and abs(auc["floor"] - 0.5) < 0.1
-    assert not found["unexplained"] and found["forecast"] == []  # the classifier takes larger frames
+    assert not found["unexplained"]
+
+
+def test_what_a_classifier_will_do_is_forecast(folder, found):
+    kept, single = bright(folder), single_hits(folder)
+    true = {"kept_share": kept.mean(), "purity": single[kept].mean()}
+    true |= {"false_negative_rate": (~kept[single]).mean(), "false_positive_rate": kept[~single].mean()}
+    (frozen,) = (row for row in found["forecast"] if row["is_frozen"])
+    assert found["classifier"] == KeepsBright().identity() and frozen["threshold"] == KeepsBright.threshold
+    for name, value in true.items():
+        low, high = frozen[f"{name}_interval"]
+        assert low - 0.05 < value < high + 0.05
+
+
+def bright(folder):
+    """Which frames the classifier keeps, bad pixels apart."""
+    with h5py.File(folder / "real.cxi") as file:
+        return file["entry_1/data_1/data"][:].sum((1, 2)) >= KeepsBright.threshold
+
+
+def single_hits(folder):
+    with h5py.File(folder / "real.cxi") as file:
+        return file["entry_1/instrument_1/detector_1/tags"][0] == 1
 
 
 def test_other_commands_take_what_was_fitted(folder, tmp_path):
@@ -134,24 +172,13 @@ def test_the_report_repeats_the_calibration_from_any_folder(folder, tmp_path, mo
 
 def test_the_report_says_what_was_found(folder):
     page = (folder / "found/report.html").read_text()
-    assert "are single hits" in page and "background_photons" in page and page.count("data:image/png") == 2
-
-
-class KeepsBright:
-    """Stands in for a classifier that keeps what has at least so many photons."""
-
-    threshold = 5e4
-
-    def score(self, counts, bad_pixel=None):
-        return np.where(np.asarray(bad_pixel), 0, np.asarray(counts)).sum((1, 2)).astype(np.float32)
+    assert "are single hits" in page and "background_photons" in page and page.count("data:image/png") == 3
 
 
 def test_a_classifier_is_forecast_on_frames_without_labels(folder):
     found = score_unlabelled(KeepsBright(), folder / "found", 600, 5)
     check("metrics", found, "/properties/unlabelled")
-    with h5py.File(folder / "real.cxi") as file:
-        kept = file["entry_1/data_1/data"][:].sum((1, 2)) >= 5e4
-        single = file["entry_1/instrument_1/detector_1/tags"][0] == 1
+    kept, single = bright(folder), single_hits(folder)
     assert found["frames"] == 400 and found["kept_share"] == pytest.approx(kept.mean(), abs=0.02)  # bad pixels apart
     forecast = found["forecast"]
     assert forecast["kept_share"] == pytest.approx(kept.mean(), abs=0.1)
@@ -179,11 +206,6 @@ def answered(folder, tmp_path):
     filled = [line + str(int(single[int(line.split(",")[1])])) for line in lines]
     (tmp_path / "filled.csv").write_text("\n".join([header, *filled]))
     return found, tmp_path / "filled.csv"
-
-
-def single_hits(folder):
-    with h5py.File(folder / "real.cxi") as file:
-        return file["entry_1/instrument_1/detector_1/tags"][0] == 1
 
 
 def test_labels_of_chosen_frames_are_added_without_fitting_again(folder, answered, capsys):

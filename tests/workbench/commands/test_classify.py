@@ -1,6 +1,7 @@
 """`onehit classify`: the table of one file or several, and the frames that were kept as a new file."""
 
 import csv
+import json
 from types import SimpleNamespace
 
 import h5py
@@ -101,3 +102,40 @@ def test_options_of_an_older_configuration_hold_and_the_files_typed_prevail(seve
     (several / "old.json").write_text('{"classify": {"file": "gone.h5", "out": "all.csv", "write": "all"}}')
     assert main(["classify", "a1.h5", "a2.h5", "--config", "old.json", "--kept", "out.h5"]) == 0
     assert [row["file"] for row in table("all.csv")] == ["a1.h5"] * 5 + ["a2.h5"] * 5
+
+
+def test_a_forecast_is_of_this_classifier_and_says_why_it_may_not_hold(several, monkeypatch, capsys):
+    made_up = SimpleNamespace(config=TrainConfig(network=NetworkConfig(size=6)), identity=lambda: "0123456789abcdef")
+    monkeypatch.setattr(Classifier, "load", lambda path: made_up)
+    rates = ("kept_share", "false_negative_rate", "false_positive_rate", "purity")
+    row = {"is_frozen": True} | {name: 0.25 for name in rates} | {f"{name}_interval": [0.2, 0.3] for name in rates}
+    parts = ("read", "calibrate", "figures", "frames", "coverage", "parameters", "shares", "versions")
+    sure = dict.fromkeys(parts) | {
+        "file": [str(several / name) for name in PARTS],
+        "classifier": "0123456789abcdef",
+        "forecast": [row],
+        "unexplained": False,
+        "effective_patterns": 800.0,
+        "patterns": 1000,
+        "single_share": {"estimate": 0.3, "interval": [0.2, 0.4]},
+        "two_sample_auc": {"before": 0.9, "after": 0.6},
+    }
+
+    def said(code, found, *words):
+        (several / "calibration.json").write_text(json.dumps(found))
+        assert main(["classify", *words, "--out", "all.csv", "--forecast", "."]) == code
+        lines = capsys.readouterr().err.splitlines()
+        return [line for line in lines if code or line.startswith(".: forecast: ")][-3:]
+
+    assert said(0, sure, "a*.h5") == [
+        ".: forecast: kept 25.0 % [20.0, 30.0], of the single hits lost 25.0 % [20.0, 30.0], "
+        "of the others kept 25.0 % [20.0, 30.0], single hits among those kept 25.0 % [20.0, 30.0]"
+    ]
+    assert "other frames, " in said(0, sure, "a1.h5")[1]
+    assert "score alone" in said(0, sure, "a*.h5", "--minimum-photons", "3")[1]
+    assert "score alone" in said(0, sure, "a*.h5", "--diameter-nm", "70")[1]
+    assert "Only 5 of 1,000" in said(0, sure | {"effective_patterns": 5.2}, "a*.h5")[1]
+    assert "not explained" in said(0, sure | {"unexplained": True}, "a*.h5")[1]
+    assert "another classifier" in said(2, sure | {"classifier": "f" * 16}, "a*.h5")[-1]
+    assert "holds no forecast" in said(2, sure | {"forecast": []}, "a*.h5")[-1]
+    assert "calibrate again" in said(2, {"forecast": [row]}, "a*.h5")[-1]
