@@ -15,7 +15,7 @@ from pathlib import Path
 VARIABLE = "ONEHIT_CACHE"
 PROGRAMS, TABLES = "programs", "tables"
 MOST_BYTES = 10**9
-"""Of the programs, and as many of the tables, for each kind of machine."""
+"""Of the programs, for each kind of machine, and as many of the tables of all."""
 
 _JAX_FOLDER = "JAX_COMPILATION_CACHE_DIR"
 _OURS = "_ONEHIT_PROGRAMS"  # says to child processes that it was not the user who chose JAX's folder
@@ -39,9 +39,9 @@ class _Unusable(Exception):
 
 def cache_folder() -> Path | None:
     """The folder of all that is kept: the one that ONEHIT_CACHE names, or else one in the user's cache directory; None
-    where the variable is `off`, and for users without a home."""
+    where the variable is `off` or `0`, and for users without a home."""
     named = os.environ.get(VARIABLE)
-    if named == "off":
+    if named is not None and named.lower() in ("off", "0"):
         return None
     if named:
         return Path(os.path.expanduser(named)).absolute()

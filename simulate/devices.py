@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from ..geometries.errors import InputError
 
 T = TypeVar("T")
-_COUNT = "ONEHIT_DEVICES"
+_COUNT = "_ONEHIT_DEVICES"  # for child processes; users say --devices
 _HOST = "--xla_force_host_platform_device_count"
 AXIS = "devices"
 """Of the mesh."""

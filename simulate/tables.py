@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..geometries import amplitude_grid as grids
-from ..geometries import elementary, form_factor
+from ..geometries import elementary, extent, form_factor
 from ..geometries.amplitude_grid import AmplitudeGrid, amplitude_grid
 from ..geometries.densities import (
     atoms,
@@ -69,8 +69,8 @@ def _of_densities(
             regions.append((one.hydration, one.filling))
         else:
             arrays += [one.values, one.voxel_nm]
-    modules = (grids, density_grid, atoms, density_map, displaced, filling, hydration, surface, scattering_factors)
-    return arrays, [q_max, regions], modules
+    modules = (grids, elementary, extent, density_grid, atoms, density_map, displaced, filling, hydration, surface)
+    return arrays, [q_max, regions], (*modules, scattering_factors)
 
 
 def _kept(
@@ -139,9 +139,10 @@ def _keep(path: Path, grid: AmplitudeGrid) -> None:
 
 
 def _evict(folder: Path) -> None:
-    """Drop what was not used for longest, until the rest is within bounds; what killed processes left counts, too."""
+    """Drop what was not used for longest, until the rest is within bounds; what killed processes left counts, too, and
+    so do tables of other kinds of machine."""
     files = []
-    for file in folder.iterdir():
+    for file in folder.parent.glob(f"{TABLES}-*/*"):
         with suppress(FileNotFoundError):  # another process evicts as well
             status = file.stat()
             files.append((status.st_mtime, status.st_size, file))

@@ -76,6 +76,12 @@ def test_it_can_be_moved(variables, tmp_path):
     assert entries(tmp_path / "elsewhere") and not (tmp_path / "home").exists()
 
 
+@pytest.mark.parametrize("off", ["off", "OFF", "Off", "0"])
+def test_off_is_no_folder_in_whatever_case(here, off):
+    here["ONEHIT_CACHE"] = off
+    assert cache_folder() is None
+
+
 def test_it_can_be_switched_off(variables, tmp_path):
     assert run(variables | {"ONEHIT_CACHE": "off"}) == (0, [])
     assert not any(tmp_path.iterdir())

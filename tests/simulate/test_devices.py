@@ -85,7 +85,7 @@ def test_hits_of_all_kinds_are_the_same_bits_and_training_and_scores_the_same_to
 
 @pytest.fixture
 def asked(monkeypatch):
-    for name in ("ONEHIT_DEVICES", "XLA_FLAGS"):
+    for name in ("_ONEHIT_DEVICES", "XLA_FLAGS"):
         monkeypatch.setenv(name, os.environ.get(name, ""))
     devices.mesh.cache_clear()
     yield
@@ -96,7 +96,7 @@ def test_the_cpu_is_made_into_as_many_as_are_asked_for(asked, monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=x --xla_force_host_platform_device_count=5")
     devices.ask_for(3)
     assert os.environ["XLA_FLAGS"] == "--xla_dump_to=x --xla_force_host_platform_device_count=3"
-    assert os.environ["ONEHIT_DEVICES"] == "3"
+    assert os.environ["_ONEHIT_DEVICES"] == "3"
 
 
 def test_more_devices_than_there_are_are_refused(asked):
@@ -108,4 +108,4 @@ def test_more_devices_than_there_are_are_refused(asked):
 @pytest.mark.parametrize("number", ["0", "-1", "two", "1.5", ""])
 def test_what_is_no_number_of_devices_is_refused(asked, number, capsys):
     assert main(["simulate", "none.h5", f"--devices={number}"]) == 2
-    assert "devices" in capsys.readouterr().err and os.environ["ONEHIT_DEVICES"] == ""
+    assert "devices" in capsys.readouterr().err and os.environ["_ONEHIT_DEVICES"] == ""

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from bodies import tetrahedron
 from onehit.geometries.amplitude_grid import amplitude_grid
+from onehit.geometries.densities.density_map import DensityMap
 from onehit.geometries.form_factor import from_mesh
 from onehit.geometries.shapes import cube, geometry
 from onehit.simulate import SimulatedSource, cache, tables
@@ -77,6 +78,15 @@ def test_whatever_decides_a_table_makes_another(folder, made, monkeypatch):
     assert len(made) == 9
 
 
+def test_the_code_that_makes_tables_of_densities_decides_them_too(monkeypatch):
+    density = DensityMap(np.ones((4, 4, 4), np.float32), np.ones(3), "block")
+    before = tables._key(*tables._of_densities([density], 1.0))
+    for name in ("grids", "elementary", "extent", "density_grid", "surface"):
+        with monkeypatch.context() as patch:
+            patch.setattr(tables, name, cache)
+            assert tables._key(*tables._of_densities([density], 1.0)) != before
+
+
 @pytest.mark.parametrize("damage", ["flipped", "cut", "empty", "garbage"])
 def test_a_damaged_table_is_one_line_and_made_again(folder, made, capsys, damage):
     bodies = [from_mesh(cube())]
@@ -141,6 +151,10 @@ def test_the_tables_that_were_not_used_for_longest_make_room(folder, made, monke
         kept_grid([body], q_max)
         (new,) = {*folder.iterdir()} - before
         os.utime(new, (1000 + age, 1000 + age))
+    elsewhere = folder.with_name("tables-another")  # of another kind of machine
+    elsewhere.mkdir()
+    (elsewhere / "y.table").write_bytes(bytes(10**6))
+    os.utime(elsewhere / "y.table", (2, 2))
     left = folder / "x.table.12345678.part"  # of a process that was killed
     left.write_bytes(b"half")
     os.utime(left, (1, 1))
@@ -149,6 +163,7 @@ def test_the_tables_that_were_not_used_for_longest_make_room(folder, made, monke
     monkeypatch.setattr(tables, "MOST_BYTES", size)
     kept_grid([body], 4.0)
     assert sum(path.stat().st_size for path in folder.iterdir()) <= size and not left.exists()
+    assert not any(elsewhere.iterdir())
     kept_grid([body], 5.0)
     kept_grid([body], 4.0)
     assert made == [5.0, 6.0, 7.0, 4.0]

@@ -78,7 +78,7 @@ def test_the_sbatch_script_does_the_sweep_by_an_array_and_a_last_job(made, tmp_p
 
 def test_an_array_computes_on_as_many_devices_as_were_asked_for(command, made, monkeypatch, capsys):
     """--devices is taken before the others, and the script is run some other time."""
-    monkeypatch.setenv("ONEHIT_DEVICES", "3")
+    monkeypatch.setenv("_ONEHIT_DEVICES", "3")
     sweep.run_sweep(replace(command, sbatch=2))
     script = capsys.readouterr().out
     assert script.count("--devices 3") == 2
