@@ -203,12 +203,14 @@ def config_for_commands(fitted: SimulationConfig, folder: Path) -> str:
 
 
 def _write_population(path: Path, found: Calibration, simulator: Simulator) -> None:
-    """The drawn rows, joint samples of equal weight."""
+    """The drawn rows, joint samples of equal weight; photons are those on all good pixels of the instrument, since
+    a configuration knows no masks."""
+    rows = simulator.on_all_pixels(found.rows)
     with whole_file(path) as part, h5py.File(part, "w") as file:
         for i, parameter in enumerate(simulator.searched):
             if not parameter.is_number:
-                file[parameter.name] = found.rows[:, i]
-        file["weight"] = np.ones(len(found.rows))
+                file[parameter.name] = rows[:, i]
+        file["weight"] = np.ones(len(rows))
 
 
 def _result(

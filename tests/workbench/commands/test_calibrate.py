@@ -110,6 +110,25 @@ def test_a_classifier_is_forecast_on_frames_without_labels(folder):
     assert found["two_sample_auc"] == json.loads((folder / "found/calibration.json").read_text())["two_sample_auc"]
 
 
+def test_a_forecast_hides_of_simulated_frames_what_the_files_masks_hide(folder, tmp_path):
+    found = shutil.copytree(folder / "found", tmp_path / "found")
+    result = json.loads((found / "calibration.json").read_text())
+    hidden = np.zeros((32, 32), bool)
+    hidden[:, :12] = True
+    with h5py.File(folder / "real.cxi") as real, h5py.File(tmp_path / "masked.h5", "w") as file:
+        file["counts"], file["bad_pixel"] = real["entry_1/data_1/data"][:], hidden
+    (found / "calibration.json").write_text(json.dumps(result | {"file": [str(tmp_path / "masked.h5")]}))
+    masks = []
+
+    class Remembers(KeepsBright):
+        def score(self, counts, bad_pixel=None):
+            masks.append(bad_pixel)
+            return super().score(counts, bad_pixel)
+
+    score_unlabelled(Remembers(), found, 64, 5)
+    assert len(masks) > 1 and all(mask[hidden].all() for mask in masks)
+
+
 def test_evaluations_like_it_score_its_frames(folder):
     config = from_json(folder / "found/config.json", "evaluate", EvaluateConfig)
     assert config.calibration == folder / "found"
