@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.optimize import least_squares
 from scipy.stats import t as student
 
@@ -146,6 +146,53 @@ def calibrate(
         effective_size(fit.weights),
         estimator.spread,
         of_frames(estimator.kinds(features), occurring(pool), fit.shares)[:, 0],
+    )
+
+
+def with_dark(
+    found: Calibration,
+    is_dark: Bool[np.ndarray, " frames"],
+    features: Float[np.ndarray, "frames features"],
+    seed: int = 0,
+) -> Calibration:
+    """A calibration of the frames with photons as one of all frames: those without any are empty shots.
+
+    They tell of no parameter, but shares are of all frames, and so are the rates of a classifier, which never keeps one.
+    The pool gets as many as belong to it; replicas differ in how many there are, by chance. features: of all frames.
+    """
+    if not is_dark.any():
+        return found
+    share, pool, rng = float(is_dark.mean()), found.pool, np.random.default_rng([seed, 4])
+    count = max(round(len(pool.kind) * share / (1 - share)), 1)
+    nothing = np.zeros(count)
+    # As large a part of them is scored as of the others.
+    score = np.where(np.arange(count) < count * (~np.isnan(pool.score)).mean(), -np.inf, np.nan)
+    dark = Pool(
+        np.resize(features[is_dark], (count, features.shape[1])),
+        np.full(count, KINDS.index("empty")),
+        np.zeros((count, pool.parameters.shape[1])),
+        *(nothing, nothing, nothing),
+        score,
+    )
+
+    empty = KINDS.index("empty")
+
+    def of_all(fit: Fit, share: float) -> Fit:
+        shares = fit.shares * (1 - share)
+        others, weight = fit.weights[pool.kind == empty].sum(), float(count)
+        if others > 0 and shares[empty] > 0:
+            weight = others * share / shares[empty]  # among empty shots they are as many as they are
+        shares[empty] += share
+        return fit._replace(weights=np.append(fit.weights, np.full(count, weight / count)), shares=shares)
+
+    single = np.zeros(len(is_dark))
+    single[~is_dark] = found.single
+    return found._replace(
+        pool=Pool(*map(np.concatenate, zip(pool, dark, strict=True))),
+        fit=of_all(found.fit, share),
+        before=of_all(found.before, share),
+        replicas=[of_all(fit, rng.binomial(len(is_dark), share) / len(is_dark)) for fit in found.replicas],
+        single=single,
     )
 
 

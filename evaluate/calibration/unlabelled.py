@@ -45,7 +45,7 @@ def score_unlabelled(
     `single_share`. Raises InputError where the directory lacks something, or its frames cannot be read.
     """
     found, source = read_calibration(folder), calibrated_frames(folder)
-    index, size = sampled(source, _MOST, track).index, frames_at_once(source)
+    index, size = sampled(source, _MOST, track, dark=True).index, frames_at_once(source)
     scores, nowhere = [], np.ones(source.shape, bool)
     for first in track(range(0, len(index), size), f"scoring {source.name}", size):
         some = index[first : first + size]

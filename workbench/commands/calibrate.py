@@ -12,7 +12,7 @@ from jaxtyping import Float
 from threadpoolctl import threadpool_limits
 
 from ...evaluate.calibration.figures import parameters_figure, profiles_figure, scores_figure
-from ...evaluate.calibration.fit import COVERAGE, QUANTILES, Calibration, calibrate
+from ...evaluate.calibration.fit import COVERAGE, QUANTILES, Calibration, calibrate, with_dark
 from ...evaluate.calibration.forecast import forecast, of_shares
 from ...evaluate.calibration.labels import (
     FRAMES,
@@ -81,12 +81,14 @@ def run_calibration(command: Calibrate) -> None:
         classifier = None
     instrument, is_matched, is_not = matched(config.simulation.instrument, source)
     simulation = replace(config.simulation, instrument=instrument)
-    sample = sampled(source, config.frames, track)
+    sample = sampled(source, config.frames, track, dark=True)
     for found, more in zip((is_matched, is_not), gain_matched(source, sample.whole), strict=True):
         found.extend(more)
-    if len(sample.index) < LEAST:
+    if (sample.photons > 0).sum() < LEAST:
         said = "; ".join(sample.notes)
-        raise InputError(f"{source.frames.path}: {said}, and a calibration needs at least {LEAST}: give more frames")
+        raise InputError(
+            f"{source.frames.path}: {said}, and a calibration needs at least {LEAST} with photons: give more frames"
+        )
     for line in (*sample.notes, *is_matched, *(f"not matched: {line}" for line in is_not), *sample.odd):
         print(f"{source.frames.path}: {line}", file=sys.stderr)
     command.out.mkdir(parents=True, exist_ok=True)
@@ -94,7 +96,9 @@ def run_calibration(command: Calibrate) -> None:
     masks = frame_masks(source, sample.index[np.unique(np.linspace(0, len(sample.index) - 1, most).astype(int))])
     simulator = Simulator(simulation, parameters(simulation), masks, classifier)
     seen, score = _looked_at(source, sample, simulator, classifier)
-    features, none = seen.values, np.full(len(sample.index), np.nan)
+    # Frames without photons fit any background that may be none, and tell nothing else.
+    lit, none = seen.values[:, 0] > 0, np.full(len(sample.index), np.nan)
+    features = seen.values[lit]
     found = calibrate(
         features,
         simulator,
@@ -104,13 +108,15 @@ def run_calibration(command: Calibrate) -> None:
         track,
         lambda line: print(line, file=sys.stderr),
     )
+    found = with_dark(found, ~lit, seen.values, config.seed)
     weights = of_shares(found.fit.weights, found.pool.kind, found.fit.shares)
-    before = two_sample_test(features, found.assumed.features)
-    after = two_sample_test(features, found.fitted)
-    chance = floor(found.fitted, len(features))
+    assumed, fitted = (values[values[:, 0] > 0] for values in (found.assumed.features, found.fitted))
+    before = two_sample_test(features, assumed)
+    after = two_sample_test(features, fitted)
+    chance = floor(fitted, len(features))
     result = {"file": [str(path.resolve()) for path in command.file], "read": asdict(command.read)}
     result["calibrate"] = json.loads(to_json(calibrate=replace(config, simulation=simulation)))["calibrate"]
-    result |= _result(found, simulation, (before, after, chance))
+    result |= {"frames": len(sample.index)} | _result(found, simulation, (before, after, chance))
     result["figures"] = [name for name in _FIGURES if name != "scores" or score is not None]
     if classifier is not None and score is not None:
         result |= {"threshold": classifier.threshold, "forecast": forecast(found, classifier.threshold)}
@@ -237,7 +243,6 @@ def _result(
         estimate = found.estimate(lambda fit, i=i: float(fit.shares[i]), 0.0, 1.0)
         shares[name] = {"estimate": estimate.value, "interval": list(estimate.interval)}
     return {
-        "frames": len(before.one),
         "coverage": COVERAGE,
         "parameters": fitted,
         "numbers": {name: value for name, (value, _) in found.fit.numbers.items()},
