@@ -1,6 +1,7 @@
 """`onehit calibrate`: a simulation fitted to frames that nobody has labelled."""
 
 import json
+import shlex
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from jaxtyping import Float
 from threadpoolctl import threadpool_limits
 
 from ...evaluate.calibration.figures import parameters_figure, profiles_figure, scores_figure
-from ...evaluate.calibration.fit import COVERAGE, QUANTILES, Calibration, calibrate, with_dark
+from ...evaluate.calibration.fit import COVERAGE, LEAST_SINGLES, QUANTILES, Calibration, calibrate, with_dark
 from ...evaluate.calibration.forecast import forecast, of_shares
 from ...evaluate.calibration.labels import (
     FRAMES,
@@ -26,16 +27,19 @@ from ...evaluate.calibration.labels import (
     write_judged,
 )
 from ...evaluate.calibration.pool import KINDS, Simulator, with_shares
-from ...evaluate.calibration.search import parameters
+from ...evaluate.calibration.search import OF_PARTICLE, parameters
 from ...evaluate.calibration.unlabelled import read_calibration
 from ...evaluate.gap.features import Features
 from ...evaluate.gap.frames import LEAST, Sample, gain_matched, matched, sampled
+from ...evaluate.gap.measure import differing
+from ...evaluate.gap.outside import outside
 from ...evaluate.gap.two_sample import TwoSample, floor, two_sample_test
 from ...evaluate.metrics import format_auc, format_rate
 from ...geometries.errors import InputError
 from ...simulate.config import BadConfig, SimulationConfig
 from ...simulate.config_io import to_json, versions, whole_file, write_whole
 from ...simulate.populations import with_populations
+from ...simulate.reading.config import FileConfig
 from ...simulate.reading.file_source import FileSource
 from ...train.classifier import Classifier
 from ...train.loop import frame_masks, frames_at_once
@@ -117,13 +121,16 @@ def run_calibration(command: Calibrate) -> None:
     result = {"file": [str(path.resolve()) for path in command.file], "read": asdict(command.read)}
     result["calibrate"] = json.loads(to_json(calibrate=replace(config, simulation=simulation)))["calibrate"]
     result |= {"frames": len(sample.index)} | _result(found, simulation, (before, after, chance))
+    beyond = outside(features, fitted)
+    result |= {"outside_share": beyond.share, "outside_share_interval": list(beyond.interval)}
+    result["differs"] = differing(features, fitted, seen.names, seen.groups)
     result["figures"] = [name for name in _FIGURES if name != "scores" or score is not None]
     if classifier is not None and score is not None:
         result |= {"threshold": classifier.threshold, "forecast": forecast(found, classifier.threshold)}
         result["kept_share"] = float((score >= classifier.threshold).mean())
     _write_population(command.out / "population.h5", found, simulator)
-    fitted = fitted_simulation(found, simulation, command.out / "population.h5")
-    write_whole(command.out / "config.json", config_for_commands(fitted, command.out))
+    fitted_config = fitted_simulation(found, simulation, command.out / "population.h5")
+    write_whole(command.out / "config.json", config_for_commands(fitted_config, command.out, command.read))
     write_whole(command.out / "calibration.json", json.dumps(result, indent=2, default=str) + "\n")
     judged = Judged(sample.index, found.single, none if score is None else score, none, none)
     if command.label:
@@ -140,7 +147,7 @@ def run_calibration(command: Calibrate) -> None:
 
 def _show(out: Path, result: dict[str, Any]) -> None:
     """The page, and the same on standard output."""
-    sentences, files = _sentences(result), " ".join(result["file"])
+    sentences, files = _sentences(result, out), " ".join(result["file"])
     drawn = [(*said, out / f"figures/{name}.png") for name, said in _FIGURES.items() if name in result["figures"]]
     write_page(
         "calibration.html",
@@ -189,8 +196,9 @@ def fitted_simulation(found: Calibration, simulation: SimulationConfig, populati
     return replace(with_shares(fixed, found.fit.shares), population=str(population.resolve()))
 
 
-def config_for_commands(fitted: SimulationConfig, folder: Path) -> str:
-    """What `--config` of every command takes; trainings and tests take half of their patterns from single hits."""
+def config_for_commands(fitted: SimulationConfig, folder: Path, read: FileConfig) -> str:
+    """What `--config` of every command takes; trainings and tests take half of their patterns from single hits. read:
+    how the frames were read, for `onehit gap` of the same frames."""
     even = replace(fitted, good_fraction=0.5) if 0 < fitted.good_fraction < 1 else fitted
     if fitted.good_fraction == 1:
         even = replace(fitted, good_fraction=0.5, bad=BadConfig())
@@ -200,7 +208,7 @@ def config_for_commands(fitted: SimulationConfig, folder: Path) -> str:
         "versions": versions(),
         "simulate": {"simulation": asdict(fitted)},
         "gallery": {"simulation": asdict(fitted)},
-        "gap": {"simulation": asdict(fitted)},
+        "gap": {"simulation": asdict(fitted), "read": asdict(read)},
         "train": train,
         "evaluate": test,
         "study": {"train": train, "evaluate": test},
@@ -242,6 +250,12 @@ def _result(
     for i, name in enumerate(KINDS):
         estimate = found.estimate(lambda fit, i=i: float(fit.shares[i]), 0.0, 1.0)
         shares[name] = {"estimate": estimate.value, "interval": list(estimate.interval)}
+    if few_singles(shares["single"], len(found.single)):
+        for name in OF_PARTICLE:
+            if name in fitted:
+                low, high = assumed[name]
+                quantiles = {q: min(max(value, low), high) for q, value in fitted[name]["quantiles"].items()}
+                fitted[name] |= {"quantiles": quantiles, "intervals": {q: [low, high] for q in quantiles}}
     return {
         "coverage": COVERAGE,
         "parameters": fitted,
@@ -262,7 +276,12 @@ def _result(
     }
 
 
-def _sentences(result: dict[str, Any]) -> list[str]:
+def few_singles(share: dict[str, Any], frames: int) -> bool:
+    """Whether single hits are too few among frames to say anything of particles. share: of single hits."""
+    return share["interval"][1] * frames < LEAST_SINGLES
+
+
+def _sentences(result: dict[str, Any], out: Path) -> list[str]:
     auc, share = result["two_sample_auc"], result["single_share"]
     low, high = share["interval"]
     frozen = next((row for row in result["forecast"] if row["is_frozen"]), None)
@@ -272,6 +291,12 @@ def _sentences(result: dict[str, Any]) -> list[str]:
         f"Simulated as assumed, frames are told from real ones with an AUC of {format_auc(auc['before'])}; calibrated, "
         f"of {format_auc(auc['after'])} (0.5: not at all).",
     ]
+    if few_singles(share, result["frames"]):
+        names = ", ".join(name for name in OF_PARTICLE if name in result["parameters"])
+        lines.append(
+            f"These are too few single hits ({LEAST_SINGLES} are needed) to say anything of particles: the intervals "
+            f"of {names} are what was searched."
+        )
     if frozen is not None and all(frozen[name] is not None for name in _FORECAST):
         lost, others, kept = (format_rate(frozen[name]) for name in _FORECAST)
         lines.append(
@@ -291,8 +316,12 @@ def _sentences(result: dict[str, Any]) -> list[str]:
             "frames, so these numbers are unsure: widen the ranges of --simulation, or give more --patterns."
         )
     if result["unexplained"]:
+        most = " and ".join(f"the {found['group']} ({found['feature']})" for found in result["differs"][:2])
+        command = shlex.join(["onehit", "gap", *result["file"], "--config", str(out / "config.json")])
         lines.append(
-            "Something in the frames is not explained by this simulation: see `onehit gap --config` for what differs."
+            f"Something in the frames is not explained by this simulation: what differs most is {most}, and "
+            f"{format_rate(result['outside_share'])} % of the frames look like no simulated one. `{command}` says what "
+            "to change."
         )
     return lines
 

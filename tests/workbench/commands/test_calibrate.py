@@ -3,17 +3,23 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from onehit.evaluate.calibration.fit import Calibration, Fit
+from onehit.evaluate.calibration.pool import Pool
+from onehit.evaluate.calibration.search import searched
 from onehit.evaluate.calibration.unlabelled import score_unlabelled
 from onehit.evaluate.config import EvaluateConfig
+from onehit.evaluate.gap.features import GROUPS
+from onehit.evaluate.gap.two_sample import TwoSample
 from onehit.geometries import InputError
 from onehit.simulate.config_io import from_json
 from onehit.train import NetworkConfig, TrainConfig
-from onehit.workbench.cli import main
-from onehit.workbench.commands.calibrate import _sentences
+from onehit.workbench.cli import _parse, main
+from onehit.workbench.commands.calibrate import _result, _sentences
 from onehit.workbench.commands.study import check_evaluation
 from schemas import check
 
@@ -155,9 +161,37 @@ def test_labels_of_chosen_frames_are_added_without_fitting_again(folder, tmp_pat
 
 
 def test_a_fit_of_hardly_any_patterns_is_said_to_be_unsure(found):
-    assert not any("unsure" in line for line in _sentences(found))
-    (line,) = (line for line in _sentences(found | {"effective_patterns": 6.2}) if "unsure" in line)
+    assert not any("unsure" in line for line in _sentences(found, Path("found")))
+    (line,) = (line for line in _sentences(found | {"effective_patterns": 6.2}, Path("found")) if "unsure" in line)
     assert line.startswith("Only 6 of ") and "--patterns" in line
+
+
+def test_what_is_unexplained_is_named_and_the_command_is_given_in_full(found, folder):
+    assert {row["group"] for row in found["differs"]} == {*GROUPS}
+    off = [abs(row["auc"] - 0.5) for row in found["differs"]]
+    assert off == sorted(off, reverse=True) and found["outside_share"] < 0.2
+    line = _sentences(found | {"unexplained": True, "outside_share": 0.5}, folder / "found")[-1]
+    assert f"the {found['differs'][0]['group']} (" in line and "50.0 % of the frames" in line
+    command = line.split("`")[1].split()
+    assert command == ["onehit", "gap", str(folder / "real.cxi"), "--config", str(folder / "found/config.json")]
+    parsed = _parse("gap", command[2:])
+    assert parsed.simulation.population == str(folder / "found/population.h5")
+
+
+def test_of_a_handful_of_single_hits_nothing_is_said_of_particles():
+    """Of 2000 frames at most some thirty are single hits."""
+    quantiles = {name: np.full(5, 1e4) for name in ("diameter_nm", "photons", "background_photons")}
+    fits = [Fit(np.ones(1), quantiles, np.array([share, 0.0, 1 - share, 0.0]), {}) for share in (0.01, 0.008, 0.012)]
+    pool = Pool(np.zeros((1, 1)), np.zeros(1, int), np.zeros((1, 2)), *np.zeros((4, 1)))
+    none, two = np.zeros((1, 1)), TwoSample(0.5, (0.4, 0.6), np.zeros(1), np.zeros(1))
+    calibration = Calibration(pool, pool, fits[0], fits[0], fits, none, none, 500.0, {}, np.zeros(2000))
+    result = _result(calibration, searched(), (two, two, two)) | {"frames": 2000}
+    for name, (low, high) in {"diameter_nm": (30, 150), "photons": (100, 1e7)}.items():
+        assert {*map(tuple, result["parameters"][name]["intervals"].values())} == {(low, high)}
+        assert low <= result["parameters"][name]["quantiles"]["0.5"] <= high
+    assert result["parameters"]["background_photons"]["intervals"]["0.5"] == [1e4, 1e4]
+    assert any("too few single hits" in line for line in _sentences(result, Path("found")))
+    assert not any("too few single hits" in line for line in _sentences(result | {"frames": 20000}, Path("found")))
 
 
 def test_frames_that_are_gone_are_missed_before_any_training(folder, tmp_path, capsys):
