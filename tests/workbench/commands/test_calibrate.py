@@ -224,5 +224,5 @@ def test_what_cannot_be_calibrated_is_refused_with_the_remedy(folder, tmp_path, 
     assert "--simulation.instrument.shape" in refused(
         capsys, tmp_path / "other.npy", *out, "--read.axes", "nyx", *simulation(DETECTOR)
     )
-    assert "--diameter-nm LOW HIGH" in refused(capsys, real, *out, "--simulation.diameter-nm", "70", "70")
+    assert "--simulation.diameter-nm LOW HIGH" in refused(capsys, real, *out, "--simulation.diameter-nm", "70", "70")
     assert not (tmp_path / "out").exists()
