@@ -24,13 +24,19 @@ _DATA_NUMBERS_FROM = 2.0
 _BRIGHT, _STEADY = 10.0, 0.25
 
 
-def simulated_source(config: SimulationConfig, seed: int = 0) -> SimulatedSource:
+def simulated_source(
+    config: SimulationConfig, seed: int = 0, hidden: Bool[np.ndarray, "y x"] | None = None
+) -> SimulatedSource:
     """The source of a configuration, with the empty shots that it names; warns (InputWarning) of how these were read.
+
+    hidden: pixels of its pictures that are bad besides, such as a file's: photons are those on the others.
 
     Raises InputError as `SimulatedSource` does, and for empty shots that cannot be read, are no photons, or do not fit
     the instrument.
     """
-    source = SimulatedSource(config, seed, empty_shots(config))
+    if hidden is not None:
+        hidden = _as_frame(hidden, config.instrument.instrument())
+    source = SimulatedSource(config, seed, empty_shots(config), hidden)
     for note in source.notes:
         warn(note, InputWarning, stacklevel=2)
     return source
@@ -161,9 +167,23 @@ def _as_frames(
     """Pictures as frames of the instrument, whose panels lie one below the other; what no picture shows is bad."""
     if not instrument.panels:
         return charge, bad
-    size = math.prod(instrument.shape)
-    shown = assemble(np.arange(1, size + 1).reshape(1, *instrument.shape), instrument)[0][0] - 1
+    shown = _shown(instrument)
     there = shown >= 0
-    frames, hidden = np.zeros((len(charge), size), np.float32), np.ones(size, bool)
-    frames[:, shown[there]], hidden[shown[there]] = charge[:, there], bad[there]
-    return frames.reshape(-1, *instrument.shape), hidden.reshape(instrument.shape)
+    frames = np.zeros((len(charge), math.prod(instrument.shape)), np.float32)
+    frames[:, shown[there]] = charge[:, there]
+    return frames.reshape(-1, *instrument.shape), _as_frame(bad, instrument)
+
+
+def _as_frame(bad: Bool[np.ndarray, "height width"], instrument: Instrument) -> Bool[np.ndarray, "y x"]:
+    """The same of a mask alone."""
+    if not instrument.panels:
+        return bad
+    shown, hidden = _shown(instrument), np.ones(math.prod(instrument.shape), bool)
+    hidden[shown[shown >= 0]] = bad[shown >= 0]
+    return hidden.reshape(instrument.shape)
+
+
+def _shown(instrument: Instrument) -> Int[np.ndarray, "height width"]:
+    """The pixel of the instrument's frame that each of its picture shows; -1: none."""
+    every = np.arange(1, math.prod(instrument.shape) + 1).reshape(1, *instrument.shape)
+    return assemble(every, instrument)[0][0] - 1

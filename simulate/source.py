@@ -59,10 +59,17 @@ class SimulatedSource:
     read, and how many particles arrive. Raises InputError for an impossible configuration, an unknown geometry or
     material, a mesh that is not closed, or a seed below 0 or from 2^32 on.
 
-    shots: what `background.frames` names, where it names something: `simulated_source` reads it.
+    shots: what `background.frames` names, where it names something: `simulated_source` reads it. hidden: pixels of its
+    frames that are bad besides the configuration's, and so count for no photons; kept as far as they are.
     """
 
-    def __init__(self, config: SimulationConfig, seed: int = 0, shots: EmptyShots | None = None):
+    def __init__(
+        self,
+        config: SimulationConfig,
+        seed: int = 0,
+        shots: EmptyShots | None = None,
+        hidden: Bool[np.ndarray, "y x"] | None = None,
+    ):
         self.config = config.check()
         config = tabulated(config, config.population)
         self.seed = seed
@@ -87,6 +94,11 @@ class SimulatedSource:
                     f"background.frames {config.background.frames}: its masks and the instrument's leave no pixel: "
                     "give another --background.read.mask"
                 )
+        self.hidden = np.zeros(self.shape, bool) if hidden is None else hidden & ~self.bad_pixel
+        if hidden is not None:
+            self.bad_pixel = self.bad_pixel | hidden
+            if self.bad_pixel.all():
+                raise InputError("the masks of the frames and the instrument's leave no pixel: give another mask")
         self._key = _key(seed)
 
         prepared = prepare(config, self.instrument, self.bad_pixel, shots)

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.optimize import least_squares
 from scipy.stats import t as student
 
@@ -23,7 +23,8 @@ _ROUNDS = ((1, 2.0), (1, 2.0), (1, 2.0), (1, 2.0), (2, 1.0))
 frames share are drawn. At first they are unsure; at last they blur what each frame has of its own."""
 _SMOOTH = 0.2
 """Width of the noise on drawn rows, in standard deviations of what is drawn."""
-_LEAST_SINGLES = 100.0
+LEAST_SINGLES = 100
+"""Single hits that say something of particles; of fewer that look like some, means are taken over all frames."""
 
 _LOGARITHMIC = (*LOGARITHMIC, "background_photons")
 
@@ -127,6 +128,8 @@ def calibrate(
         pool = simulator(rows, 10 * seed + number, track, f"round {number}", scored)
         before, fit = fit, fit_pool(features, pool, estimator, searched, seed, fit.numbers if fit else {})
         say(f"round {number}: {effective_size(fit.weights):.0f} of {len(pool.kind)} patterns in effect")
+        if (seem := int((estimator.kinds(features)[:, 0] > 0.5).sum())) < LEAST_SINGLES:
+            say(f"round {number}: {seem} frames look like single hits, too few: particles are fitted to all frames")
     assert fit is not None and before is not None and estimator is not None
     again, as_fitted = [], []
     for number in track(range(replicas), "intervals", len(features)):
@@ -146,6 +149,53 @@ def calibrate(
         effective_size(fit.weights),
         estimator.spread,
         of_frames(estimator.kinds(features), occurring(pool), fit.shares)[:, 0],
+    )
+
+
+def with_dark(
+    found: Calibration,
+    is_dark: Bool[np.ndarray, " frames"],
+    features: Float[np.ndarray, "frames features"],
+    seed: int = 0,
+) -> Calibration:
+    """A calibration of the frames with photons as one of all frames: those without any are empty shots.
+
+    They tell of no parameter, but shares are of all frames, and so are rates of a classifier, which never keeps one.
+    The pool gets as many as belong to it; replicas differ in how many there are, by chance. features: of all frames.
+    """
+    if not is_dark.any():
+        return found
+    share, pool, rng = float(is_dark.mean()), found.pool, np.random.default_rng([seed, 4])
+    count = max(round(len(pool.kind) * share / (1 - share)), 1)
+    nothing = np.zeros(count)
+    # As large a part of them is scored as of the others.
+    score = np.where(np.arange(count) < count * (~np.isnan(pool.score)).mean(), -np.inf, np.nan)
+    dark = Pool(
+        np.resize(features[is_dark], (count, features.shape[1])),
+        np.full(count, KINDS.index("empty")),
+        np.zeros((count, pool.parameters.shape[1])),
+        *(nothing, nothing, nothing),
+        score,
+    )
+
+    empty = KINDS.index("empty")
+
+    def of_all(fit: Fit, share: float) -> Fit:
+        shares = fit.shares * (1 - share)
+        others, weight = fit.weights[pool.kind == empty].sum(), float(count)
+        if others > 0 and shares[empty] > 0:
+            weight = others * share / shares[empty]  # among empty shots they are as many as they are
+        shares[empty] += share
+        return fit._replace(weights=np.append(fit.weights, np.full(count, weight / count)), shares=shares)
+
+    single = np.zeros(len(is_dark))
+    single[~is_dark] = found.single
+    return found._replace(
+        pool=Pool(*map(np.concatenate, zip(pool, dark, strict=True))),
+        fit=of_all(found.fit, share),
+        before=of_all(found.before, share),
+        replicas=[of_all(fit, rng.binomial(len(is_dark), share) / len(is_dark)) for fit in found.replicas],
+        single=single,
     )
 
 
@@ -192,7 +242,7 @@ def fit_pool(
     real, simulated = real[:, : truth.shape[1]], simulated[:, : truth.shape[1]]
     of_particle = np.array([name in OF_PARTICLE for name in names])
     single, like = estimator.kinds(features)[:, :1] > 0.5, estimator.kinds(pool.features)[:, :1] > 0.5
-    if single.sum() < _LEAST_SINGLES:
+    if single.sum() < LEAST_SINGLES:
         single, like = np.ones_like(single), np.ones_like(like)
     of_real, of_simulated = single | ~of_particle, like | ~of_particle
     weights = tilted(weights, *(values[:, drawn] for values in (truth, simulated, real, of_simulated, of_real)))

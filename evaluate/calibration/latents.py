@@ -21,6 +21,7 @@ _LEAST_PHOTONS = 100.0
 _LEAST_BACKGROUND = 5.0
 _LEAST_PROBABILITY = 1e-3
 _LEAST_SINGLES = 50
+_FEWEST_OF_A_KIND = 10
 _NOISE = "readout.read_noise_photons"
 
 
@@ -84,7 +85,9 @@ class Estimator:
             tree = HistGradientBoostingRegressor(max_leaf_nodes=15, early_stopping=True, random_state=seed)
             self._trees.append(tree.fit(both[used], truth.values[used, column] - linear[used, column]))
         kinds = HistGradientBoostingClassifier(max_leaf_nodes=15, early_stopping=True, random_state=seed)
-        self._kinds = kinds.fit(both, pool.kind)
+        # Of a kind that hardly occurs nothing is learned, and the trees' own validation needs two of each.
+        used = np.bincount(pool.kind, minlength=len(KINDS))[pool.kind] >= _FEWEST_OF_A_KIND
+        self._kinds = kinds.fit(both[used], pool.kind[used])
         self.spread = {
             name: float(np.quantile(np.abs(error), 0.8))
             for name, error in zip(truth.names, (self.latents(pool.features) - truth.values)[single].T, strict=True)

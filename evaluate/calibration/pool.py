@@ -7,14 +7,17 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import h5py
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 from scipy.stats import qmc
 
 from ...simulate.config import SimulationConfig
 from ...simulate.empty_shots import simulated_source
 from ...simulate.populations import with_populations
 from ...simulate.progress import Track, no_track
+from ...simulate.scattering.scene import Scene
 from ...simulate.source import as_pictures
 from ...train.classifier import Classifier
 from ..gap.features import FeatureExtractor
@@ -45,7 +48,8 @@ class Pool(NamedTuple):
 class Simulator:
     """Makes pools of one search, with tables and compiled programs that all of them share.
 
-    masks: of real frames, one or one a frame, of which every pattern takes one; bad_pixel: of the instrument.
+    masks: of real frames, one or one a frame, of which every pattern takes one; bad_pixel: of the instrument, and what
+    is masked in all of these: photons and background are those on the other pixels, as those of real frames are.
     """
 
     def __init__(
@@ -60,7 +64,9 @@ class Simulator:
         highest = np.array([[p.high for p in searched]] * CHUNK)
         # All tables are those of the largest bodies and the widest jitter.
         with TemporaryDirectory(prefix="onehit-") as folder:
-            self._base = simulated_source(self._with(highest, config, Path(folder) / "highest.h5"))
+            self._base = simulated_source(
+                self._with(highest, config, Path(folder) / "highest.h5"), hidden=np.asarray(self._masks.all(0))
+            )
         pictures = as_pictures(self._base)
         self.shape, self.bad_pixel = pictures.shape, pictures.bad_pixel
         self.extractor = FeatureExtractor(self._base.instrument, self.shape)
@@ -121,6 +127,33 @@ class Simulator:
                     )
                 )
         return Pool(*(np.concatenate(parts) for parts in zip(*pools, strict=True)))
+
+    def on_all_pixels(self, rows: Float[np.ndarray, "rows parameters"]) -> Float[np.ndarray, "rows parameters"]:
+        """The same rows with photons on all good pixels of the instrument, as a configuration without the masks means
+        them: each as a single hit of its size, turned somehow, would share its photons out."""
+        if not self._base.hidden.any():
+            return rows
+        names = [p.name for p in self.searched]
+        seen = jnp.asarray(~self._base.bad_pixel)
+        anywhere = seen | self._base.hidden
+        single, parts = with_shares(self.config, np.eye(len(KINDS))[0]), []
+
+        def beyond(scene: Scene) -> Float[Array, ""]:
+            photons = self._base.expected_photons(scene, 1.0)
+            return jnp.sum(photons * anywhere) / jnp.sum(photons * seen)
+
+        with TemporaryDirectory(prefix="onehit-") as folder:
+            for chunk in range(-(-len(rows) // CHUNK)):
+                some = np.resize(rows[chunk * CHUNK : (chunk + 1) * CHUNK], (CHUNK, rows.shape[1]))
+                source = self._base.with_config(self._with(some, single, Path(folder) / f"{chunk}.h5"))
+                truth = source.patterns(np.arange(CHUNK)).truth
+                assert truth is not None  # they are simulated
+                scenes = jax.tree.map(lambda leaf: leaf[:, :1], truth.scene)
+                size = jnp.asarray(1e-9 * some[:, [names.index("diameter_nm")]], jnp.float32)
+                parts.append(jax.lax.map(beyond, scenes._replace(diameter_m=size)))
+        scaled = rows.copy()
+        scaled[:, names.index("photons")] *= np.concatenate(parts)[: len(rows)]
+        return scaled
 
     def _with(
         self, rows: Float[np.ndarray, "rows parameters"], config: SimulationConfig, path: Path

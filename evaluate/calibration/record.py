@@ -1,6 +1,7 @@
 """What `onehit calibrate` wrote into its directory, read again."""
 
 import json
+import shlex
 from collections.abc import Sequence
 from functools import reduce
 from operator import getitem
@@ -9,10 +10,19 @@ from typing import Any
 
 from ...geometries.errors import InputError
 from ...simulate.reading.file_lists import files_of
+from ..metrics import format_rate
 
 _NEEDED = (
     *(("file",), ("read",), ("calibrate",), ("figures",), ("frames",), ("coverage",), ("parameters",), ("shares",)),
-    *(("unexplained",), ("effective_patterns",), ("patterns",), ("forecast",), ("versions",)),
+    *(
+        ("unexplained",),
+        ("effective_patterns",),
+        ("patterns",),
+        ("forecast",),
+        ("versions",),
+        ("differs",),
+        ("outside_share",),
+    ),
     *(("two_sample_auc", "before"), ("two_sample_auc", "after")),
     *(("single_share", "estimate"), ("single_share", "interval")),
 )
@@ -35,8 +45,8 @@ def read_calibration(folder: Path) -> dict[str, Any]:
     return found
 
 
-def doubts(calibration: dict[str, Any]) -> list[str]:
-    """Why not to rely on a fit, and so on its forecast: a sentence each."""
+def doubts(calibration: dict[str, Any], folder: Path) -> list[str]:
+    """Why not to rely on a fit, and so on its forecast: a sentence each. folder: where the fit is."""
     lines = []
     if calibration["effective_patterns"] < _FEW_PATTERNS:
         lines.append(
@@ -44,8 +54,12 @@ def doubts(calibration: dict[str, Any]) -> list[str]:
             "the frames, so these numbers are unsure: widen the ranges of --simulation, or give more --patterns."
         )
     if calibration["unexplained"]:
+        most = " and ".join(f"the {found['group']} ({found['feature']})" for found in calibration["differs"][:2])
+        command = shlex.join(["onehit", "gap", *calibration["file"], "--config", str(folder / "config.json")])
         lines.append(
-            "Something in the frames is not explained by this simulation: see `onehit gap --config` for what differs."
+            f"Something in the frames is not explained by this simulation: what differs most is {most}, and "
+            f"{format_rate(calibration['outside_share'])} % of the frames look like no simulated one. `{command}` says "
+            "what to change."
         )
     return lines
 

@@ -24,6 +24,11 @@ NUMBERS = ("stretch", "beam.pointing_jitter_px", "readout.read_noise_photons")
 OF_PARTICLE = ("diameter_nm", "photons", "fluctuation_strength", "envelope_strength", "stretch")
 """What only a frame with a particle shows."""
 
+_FEWEST = 50
+"""Single hits, and others, of a round that estimates are learned from."""
+_LARGEST_SEED = 400_000
+"""Each chunk of each round has a seed of its own, below 2^32."""
+
 LEAST = 1 / 300
 """Of a level's highest value, where it may be none: less of a background makes no difference."""
 
@@ -92,8 +97,18 @@ class CalibrateConfig:
             raise InputError(f"patterns is {self.patterns}; a round needs at least 512")
         if self.replicas < 3:
             raise InputError(f"replicas is {self.replicas}; intervals need at least 3")
-        if not 0 <= self.seed < 2**31:
-            raise InputError(f"seed is {self.seed}; it must lie in 0 to 2^31, 2^31 excluded")
+        if not 0 <= self.seed <= _LARGEST_SEED:
+            raise InputError(f"seed is {self.seed}; give --seed 0 to {_LARGEST_SEED}")
+        good = self.simulation.good_fraction
+        if min(good, 1 - good) * self.patterns < _FEWEST:
+            raise InputError(
+                f"--simulation.good-fraction is {good:g}: of {self.patterns} patterns {_FEWEST} or more must be single "
+                "hits and as many others; leave it out, shares are fitted all the same"
+            )
+        if self.simulation.beam.pulse_photons is not None:
+            raise InputError(
+                "--simulation.beam.pulse-photons says how bright patterns are, which a calibration fits: leave it out"
+            )
         if self.simulation.population is not None:
             raise InputError("population is given; a calibration makes one: leave --simulation.population out")
         parameters(self.simulation)
@@ -119,7 +134,9 @@ def parameters(config: SimulationConfig) -> tuple[Parameter, ...]:
     for needed in ("diameter_nm", "photons"):
         if needed not in [parameter.name for parameter in found]:
             option = needed.replace("_", "-")
-            raise InputError(f"{needed} is {getattr(config, needed)}; give the range to search: --{option} LOW HIGH")
+            raise InputError(
+                f"{needed} is {getattr(config, needed)}; give the range to search: --simulation.{option} LOW HIGH"
+            )
     return tuple(found)
 
 

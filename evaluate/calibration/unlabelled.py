@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from ...simulate.config import SimulationConfig
 from ...simulate.config_io import from_dict, from_json
@@ -44,18 +44,20 @@ def score_unlabelled(
     `single_share`. Raises InputError where the directory lacks something, or its frames cannot be read.
     """
     found, source = read_calibration(folder), calibrated_frames(folder)
-    index, size = sampled(source, _MOST, track).index, frames_at_once(source)
-    scores = []
+    index, size = sampled(source, _MOST, track, dark=True).index, frames_at_once(source)
+    scores, nowhere = [], np.ones(source.shape, bool)
     for first in track(range(0, len(index), size), f"scoring {source.name}", size):
         some = index[first : first + size]
-        scores.append(classifier.score(source.patterns(some).counts, frame_masks(source, some)))
+        bad = frame_masks(source, some)
+        nowhere &= bad.all(0) if bad.ndim == 3 else bad
+        scores.append(classifier.score(source.patterns(some).counts, bad))
     kept = int((np.concatenate(scores) >= classifier.threshold).sum())
     return {
         "file": found["file"],
         "frames": len(index),
         "kept_share": kept / len(index),
         "kept_share_interval": list(rate_interval(kept, len(index))),
-        "forecast": _forecast(classifier, folder, found, count, seed, track),
+        "forecast": _forecast(classifier, folder, found, nowhere, count, seed, track),
         "two_sample_auc": found["two_sample_auc"],
         "single_share": found["single_share"],
     }
@@ -68,15 +70,24 @@ def calibrated_frames(folder: Path) -> FileSource:
 
 
 def _forecast(
-    classifier: Classifier, folder: Path, found: dict[str, Any], count: int, seed: int, track: Track
+    classifier: Classifier,
+    folder: Path,
+    found: dict[str, Any],
+    hidden: Bool[np.ndarray, "y x"],
+    count: int,
+    seed: int,
+    track: Track,
 ) -> dict[str, Any]:
     """Rates of simulated frames, and what follows of them for a share of single hits that is known to an interval.
+
+    hidden: pixels that no real frame shows; the classifier sees simulated ones without them too.
 
     Intervals are Jeffreys's (Brown, Cai & DasGupta 2001, Stat. Sci. 16, 101), carried on by drawing. They take the fit
     as right but for its share of single hits.
     """
     config = from_json(folder / "config.json", "simulate", Simulated).simulation
     pictures = as_pictures(simulated_source(config, seed))
+    pictures.bad_pixel = pictures.bad_pixel | hidden  # photons are still those of the configuration, on all pixels
     scored = score_source(classifier, pictures, np.arange(count), track, "scoring the fitted simulation")
     kept, single = scored.score >= classifier.threshold, scored.label == 1
     rng = np.random.default_rng(seed)

@@ -105,43 +105,53 @@ def gain_matched(source: FileSource, whole: bool) -> tuple[list[str], list[str]]
     return [], ["gain: unknown, and values are no whole numbers: give --read.adu-per-photon"]
 
 
-def sampled(source: FileSource, most: int, track: Track = no_track) -> Sample:
+def sampled(source: FileSource, most: int, track: Track = no_track, dark: bool = False) -> Sample:
     """At most so many frames: one at random from each of as many equal stretches of the file.
 
-    Frames that cannot be judged, and copies of others, are left out. Raises InputError where fewer than two are left.
+    Frames that cannot be judged, and copies of others, are left out; dark: but for those without any photon, as shares
+    of frames are of these too. Raises InputError where fewer than two with photons are left.
     """
     count, name = len(source), source.frames.path
     edges = np.linspace(0, count, min(most, count) + 1).astype(int)
     index = edges[:-1] + (np.random.default_rng(0).random(len(edges) - 1) * np.diff(edges)).astype(int)
     size = min(source.block, frames_at_once(source))
-    usable, photons, prints, whole = [], [], [], True
+    usable, is_dark, photons, prints, whole = [], [], [], [], True
     lacking = np.zeros(len(FLAGS), int)
     for first in track(range(0, len(index), size), f"reading {source.name}", size):
         some = index[first : first + size]
         counts, bad = np.asarray(source.patterns(some).counts), source.masks(some)
         flags = frame_flags(counts, bad)
         usable.append(flags.bits == 0)
+        is_dark.append(flags.bits == 1 << FLAGS.index("empty"))
         lacking += [(flags.bits >> bit & 1).sum() for bit in range(len(FLAGS))]
         photons.append(flags.photons)
         counts = np.where(bad | ~np.isfinite(counts), 0, counts)
         whole = whole and bool((counts == np.rint(counts)).all())
         prints += [hash(frame.tobytes()) for frame in counts]
-    usable, photons = np.concatenate(usable), np.concatenate(photons)
+    usable, is_dark, photons = map(np.concatenate, (usable, is_dark, photons))
     is_first = np.zeros(len(index), bool)
     is_first[np.unique(prints, return_index=True)[1]] = True
     kept = usable & is_first
+    lit = int(kept.sum())
+    if dark:
+        usable, kept = usable | is_dark, kept | is_dark
+        lacking[FLAGS.index("empty")] -= is_dark.sum()
     why = ", ".join(f"{number:,} {flag}" for flag, number in zip(FLAGS, lacking, strict=True) if number)
-    copies = int((usable & ~is_first).sum())
-    if kept.sum() < 2:
+    copies = int((usable & ~kept).sum())
+    if lit < 2:
         found = f"{len(index):,} looked at" + (f", {why}" if why else "") + (f", {copies:,} copies" if copies else "")
+        if dark and is_dark.any():
+            found += f", {is_dark.sum():,} empty"
         raise InputError(
-            f"{name}: {int(kept.sum())} frames can be compared ({found}): two different ones with photons are needed, "
+            f"{name}: {lit} frames can be compared ({found}): two different ones with photons are needed, "
             f"and {LEAST} tell something; see onehit inspect"
         )
     notes = [
         f"{kept.sum():,} of {count:,} frames are compared"
         + (f", one at random from each of {len(index):,} equal stretches" if len(index) < count else "")
     ]
+    if lit < kept.sum():
+        notes.append(f"{kept.sum() - lit:,} of these hold no photons, and count as frames all the same")
     odd = []
     if not usable.all():
         notes.append(f"{int((~usable).sum()):,} cannot be judged and are left out ({why})")

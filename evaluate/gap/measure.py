@@ -19,7 +19,6 @@ from .frames import Eyes, Sample, Seen
 from .outside import Outside, outside
 from .two_sample import TwoSample, floor, two_sample_test
 
-SPLITS = ("run", "brightness", "half")
 _FEWEST = 5
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _SEED = 20_000
@@ -102,6 +101,21 @@ def feature_aucs(
     n, m = len(real), len(simulated)
     ranks = rankdata(np.concatenate([real, simulated]), axis=0)
     return (ranks[:n].sum(0) - n * (n + 1) / 2) / (n * m)
+
+
+def differing(
+    real: Float[np.ndarray, "frames features"],
+    simulated: Float[np.ndarray, "simulated features"],
+    names: tuple[str, ...],
+    groups: tuple[str, ...],
+) -> list[dict[str, Any]]:
+    """Of each group the feature that differs most, the farthest first: `group`, `feature` and `auc`, the chance that a
+    real frame has more of it. names, groups: of the features."""
+    aucs = feature_aucs(real, simulated)
+    first: dict[str, dict[str, Any]] = {}
+    for i in np.argsort(-np.abs(aucs - 0.5), kind="stable"):
+        first.setdefault(groups[i], {"group": groups[i], "feature": names[i], "auc": float(aucs[i])})
+    return list(first.values())
 
 
 def summary(gap: Gap) -> dict[str, Any]:

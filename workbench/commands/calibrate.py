@@ -13,7 +13,7 @@ from jaxtyping import Float
 from threadpoolctl import threadpool_limits
 
 from ...evaluate.calibration.figures import parameters_figure, profiles_figure, scores_figure
-from ...evaluate.calibration.fit import COVERAGE, QUANTILES, Calibration, calibrate
+from ...evaluate.calibration.fit import COVERAGE, LEAST_SINGLES, QUANTILES, Calibration, calibrate, with_dark
 from ...evaluate.calibration.forecast import forecast, of_shares
 from ...evaluate.calibration.labels import (
     FRAMES,
@@ -29,9 +29,11 @@ from ...evaluate.calibration.labels import (
 )
 from ...evaluate.calibration.pool import KINDS, Simulator, with_shares
 from ...evaluate.calibration.record import doubts, is_of_files, read_calibration
-from ...evaluate.calibration.search import parameters
+from ...evaluate.calibration.search import OF_PARTICLE, parameters
 from ...evaluate.gap.features import Features
 from ...evaluate.gap.frames import LEAST, Sample, gain_matched, matched, sampled
+from ...evaluate.gap.measure import differing
+from ...evaluate.gap.outside import outside
 from ...evaluate.gap.two_sample import TwoSample, floor, two_sample_test
 from ...evaluate.metrics import format_auc, format_rate
 from ...geometries.errors import InputError
@@ -80,12 +82,14 @@ def run_calibration(command: Calibrate) -> None:
         classifier = None
     instrument, is_matched, is_not = matched(config.simulation.instrument, source)
     simulation = replace(config.simulation, instrument=instrument)
-    sample = sampled(source, config.frames, track)
+    sample = sampled(source, config.frames, track, dark=True)
     for found, more in zip((is_matched, is_not), gain_matched(source, sample.whole), strict=True):
         found.extend(more)
-    if len(sample.index) < LEAST:
+    if (sample.photons > 0).sum() < LEAST:
         said = "; ".join(sample.notes)
-        raise InputError(f"{source.frames.path}: {said}, and a calibration needs at least {LEAST}: give more frames")
+        raise InputError(
+            f"{source.frames.path}: {said}, and a calibration needs at least {LEAST} with photons: give more frames"
+        )
     if sample.odd and command.strict:
         raise InputError(f"{source.frames.path}: {sample.odd[0]}, and --strict refuses that: leave out --strict")
     for line in (*sample.notes, *is_matched, *(f"not matched: {line}" for line in is_not), *sample.odd):
@@ -95,7 +99,9 @@ def run_calibration(command: Calibrate) -> None:
     masks = frame_masks(source, sample.index[np.unique(np.linspace(0, len(sample.index) - 1, most).astype(int))])
     simulator = Simulator(simulation, parameters(simulation), masks, classifier)
     seen, score = _looked_at(source, sample, simulator, classifier)
-    features, none = seen.values, np.full(len(sample.index), np.nan)
+    # Frames without photons fit any background that may be none, and tell nothing else.
+    lit, none = seen.values[:, 0] > 0, np.full(len(sample.index), np.nan)
+    features = seen.values[lit]
     found = calibrate(
         features,
         simulator,
@@ -105,25 +111,30 @@ def run_calibration(command: Calibrate) -> None:
         track,
         lambda line: print(line, file=sys.stderr),
     )
+    found = with_dark(found, ~lit, seen.values, config.seed)
     weights = of_shares(found.fit.weights, found.pool.kind, found.fit.shares)
-    before = two_sample_test(features, found.assumed.features)
-    after = two_sample_test(features, found.fitted)
-    chance = floor(found.fitted, len(features))
+    assumed, fitted = (values[values[:, 0] > 0] for values in (found.assumed.features, found.fitted))
+    before = two_sample_test(features, assumed)
+    after = two_sample_test(features, fitted)
+    chance = floor(fitted, len(features))
     # What repeats it, from any folder.
     run = command.run_directory and command.run_directory.resolve()
     config, read = replace(config, simulation=simulation), command.read.resolved()
     command = replace(command, run_directory=run, read=read, calibrate=config)
     result = {"file": [str(path.resolve()) for path in command.file], "read": asdict(read)}
     result["calibrate"] = json.loads(to_json(calibrate=config))["calibrate"]
-    result |= _result(found, simulation, (before, after, chance))
+    result |= {"frames": len(sample.index)} | _result(found, simulation, (before, after, chance))
+    beyond = outside(features, fitted)
+    result |= {"outside_share": beyond.share, "outside_share_interval": list(beyond.interval)}
+    result["differs"] = differing(features, fitted, seen.names, seen.groups)
     result["figures"] = [name for name in _FIGURES if name != "scores" or score is not None]
     if classifier is not None and score is not None:
         result |= {"classifier": classifier.identity(), "threshold": classifier.threshold}
         result["forecast"] = forecast(found, classifier.threshold)
         result["kept_share"] = float((score >= classifier.threshold).mean())
     _write_population(command.out / "population.h5", found, simulator)
-    fitted = fitted_simulation(found, simulation, command.out / "population.h5")
-    write_whole(command.out / "config.json", config_for_commands(fitted, command))
+    fitted_config = fitted_simulation(found, simulation, command.out / "population.h5")
+    write_whole(command.out / "config.json", config_for_commands(fitted_config, command))
     write_whole(command.out / "calibration.json", json.dumps(result, indent=2, default=str) + "\n")
     files, none_chosen = [str(path.resolve()) for path in source.origin.files], np.zeros(len(sample.index), bool)
     judged = Judged(
@@ -150,7 +161,7 @@ def run_calibration(command: Calibrate) -> None:
 
 def _show(out: Path, result: dict[str, Any]) -> None:
     """The page, and the same on standard output."""
-    sentences = _sentences(result)
+    sentences = _sentences(result, out)
     drawn = [(*said, out / f"figures/{name}.png") for name, said in _FIGURES.items() if name in result["figures"]]
     write_page(
         "calibration.html",
@@ -242,12 +253,14 @@ def config_for_commands(fitted: SimulationConfig, command: Calibrate) -> str:
 
 
 def _write_population(path: Path, found: Calibration, simulator: Simulator) -> None:
-    """The drawn rows, joint samples of equal weight."""
+    """The drawn rows, joint samples of equal weight; photons are those on all good pixels of the instrument, since
+    a configuration knows no masks."""
+    rows = simulator.on_all_pixels(found.rows)
     with whole_file(path) as part, h5py.File(part, "w") as file:
         for i, parameter in enumerate(simulator.searched):
             if not parameter.is_number:
-                file[parameter.name] = found.rows[:, i]
-        file["weight"] = np.ones(len(found.rows))
+                file[parameter.name] = rows[:, i]
+        file["weight"] = np.ones(len(rows))
 
 
 def _result(
@@ -273,8 +286,13 @@ def _result(
     for i, name in enumerate(KINDS):
         estimate = found.estimate(lambda fit, i=i: float(fit.shares[i]), 0.0, 1.0)
         shares[name] = {"estimate": estimate.value, "interval": list(estimate.interval)}
+    if few_singles(shares["single"], len(found.single)):
+        for name in OF_PARTICLE:
+            if name in fitted:
+                low, high = assumed[name]
+                quantiles = {q: min(max(value, low), high) for q, value in fitted[name]["quantiles"].items()}
+                fitted[name] |= {"quantiles": quantiles, "intervals": {q: [low, high] for q in quantiles}}
     return {
-        "frames": len(before.one),
         "coverage": COVERAGE,
         "parameters": fitted,
         "numbers": {name: value for name, (value, _) in found.fit.numbers.items()},
@@ -294,7 +312,12 @@ def _result(
     }
 
 
-def _sentences(result: dict[str, Any]) -> list[str]:
+def few_singles(share: dict[str, Any], frames: int) -> bool:
+    """Whether single hits are too few among frames to say anything of particles. share: of single hits."""
+    return share["interval"][1] * frames < LEAST_SINGLES
+
+
+def _sentences(result: dict[str, Any], out: Path) -> list[str]:
     auc, share = result["two_sample_auc"], result["single_share"]
     low, high = share["interval"]
     frozen = next((row for row in result["forecast"] if row["is_frozen"]), None)
@@ -304,6 +327,12 @@ def _sentences(result: dict[str, Any]) -> list[str]:
         f"Simulated as assumed, frames are told from real ones with an AUC of {format_auc(auc['before'])}; calibrated, "
         f"of {format_auc(auc['after'])} (0.5: not at all).",
     ]
+    if few_singles(share, result["frames"]):
+        names = ", ".join(name for name in OF_PARTICLE if name in result["parameters"])
+        lines.append(
+            f"These are too few single hits ({LEAST_SINGLES} are needed) to say anything of particles: the intervals "
+            f"of {names} are what was searched."
+        )
     if frozen is not None and all(frozen[name] is not None for name in _FORECAST):
         lost, others, kept = (format_rate(frozen[name]) for name in _FORECAST)
         lines.append(
@@ -317,7 +346,7 @@ def _sentences(result: dict[str, Any]) -> list[str]:
             if labelled[name] is not None
         ]
         lines.append(f"With {labelled['labels']} labels: {', '.join(rates)}.")
-    return lines + doubts(result)
+    return lines + doubts(result, out)
 
 
 _FIGURES = {

@@ -86,7 +86,7 @@ def _forecast(folder: Path, command: Classify, classifier: Classifier) -> list[s
         lines.append(f"It is of other frames, {', '.join(found['file'])}, and holds as far as these are like them.")
     if command.expected != ExpectedConfig():
         lines.append("It is of the score alone: what is expected of photons and size discards more frames.")
-    return lines + doubts(found)
+    return lines + doubts(found, folder)
 
 
 def _with_interval(forecast: dict[str, Any], name: str) -> str:

@@ -48,7 +48,7 @@ def calibration_tables(result: dict[str, Any]) -> list[CalibrationTable]:
         CalibrationTable(
             "Parameters",
             f"Quantiles with intervals of {per_cent}; diameters and photons are those of single hits, "
-            "background photons those of all frames, expected on good pixels.",
+            "background photons those of all frames; both as expected on pixels that the file shows.",
             ("parameter", "searched", "5 %", "median", "95 %"),
             fitted,
         ),

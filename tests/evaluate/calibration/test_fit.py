@@ -61,6 +61,14 @@ def test_what_all_frames_share_is_found_beyond_a_round_that_came_near(stretch):
     assert abs(value - stretch) < 0.008 and spread < 0.008
 
 
+def test_a_kind_that_occurs_once_is_no_trouble(case):
+    pool, real, _ = case
+    kind = pool.kind.copy()
+    kind[1] = 3
+    found = Estimator(pool._replace(kind=kind), SEARCHED).kinds(real)
+    assert (found[:, 3] == 0).all() and found.sum(1) == pytest.approx(1)
+
+
 def test_frames_are_not_weighted_by_what_all_share(case):
     pool, real, estimator = case
     weights = fit_pool(real, pool, estimator, SEARCHED, seed=0).weights

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from onehit.evaluate.calibration.fit import Calibration, Fit
+from onehit.evaluate.calibration.fit import Calibration, Fit, with_dark
 from onehit.evaluate.calibration.forecast import forecast
 from onehit.evaluate.calibration.pool import KINDS, Pool
 from schemas import check
@@ -35,6 +35,25 @@ def test_rates_are_those_of_the_pool_at_the_fitted_shares():
     assert frozen["photons"] == pytest.approx(10 * (10 + 44), abs=10)  # the middle of those kept
     thresholds = [row["threshold"] for row in rows]
     assert thresholds == sorted(thresholds)
+
+
+def test_rates_are_of_dark_frames_too():
+    """Two frames of five hold no photons: no single hits, and never kept."""
+    kind = np.repeat([0, 1, 2], 100)
+    score = np.concatenate([np.linspace(-1, 8.9, 100), np.linspace(-8.9, 1, 100), np.linspace(-8, 0.9, 100)])
+    score[::2] = np.nan  # not all of the pool is scored
+    lit = calibration(score, kind, [0.5, 0.25, 0.25, 0.0])._replace(single=np.full(300, 0.5))
+    is_dark = np.arange(500) % 5 < 2
+    found = with_dark(lit, is_dark, np.zeros((500, 1)))
+    assert found.fit.shares == pytest.approx([0.3, 0.15, 0.55, 0.0])
+    assert (found.single[is_dark] == 0).all() and (found.single[~is_dark] == 0.5).all()
+    spread = np.std([fit.shares[0] for fit in found.replicas])
+    assert 0 < spread < 0.05
+    before, after = (next(row for row in forecast(one, 0.0) if row["is_frozen"]) for one in (lit, found))
+    assert after["false_negative_rate"] == pytest.approx(before["false_negative_rate"])
+    assert after["false_positive_rate"] == pytest.approx(before["false_positive_rate"] * 0.3 / 0.7, rel=0.1)
+    assert after["kept_share"] == pytest.approx(0.6 * before["kept_share"], rel=0.1)
+    assert with_dark(lit, np.zeros(300, bool), np.zeros((300, 1))) is lit
 
 
 def test_what_no_pattern_tells_is_null():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from onehit.evaluate.calibration.pool import Simulator, with_shares
 from onehit.evaluate.calibration.search import parameters
+from onehit.simulate import SimulatedSource
 from onehit.simulate.beamline.instrument import InstrumentConfig
 from onehit.simulate.config import BackgroundConfig, BadConfig, SimulationConfig
 
@@ -47,6 +48,32 @@ def test_masks_of_real_frames_hide_the_same_of_simulated_ones(simulator):
     names = simulator.extractor(any_counts, np.zeros((32, 32), bool)).names
     hidden = pool.features[:, names.index("hidden pixels")]
     assert (hidden >= 36 / 1024).all() and np.ptp(hidden) == 0
+
+
+def test_photons_are_those_that_the_masks_leave_and_a_configuration_without_them_gives_as_many():
+    """The file's mask hides the middle, as a beamstop does, and the configuration knows of none."""
+    instrument = replace(SEARCH.instrument, beamstop_radius_m=0.0)
+    search = replace(SEARCH, instrument=instrument, background=BackgroundConfig())
+    stop = np.hypot(*np.indices((32, 32)) - 15.5) < 2
+    simulator = Simulator(search, parameters(search), stop)
+    rows = np.repeat([[60.0, 1e5]], 128, 0)
+    assert [p.name for p in simulator.searched] == ["diameter_nm", "photons"]
+    pool = simulator(rows, 0)
+    assert (simulator.bad_pixel == stop).all()
+    assert pool.photons[pool.kind == 0] == pytest.approx(1e5, rel=1e-3)
+    diameter, photons = simulator.on_all_pixels(rows).T
+    assert (diameter == 60).all() and photons == pytest.approx(photons[0], rel=0.01)
+    photons = float(photons.mean())
+    assert photons > 1.5e5
+    bare = SimulatedSource(replace(search, good_fraction=1.0, diameter_nm=(60.0, 60.0), photons=(photons, photons)))
+    visible = np.where(stop, 0, np.asarray(bare.patterns(np.arange(64)).counts)).sum((1, 2))
+    assert visible.mean() == pytest.approx(1e5, rel=0.01)
+
+
+def test_rows_stay_where_no_mask_hides_more_than_the_instrument():
+    simulator = Simulator(SEARCH, parameters(SEARCH), np.zeros((32, 32), bool))
+    rows = simulator.drawn(simulator.searched, 128, seed=1)
+    assert simulator.on_all_pixels(rows) is rows
 
 
 def test_shares_of_kinds_become_a_configuration():

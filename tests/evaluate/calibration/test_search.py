@@ -38,12 +38,19 @@ def test_what_is_fixed_or_drawn_from_a_law_is_not_searched():
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        (dict(simulation=SimulationConfig(diameter_nm=(70.0, 70.0))), "--diameter-nm LOW HIGH"),
-        (dict(simulation=SimulationConfig(photons="log-normal:median=1e4,sigma=1")), "--photons LOW HIGH"),
+        (dict(simulation=SimulationConfig(diameter_nm=(70.0, 70.0))), "--simulation.diameter-nm LOW HIGH"),
+        (dict(simulation=SimulationConfig(photons="log-normal:median=1e4,sigma=1")), "--simulation.photons LOW HIGH"),
         (dict(frames=20), "frames is 20; a calibration needs at least 200"),
         (dict(patterns=100), "patterns is 100"),
         (dict(replicas=1), "replicas is 1"),
         (dict(seed=-1), "seed is -1"),
+        (dict(seed=430_000), "--seed 0 to 400000"),
+        (dict(simulation=replace(searched(), good_fraction=0.0)), "--simulation.good-fraction is 0"),
+        (dict(simulation=replace(searched(), good_fraction=1.0)), "--simulation.good-fraction is 1"),
+        (
+            dict(simulation=replace(searched(), beam=BeamConfig(pulse_photons=(1e12, 1e13)))),
+            "--simulation.beam.pulse-photons",
+        ),
     ],
 )
 def test_what_cannot_be_calibrated_is_refused(changed, says):

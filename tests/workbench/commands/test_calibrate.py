@@ -11,9 +11,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from onehit.evaluate.calibration.fit import Calibration, Fit
+from onehit.evaluate.calibration.pool import Pool
 from onehit.evaluate.calibration.search import CalibrateConfig, searched
 from onehit.evaluate.calibration.unlabelled import score_unlabelled
 from onehit.evaluate.config import EvaluateConfig
+from onehit.evaluate.gap.features import GROUPS
+from onehit.evaluate.gap.two_sample import TwoSample
 from onehit.geometries import InputError
 from onehit.simulate import FileConfig
 from onehit.simulate.config_io import from_json
@@ -21,7 +25,7 @@ from onehit.simulate.populations import with_populations
 from onehit.train import NetworkConfig, TrainConfig
 from onehit.train.classifier import Classifier
 from onehit.workbench.cli import _parse, main
-from onehit.workbench.commands.calibrate import _sentences, config_for_commands
+from onehit.workbench.commands.calibrate import _result, _sentences, config_for_commands
 from onehit.workbench.commands.study import check_evaluation
 from onehit.workbench.options import Calibrate
 from schemas import check
@@ -191,6 +195,25 @@ def test_a_classifier_is_forecast_on_frames_without_labels(folder):
     assert found["two_sample_auc"] == json.loads((folder / "found/calibration.json").read_text())["two_sample_auc"]
 
 
+def test_a_forecast_hides_of_simulated_frames_what_the_files_masks_hide(folder, tmp_path):
+    found = shutil.copytree(folder / "found", tmp_path / "found")
+    result = json.loads((found / "calibration.json").read_text())
+    hidden = np.zeros((32, 32), bool)
+    hidden[:, :12] = True
+    with h5py.File(folder / "real.cxi") as real, h5py.File(tmp_path / "masked.h5", "w") as file:
+        file["counts"], file["bad_pixel"] = real["entry_1/data_1/data"][:], hidden
+    (found / "calibration.json").write_text(json.dumps(result | {"file": [str(tmp_path / "masked.h5")]}))
+    masks = []
+
+    class Remembers(KeepsBright):
+        def score(self, counts, bad_pixel=None):
+            masks.append(bad_pixel)
+            return super().score(counts, bad_pixel)
+
+    score_unlabelled(Remembers(), found, 64, 5)
+    assert len(masks) > 1 and all(mask[hidden].all() for mask in masks)
+
+
 def test_evaluations_like_it_score_its_frames(folder):
     config = from_json(folder / "found/config.json", "evaluate", EvaluateConfig)
     assert config.calibration == folder / "found"
@@ -239,9 +262,37 @@ def test_labels_are_of_the_file_that_was_calibrated_and_of_nothing_else(folder, 
 
 
 def test_a_fit_of_hardly_any_patterns_is_said_to_be_unsure(found):
-    assert not any("unsure" in line for line in _sentences(found))
-    (line,) = (line for line in _sentences(found | {"effective_patterns": 6.2}) if "unsure" in line)
+    assert not any("unsure" in line for line in _sentences(found, Path("found")))
+    (line,) = (line for line in _sentences(found | {"effective_patterns": 6.2}, Path("found")) if "unsure" in line)
     assert line.startswith("Only 6 of ") and "--patterns" in line
+
+
+def test_what_is_unexplained_is_named_and_the_command_is_given_in_full(found, folder):
+    assert {row["group"] for row in found["differs"]} == {*GROUPS}
+    off = [abs(row["auc"] - 0.5) for row in found["differs"]]
+    assert off == sorted(off, reverse=True) and found["outside_share"] < 0.2
+    line = _sentences(found | {"unexplained": True, "outside_share": 0.5}, folder / "found")[-1]
+    assert f"the {found['differs'][0]['group']} (" in line and "50.0 % of the frames" in line
+    command = line.split("`")[1].split()
+    assert command == ["onehit", "gap", str(folder / "real.cxi"), "--config", str(folder / "found/config.json")]
+    parsed = _parse("gap", command[2:])
+    assert parsed.simulation.population == str(folder / "found/population.h5")
+
+
+def test_of_a_handful_of_single_hits_nothing_is_said_of_particles():
+    """Of 2000 frames at most some thirty are single hits."""
+    quantiles = {name: np.full(5, 1e4) for name in ("diameter_nm", "photons", "background_photons")}
+    fits = [Fit(np.ones(1), quantiles, np.array([share, 0.0, 1 - share, 0.0]), {}) for share in (0.01, 0.008, 0.012)]
+    pool = Pool(np.zeros((1, 1)), np.zeros(1, int), np.zeros((1, 2)), *np.zeros((4, 1)))
+    none, two = np.zeros((1, 1)), TwoSample(0.5, (0.4, 0.6), np.zeros(1), np.zeros(1))
+    calibration = Calibration(pool, pool, fits[0], fits[0], fits, none, none, 500.0, {}, np.zeros(2000))
+    result = _result(calibration, searched(), (two, two, two)) | {"frames": 2000}
+    for name, (low, high) in {"diameter_nm": (30, 150), "photons": (100, 1e7)}.items():
+        assert {*map(tuple, result["parameters"][name]["intervals"].values())} == {(low, high)}
+        assert low <= result["parameters"][name]["quantiles"]["0.5"] <= high
+    assert result["parameters"]["background_photons"]["intervals"]["0.5"] == [1e4, 1e4]
+    assert any("too few single hits" in line for line in _sentences(result, Path("found")))
+    assert not any("too few single hits" in line for line in _sentences(result | {"frames": 20000}, Path("found")))
 
 
 def test_frames_that_are_gone_are_missed_before_any_training(folder, tmp_path, capsys):
@@ -280,5 +331,5 @@ def test_what_cannot_be_calibrated_is_refused_with_the_remedy(folder, tmp_path, 
     assert "--simulation.instrument.shape" in refused(
         capsys, tmp_path / "other.npy", *out, "--read.axes", "nyx", *simulation(DETECTOR)
     )
-    assert "--diameter-nm LOW HIGH" in refused(capsys, real, *out, "--simulation.diameter-nm", "70", "70")
+    assert "--simulation.diameter-nm LOW HIGH" in refused(capsys, real, *out, "--simulation.diameter-nm", "70", "70")
     assert not (tmp_path / "out").exists()

@@ -167,6 +167,19 @@ def test_frames_are_taken_from_all_over_a_file(folder):
     assert sample.whole and not sample.odd[0].startswith("copies")
 
 
+def test_dark_frames_are_left_out_unless_they_count_as_frames(folder):
+    with h5py.File(folder / "real.h5") as real, h5py.File(folder / "dark.h5", "w") as file:
+        counts = real["counts"][:]
+        file["counts"] = np.stack([counts, 0 * counts], 1).reshape(-1, 32, 32)
+        file["bad_pixel"] = real["bad_pixel"][:]
+    source = FileSource(folder / "dark.h5")
+    assert (sampled(source, 1000).index == np.arange(0, 440, 2)).all()
+    every = sampled(source, 1000, dark=True)
+    assert (every.index == np.arange(440)).all() and (every.photons[1::2] == 0).all()
+    assert any(line == "220 of these hold no photons, and count as frames all the same" for line in every.notes)
+    assert not any("left out" in line for line in (*every.notes, *every.odd))
+
+
 def test_parts_by_brightness_and_by_run(folder):
     source = FileSource([folder / "real.h5", folder / "few.h5"])
     sample = sampled(source, 1000)
