@@ -115,6 +115,8 @@ def test_a_forecast_is_of_this_classifier_and_says_why_it_may_not_hold(several, 
         "classifier": "0123456789abcdef",
         "forecast": [row],
         "unexplained": False,
+        "differs": [{"group": "background", "feature": "counts at the rim"}],
+        "outside_share": 0.1,
         "effective_patterns": 800.0,
         "patterns": 1000,
         "single_share": {"estimate": 0.3, "interval": [0.2, 0.4]},
@@ -135,7 +137,10 @@ def test_a_forecast_is_of_this_classifier_and_says_why_it_may_not_hold(several, 
     assert "score alone" in said(0, sure, "a*.h5", "--minimum-photons", "3")[1]
     assert "score alone" in said(0, sure, "a*.h5", "--diameter-nm", "70")[1]
     assert "Only 5 of 1,000" in said(0, sure | {"effective_patterns": 5.2}, "a*.h5")[1]
-    assert "not explained" in said(0, sure | {"unexplained": True}, "a*.h5")[1]
+    unexplained = said(0, sure | {"unexplained": True}, "a*.h5")[1]
+    assert (
+        "differs most is the background (counts at the rim)" in unexplained and "--config config.json`" in unexplained
+    )
     assert "another classifier" in said(2, sure | {"classifier": "f" * 16}, "a*.h5")[-1]
     assert "holds no forecast" in said(2, sure | {"forecast": []}, "a*.h5")[-1]
     assert "calibrate again" in said(2, {"forecast": [row]}, "a*.h5")[-1]
