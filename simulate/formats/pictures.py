@@ -267,7 +267,7 @@ def _instrument(path: Path, frames: Frames) -> Instrument | None:
         why = "masks" if masked else f"frames of {rows} x {columns} pixels"
         raise InputError(
             f"{path}: EMC keeps {why} in a detector file, which needs distance, pixel size and photon energy, and the "
-            "files do not say them: write .cxi or .h5"
+            "files do not say them: give a --read.geom that does, or write .cxi or .h5"
         )
     return None
 

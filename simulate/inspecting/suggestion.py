@@ -41,7 +41,8 @@ def suggest(
     masked = False
     for _ in range(_MOST_ROUNDS):
         found = oddities(source, seen, size=size)
-        said |= dict.fromkeys(oddity.says for oddity in found)
+        # Of the mask that was written here nothing is to be said: what it hides has been.
+        said |= dict.fromkeys(oddity.says for oddity in found if str(mask) not in oddity.says)
         config, options = source.config, [oddity.options for oddity in found]
         for some in options:
             config = replace(config, **some)

@@ -60,11 +60,16 @@ class Nexus:
         )
 
     def holds(self, opened: Opened, name: str) -> bool:
-        """Whether something of that name would be in an entry, and is not CXI's, whose entries may be NeXus' too."""
+        """Whether something of that name would be in an entry: of a file that is recognised, or whose entry says that it
+        is NeXus' or has a detector. Other groups may be called `entry` too, and CXI's entries are NeXus'."""
         file = opened.hdf5
-        return (
-            file is not None and not exists(file, "cxi_version") and _steps(name)[0] in _entries(file, opened.trusted)
-        )
+        if file is None or exists(file, "cxi_version") or _steps(name)[0] not in _entries(file, opened.trusted):
+            return False
+        entry = _steps(name)[0]
+        group = find_group(file, entry, opened.trusted)
+        detectors = _classed(file, f"{entry}/instrument", "NXdetector", "detector", opened.trusted)
+        says = group is not None and _text(group, "NX_class") == "NXentry"
+        return says or bool(detectors) or self.recognises(opened)
 
     def open(self, opened: Opened, given: Given) -> Frames:
         """Raises InputError where a file of the sequence is missing, or lies elsewhere and is not trusted."""
@@ -89,7 +94,8 @@ class Nexus:
 
         masks = _masks(file, detectors, given)
         if given.mask is not None:
-            masks = named_masks(file, given, "bad", names[0].rpartition("/")[0])
+            # NeXus says what pixel_mask means, and nothing of others.
+            masks = named_masks(file, given, "auto", names[0].rpartition("/")[0])
         polarity, option = given.mask_polarity, given.option
         bad = combine(opened.path, masks, frames.count, frames.shape, frames.read, polarity, option)
         label = None

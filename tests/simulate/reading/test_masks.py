@@ -105,3 +105,11 @@ def test_a_mask_that_leaves_few_pixels_by_what_its_name_says_is_odd():
 def test_masks_that_cannot_be_meant_are_refused(mask, polarity, message):
     with pytest.raises(InputError, match=message):
         masks(mask, polarity=polarity)
+
+
+def test_a_polarity_without_a_mask_is_not_lost_in_silence():
+    counts = np.zeros((3, 4, 5), int)
+    for polarity, said in (("auto", 0), ("good", 1)):
+        oddities = combine("x.h5", [], 3, (4, 5), lambda indices: counts[indices], polarity).oddities
+        assert len(oddities) == said
+    assert "--read.mask-polarity good says nothing, since no mask is used: give --read.mask NAME" in oddities[0]

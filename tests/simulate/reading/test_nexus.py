@@ -190,6 +190,22 @@ def test_plain_data_of_an_entry_is_read(written):
     assert frames.format == "NeXus"
 
 
+def test_a_group_that_is_called_entry_does_not_make_a_file_nexus(written):
+    """Naming the frames that a plain file has anyway changes neither its dialect nor its mask."""
+    good = np.array(~BAD, np.uint8)
+    path = written(lambda file: file.update({"entry/data": COUNTS, "entry/mask": good}))
+    for given in ({}, {"data": "entry/data"}, {"data": "entry/data", "mask": "entry/mask"}):
+        frames = open_frames(path, **given)
+        assert frames.format == "HDF5"
+        np.testing.assert_array_equal(frames.bad_pixel, BAD)
+
+
+def test_a_mask_of_another_name_means_what_the_frames_say(written):
+    good = np.array(~BAD, np.uint8)
+    path = written(lambda file: (nxdata("pictures")(file), file.update({"scan/usable": good})))
+    np.testing.assert_array_equal(open_frames(path, mask="scan/usable").bad_pixel, BAD)
+
+
 @pytest.mark.parametrize("value", [np.arange(3), "NXdata", ["NXentry"], ["a", "b"], 1.5])
 def test_odd_classes_do_no_harm(written, value):
     def change(file):
