@@ -95,7 +95,7 @@ def combine(
     looked_at = spread(count, 8 * math.prod(shape))
     bad, of_frames, meanings, oddities = None, [], [], []
     if not masks and polarity != "auto":
-        oddities.append(f"{option}.mask-polarity {polarity} says nothing, since no mask is used: give {option}.mask NAME")
+        oddities.append(f"{option}.mask-polarity {polarity} says nothing, as no mask is used: give {option}.mask NAME")
     for mask in masks:
         where = f"{path}: mask {mask.name}"
         with reading(where):

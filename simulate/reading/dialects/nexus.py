@@ -60,8 +60,8 @@ class Nexus:
         )
 
     def holds(self, opened: Opened, name: str) -> bool:
-        """Whether something of that name would be in an entry: of a file that is recognised, or whose entry says that it
-        is NeXus' or has a detector. Other groups may be called `entry` too, and CXI's entries are NeXus'."""
+        """Whether something of that name would be in an entry: of a file that is recognised, or whose entry says that
+        it is NeXus' or has a detector. Other groups may be called `entry` too, and CXI's entries are NeXus'."""
         file = opened.hdf5
         if file is None or exists(file, "cxi_version") or _steps(name)[0] not in _entries(file, opened.trusted):
             return False

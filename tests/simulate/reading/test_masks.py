@@ -112,4 +112,4 @@ def test_a_polarity_without_a_mask_is_not_lost_in_silence():
     for polarity, said in (("auto", 0), ("good", 1)):
         oddities = combine("x.h5", [], 3, (4, 5), lambda indices: counts[indices], polarity).oddities
         assert len(oddities) == said
-    assert "--read.mask-polarity good says nothing, since no mask is used: give --read.mask NAME" in oddities[0]
+    assert "--read.mask-polarity good says nothing, as no mask is used: give --read.mask NAME" in oddities[0]
