@@ -49,6 +49,10 @@ def run_lines(metrics: dict[str, Any]) -> list[str]:
             f"two-sample AUC of these frames and simulated ones: {format_auc(auc['before'])} before the simulation was "
             f"fitted to them, {format_auc(auc['after'])} after",
         ]
+        held = {name: _held(found, name) for name in _FORECAST}
+        for said in dict.fromkeys(filter(None, held.values())):
+            names = [what for name, what in _FORECAST.items() if held[name] == said]
+            lines.append(f"forecast {said}: {', '.join(names)}")
     for name, summary in metrics.get("experiment", {}).items():
         kept = summary["n_good"] - summary["false_negatives"] + summary["false_positives"]
         pure = f"{kept:,} kept, {with_interval(summary, 'purity')} % of them single hits" if kept else "none kept"
@@ -154,20 +158,42 @@ def _unlabelled(metrics: dict[str, Any]) -> Table | None:
     found = metrics.get("unlabelled")
     if not found:
         return None
-    labelled = next(iter(metrics.get("experiment", {}).values()), {})
     rows: list[list[Cell]] = []
     for name, what in _FORECAST.items():
-        seen = _rate(found, name) if name in found else _rate(labelled, name) if labelled.get(name) is not None else ""
-        rows.append([what, _rate(found["forecast"], name), seen])
-    auc = found["two_sample_auc"]
+        measured = _measured(found, name)
+        rows.append(
+            [what, _rate(found["forecast"], name), _rate(measured, name) if measured else "", _held(found, name)]
+        )
+    auc, labelled = found["two_sample_auc"], found.get("labelled")
+    if labelled is None:
+        by = "those of single hits and others take labels (--experiment, or calibrate --labels)"
+    elif labelled["by"] == "labels":
+        by = "those of single hits and others are by the labels of chosen frames, with intervals of 90 %"
+    else:
+        by = f"those of single hits and others are by the labels of {labelled['by']}"
+        by += "" if labelled["same_frames"] else ", which are other frames and say nothing of this forecast"
     note = (
         f"{found['frames']:,} frames at the frozen threshold, and what the simulation that was fitted to them "
-        "forecasts, with 90 % intervals that take the fit as right. Measured rates have 95 % intervals; those of "
-        "single hits and others are of the labelled experiment, where there is one. Simulated frames are told from "
+        "forecasts, with 90 % intervals that take the fit as right. A forecast held where both intervals meet. "
+        f"Measured rates have 95 % intervals; {by}. Simulated frames are told from "
         f"these with an AUC of {format_auc(auc['before'])} before the fit and {format_auc(auc['after'])} after; 0.5: "
         "not at all."
     )
-    return Table("Frames without labels", note, ("Share", "Forecast, %", "Measured, %"), rows)
+    return Table("Frames without labels", note, ("Share", "Forecast, %", "Measured, %", "Forecast"), rows)
+
+
+def _measured(found: dict[str, Any], name: str) -> dict[str, Any] | None:
+    """Where a forecast rate is measured; None where it is not."""
+    return next((of for of in (found, found.get("labelled") or {}) if of.get(name) is not None), None)
+
+
+def _held(found: dict[str, Any], name: str) -> str:
+    """Whether a forecast held; empty where nothing tells."""
+    measured, forecast = _measured(found, name), found["forecast"][f"{name}_interval"]
+    if measured is None or forecast is None or not measured.get("same_frames", True):
+        return ""
+    (low, high), (least, most) = measured[f"{name}_interval"], forecast
+    return "held" if low <= most and least <= high else "did not hold"
 
 
 def _no_particle(found: dict[str, dict[str, Any]] | None) -> Table | None:
