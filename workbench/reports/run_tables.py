@@ -1,29 +1,18 @@
 """Frames without a particle, development shapes, unseen molecules: tables of a report, and lines for the terminal."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ...evaluate.metrics import format_auc, format_rate, rate_interval
-
-Cell = str | tuple[str, str]
-"""Text, or text and its interval."""
+from .cells import Cell, Table, cell_of, with_interval
 
 _AT_THRESHOLD = {
     "false_negative_rate": "lost at the frozen threshold",
     "false_positive_rate": "kept at the frozen threshold",
 }
 _RATES = tuple(_AT_THRESHOLD)
-
-
-class Table(NamedTuple):
-    """A table and what to know of it."""
-
-    heading: str
-    note: str
-    columns: tuple[str, ...]
-    rows: list[list[Cell]]
 
 
 def run_tables(metrics: dict[str, Any]) -> list[Table]:
@@ -140,12 +129,6 @@ def mean_rate(found: dict[str, dict[str, Any]], rate: str) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def with_interval(summary: dict[str, Any], name: str, form: Any = format_rate) -> str:
-    """A rate, or what `form` writes, and its interval in brackets."""
-    interval = summary[f"{name}_interval"]
-    return form(summary[name]) + (f" [{form(interval[0])}, {form(interval[1])}]" if interval else "")
-
-
 _FORECAST = {
     "kept_share": "frames kept",
     "false_negative_rate": "single hits lost",
@@ -162,7 +145,7 @@ def _unlabelled(metrics: dict[str, Any]) -> Table | None:
     for name, what in _FORECAST.items():
         measured = _measured(found, name)
         rows.append(
-            [what, _rate(found["forecast"], name), _rate(measured, name) if measured else "", _held(found, name)]
+            [what, cell_of(found["forecast"], name), cell_of(measured, name) if measured else "", _held(found, name)]
         )
     auc, labelled = found["two_sample_auc"], found.get("labelled")
     if labelled is None:
@@ -203,8 +186,8 @@ def _no_particle(found: dict[str, dict[str, Any]] | None) -> Table | None:
     for held_out, sum_of in ((False, "all that a training may see the like of"), (True, "all that are held out")):
         group = {name: summary for name, summary in found.items() if summary["held_out"] is held_out}
         for name, summary in (group | ({sum_of: overall(group)} if group else {})).items():
-            rows.append([name, f"{summary['n_bad']:,}", _rate(summary, "false_positive_rate")])
-    rows.append(["all", f"{overall(found)['n_bad']:,}", _rate(overall(found), "false_positive_rate")])
+            rows.append([name, f"{summary['n_bad']:,}", cell_of(summary, "false_positive_rate")])
+    rows.append(["all", f"{overall(found)['n_bad']:,}", cell_of(overall(found), "false_positive_rate")])
     note = (
         "Share kept at the frozen threshold, with its 95 % interval (Wilson). First the kinds of bad patterns that a "
         "training may be shown, or such as are like them, then families that are like nothing in training."
@@ -218,7 +201,7 @@ def _development(found: dict[str, dict[str, Any]] | None) -> Table | None:
     rows: list[list[Cell]] = []
     for name, summary in found.items():
         numbers = (f"{summary[n]:,}" for n in ("n_good", "n_bad"))
-        rows.append([name, *numbers, *(_rate(summary, rate) for rate in _RATES), format_auc(summary["auc"])])
+        rows.append([name, *numbers, *(cell_of(summary, rate) for rate in _RATES), format_auc(summary["auc"])])
     rows.append(["mean", "", "", *(format_rate(mean_rate(found, rate)) for rate in _RATES), ""])
     worst = {rate: worst_of(found, rate) for rate in _RATES}
     rows.append(["worst", "", "", *((format_rate(found[name][rate]), name) for rate, name in worst.items()), ""])
@@ -236,7 +219,7 @@ def _molecules(found: dict[str, Any] | None) -> Table | None:
     rows: list[list[Cell]] = []
     for name, cells in [*together, *((Path(name).name, cells) for name, cells in alone.items())]:
         numbers = (f"{cells[n]:,}" for n in ("n_good", "n_bad"))
-        row: list[Cell] = [name, *numbers, _rate(cells, "accuracy"), _rate(cells, "auc", format_auc)]
+        row: list[Cell] = [name, *numbers, cell_of(cells, "accuracy"), cell_of(cells, "auc", format_auc)]
         rows.append(
             [*row, (format_rate(cells["worst_accuracy"]), Path(cells["worst"]).name) if "worst" in cells else ""]
         )
@@ -250,8 +233,3 @@ def _molecules(found: dict[str, Any] | None) -> Table | None:
 
 def _photons(bin: dict[str, Any]) -> str:
     return f"{bin['low']:,.0f} to {bin['high']:,.0f} photons" if "low" in bin else "unseen molecules"
-
-
-def _rate(summary: dict[str, Any], name: str, form: Any = format_rate) -> Cell:
-    interval = summary[f"{name}_interval"] or ()
-    return form(summary[name]), " – ".join(map(form, interval))
