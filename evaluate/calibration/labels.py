@@ -167,8 +167,9 @@ def _read(
 ) -> tuple[tuple[str, ...], Int[np.ndarray, " rows"], list[Float[np.ndarray, " rows"]]]:
     """File, frame and these columns of a CSV; NaN where a cell is empty."""
     try:
-        # Excel begins a file with a byte order mark.
-        rows = list(csv.DictReader(io.StringIO(path.read_text("utf-8-sig"))))
+        # Excel begins a file with a byte order mark, and separates by semicolons where numbers have decimal commas.
+        text = path.read_text("utf-8-sig")
+        rows = list(csv.DictReader(io.StringIO(text), delimiter=";" if text.startswith("file;") else ","))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if not rows or not {*_FRAME, *numbers} <= {*rows[0]}:

@@ -27,6 +27,7 @@ _NEEDED = (
     *(("single_share", "estimate"), ("single_share", "interval")),
 )
 """What is read of calibration.json."""
+_BY_LABELS = ("false_negative_rate", "false_positive_rate", "purity")
 _FEW_PATTERNS = 100
 """In effect: with fewer, chance decides what is fitted."""
 
@@ -74,6 +75,26 @@ def is_of_files(calibration: dict[str, Any], given: Sequence[Path]) -> bool:
         return files == _named([Path(file) for file in calibration["file"]])
     except InputError:  # of a list or a glob that is gone
         return False
+
+
+def labelled(
+    calibration: dict[str, Any], classifier: str, experiment: Path | None, summary: dict[str, Any]
+) -> dict[str, Any] | None:
+    """What labels say of a classifier on the frames that were calibrated, to hold against a forecast.
+
+    classifier: its identity; summary: of its scores on the labelled file `experiment`, where there is one. Returns
+    `false_negative_rate`, `false_positive_rate` and `purity`, each with its `_interval`; `by`, the file or `labels`,
+    those of `--labels`; `same_frames`, whether the file is the calibrated one. None where nothing is labelled.
+    """
+    chosen = calibration.get("labelled") if calibration.get("classifier") == classifier else None
+    is_same = experiment is not None and is_of_files(calibration, [experiment])
+    if chosen is not None and not is_same:
+        found, by = chosen, {"by": "labels", "same_frames": True}
+    elif experiment is not None:
+        found, by = summary, {"by": str(experiment), "same_frames": is_same}
+    else:
+        return None
+    return by | {name: found[name] for rate in _BY_LABELS for name in (rate, f"{rate}_interval")}
 
 
 def _named(given: Sequence[Path]) -> set[Path]:

@@ -46,9 +46,9 @@ from ...train.loop import frame_masks, frames_at_once
 from ..notices import tell
 from ..options import Calibrate
 from ..progress import track
-from ..reports.calibration_tables import calibration_tables, terminal_table
+from ..reports.calibration_tables import calibration_tables
+from ..reports.cells import terminal_table, with_interval
 from ..reports.page import write_page
-from ..reports.run_tables import with_interval
 
 _LABELLED = {
     "single_share": "of all frames are single hits",
@@ -175,7 +175,7 @@ def _show(out: Path, result: dict[str, Any]) -> None:
         shlex.join(["onehit", "calibrate", *result["file"], "--config", str(out / "config.json"), "--out", str(out)]),
     )
     for table in calibration_tables(result):
-        _print(terminal_table(table))
+        _print(terminal_table(table.heading, table.columns, table.rows))
     for line in sentences:
         print(line)
 

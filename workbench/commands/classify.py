@@ -5,12 +5,10 @@ import io
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ...evaluate.calibration.record import doubts, is_of_files, read_calibration
-from ...evaluate.metrics import format_rate
 from ...geometries.errors import InputError
 from ...simulate.config_io import to_json, write_whole
 from ...simulate.formats.pictures import check_target, files_of, write_pictures
@@ -22,6 +20,7 @@ from ...train.selection import VERDICTS, Selection, select
 from ..notices import tell, tell_sizes
 from ..options import Classify, Pack
 from ..progress import track
+from ..reports.cells import with_interval
 
 _FORECAST = {
     "kept_share": "kept",
@@ -81,19 +80,13 @@ def _forecast(folder: Path, command: Classify, classifier: Classifier) -> list[s
         raise InputError(f"{folder} holds no forecast, since its frames are smaller than the classifier takes")
     if found.get("classifier") != classifier.identity():
         raise InputError(f"{folder} forecasts another classifier: calibrate with the --run that you classify with")
-    lines = [", ".join(f"{what} {_with_interval(frozen, name)}" for name, what in _FORECAST.items())]
+    known = {name: what for name, what in _FORECAST.items() if frozen[name] is not None}
+    lines = [", ".join(f"{what} {with_interval(frozen, name, unit=' %')}" for name, what in known.items())]
     if not is_of_files(found, command.file):
         lines.append(f"It is of other frames, {', '.join(found['file'])}, and holds as far as these are like them.")
     if command.expected != ExpectedConfig():
         lines.append("It is of the score alone: what is expected of photons and size discards more frames.")
     return lines + doubts(found, folder)
-
-
-def _with_interval(forecast: dict[str, Any], name: str) -> str:
-    if forecast.get(name) is None:
-        return "unknown"
-    low, high = forecast[f"{name}_interval"]
-    return f"{format_rate(forecast[name])} % [{format_rate(low)}, {format_rate(high)}]"
 
 
 def _refuse_inputs(kept: Path, source: FileSource) -> None:

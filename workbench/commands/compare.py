@@ -30,7 +30,8 @@ from ...train.networks.vgg16 import VGG16Classifier
 from ..notices import tell
 from ..progress import track
 from ..reports import poster
-from ..reports.comparison_tables import sections, terminal_table
+from ..reports.cells import terminal_table
+from ..reports.comparison_tables import sections
 from ..reports.page import write_page
 
 _ATTRIBUTED = 6
@@ -83,7 +84,7 @@ def run_comparison(config: CompareConfig, out: Path, strict: bool = False) -> No
     )
     console = Console() if Console().is_terminal else Console(width=110)
     for section in tables:
-        console.print(terminal_table(section))
+        console.print(terminal_table(section.heading, section.columns, section.rows))
     console.print(f"report: {out / 'report.html'}", soft_wrap=True)
 
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from ...evaluate import figures
+from ...evaluate.calibration.record import labelled, read_calibration
 from ...evaluate.calibration.unlabelled import calibrated_frames, score_unlabelled
 from ...evaluate.config import EvaluateConfig
 from ...evaluate.curves import CURVES, SWEEPS, score_sweeps
@@ -79,7 +80,9 @@ def run_evaluation(config: EvaluateConfig, run: Path, strict: bool = False) -> d
     metrics.pop("unlabelled", None)
     if config.calibration is not None:
         found = score_unlabelled(classifier, config.calibration, config.count, config.test_seed, track)
-        metrics["unlabelled"] = found
+        summary = next(iter(metrics.get("experiment", {}).values()), {})
+        known = labelled(read_calibration(config.calibration), classifier.identity(), config.experiment, summary)
+        metrics["unlabelled"] = found | ({} if known is None else {"labelled": known})
     write_whole(run / "config.json", to_json(train=classifier.config, evaluate=config))
     write_metrics(run, metrics)
     drawn = _draw(run, scored, real, metrics)

@@ -3,14 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from rich.table import Table
-
 from ...evaluate.comparison.config import CompareConfig, PartName
 from ...evaluate.metrics import format_auc, format_rate
 from . import poster
-
-Cell = str | tuple[str, str]
-"""Text, or text and its interval."""
+from .cells import Cell, cell_of
 
 
 class Section(NamedTuple):
@@ -36,16 +32,6 @@ def sections(config: CompareConfig, found: dict[str, Any]) -> list[Section]:
     return [table(config, found) for part, table in tables.items() if part in config.parts]
 
 
-def terminal_table(section: Section) -> Table:
-    """The table without its intervals."""
-    table = Table(title=section.heading, title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for i, column in enumerate(section.columns):
-        table.add_column(column, justify="right" if i else "left", overflow="fold")
-    for row in section.rows:
-        table.add_row(*(cell if isinstance(cell, str) else cell[0] for cell in row))
-    return table
-
-
 def _accuracy(config: CompareConfig, found: dict[str, Any]) -> Section:
     accuracy = {name: result["accuracy"] for name, result in found["systems"].items()}
     kinds = list(dict.fromkeys(kind for entries in accuracy.values() for kind in entries))
@@ -53,7 +39,7 @@ def _accuracy(config: CompareConfig, found: dict[str, Any]) -> Section:
     for name, entries in accuracy.items():
         rows.append([name])
         for kind in kinds:
-            rows[-1] += [_rate(entries.get(kind), "accuracy"), _auc(entries.get(kind))]
+            rows[-1] += [cell_of(entries.get(kind), "accuracy"), cell_of(entries.get(kind), "auc", format_auc)]
     rows.append(["the poster's ResNet"])
     for kind in kinds:
         rows[-1] += [format_rate(poster.ACCURACY.get(kind)), "–"]
@@ -74,7 +60,7 @@ def _robustness(config: CompareConfig, found: dict[str, Any]) -> Section:
         summaries = [result["robustness"][geometry] for geometry in config.geometry]
         rows.append([name])
         for summary in summaries:
-            rows[-1] += [_rate(summary, "false_negative_rate_at_zero_fp"), _auc(summary)]
+            rows[-1] += [cell_of(summary, "false_negative_rate_at_zero_fp"), cell_of(summary, "auc", format_auc)]
     rows.append(["the poster's ResNet"])
     for geometry in config.geometry:
         rows[-1] += [format_rate(poster.FALSE_NEGATIVES.get(geometry)), "–"]
@@ -146,15 +132,3 @@ def _bands(config: CompareConfig, found: dict[str, Any]) -> Section:
     periods = [band["period_pixels"] for band in next(iter(banded.values()), [])]
     columns = ["System", *(f"below {period:g} px" for period in periods)]
     return Section("What the scores follow", "activations", note, columns, rows)
-
-
-def _rate(entry: dict[str, Any] | None, name: str) -> Cell:
-    if entry is None:
-        return "–"
-    return format_rate(entry[name]), " – ".join(map(format_rate, entry[f"{name}_interval"]))
-
-
-def _auc(entry: dict[str, Any] | None) -> Cell:
-    if entry is None or entry["auc"] is None:
-        return "–"
-    return format_auc(entry["auc"]), " – ".join(map(format_auc, entry["auc_interval"]))

@@ -9,7 +9,8 @@ from typing import Any
 from ...evaluate.metrics import format_auc, format_rate
 from ...geometries.errors import InputError
 from ...simulate.config_io import write_whole
-from .run_tables import run_tables, with_interval
+from .cells import with_interval
+from .run_tables import run_tables
 
 RATES = {
     "false_negative_rate": "False negatives",

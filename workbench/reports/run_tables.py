@@ -1,29 +1,18 @@
 """Frames without a particle, development shapes, unseen molecules: tables of a report, and lines for the terminal."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ...evaluate.metrics import format_auc, format_rate, rate_interval
-
-Cell = str | tuple[str, str]
-"""Text, or text and its interval."""
+from .cells import Cell, Table, cell_of, with_interval
 
 _AT_THRESHOLD = {
     "false_negative_rate": "lost at the frozen threshold",
     "false_positive_rate": "kept at the frozen threshold",
 }
 _RATES = tuple(_AT_THRESHOLD)
-
-
-class Table(NamedTuple):
-    """A table and what to know of it."""
-
-    heading: str
-    note: str
-    columns: tuple[str, ...]
-    rows: list[list[Cell]]
 
 
 def run_tables(metrics: dict[str, Any]) -> list[Table]:
@@ -49,6 +38,10 @@ def run_lines(metrics: dict[str, Any]) -> list[str]:
             f"two-sample AUC of these frames and simulated ones: {format_auc(auc['before'])} before the simulation was "
             f"fitted to them, {format_auc(auc['after'])} after",
         ]
+        held = {name: _held(found, name) for name in _FORECAST}
+        for said in dict.fromkeys(filter(None, held.values())):
+            names = [what for name, what in _FORECAST.items() if held[name] == said]
+            lines.append(f"forecast {said}: {', '.join(names)}")
     for name, summary in metrics.get("experiment", {}).items():
         kept = summary["n_good"] - summary["false_negatives"] + summary["false_positives"]
         pure = f"{kept:,} kept, {with_interval(summary, 'purity')} % of them single hits" if kept else "none kept"
@@ -136,12 +129,6 @@ def mean_rate(found: dict[str, dict[str, Any]], rate: str) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def with_interval(summary: dict[str, Any], name: str, form: Any = format_rate) -> str:
-    """A rate, or what `form` writes, and its interval in brackets."""
-    interval = summary[f"{name}_interval"]
-    return form(summary[name]) + (f" [{form(interval[0])}, {form(interval[1])}]" if interval else "")
-
-
 _FORECAST = {
     "kept_share": "frames kept",
     "false_negative_rate": "single hits lost",
@@ -154,20 +141,42 @@ def _unlabelled(metrics: dict[str, Any]) -> Table | None:
     found = metrics.get("unlabelled")
     if not found:
         return None
-    labelled = next(iter(metrics.get("experiment", {}).values()), {})
     rows: list[list[Cell]] = []
     for name, what in _FORECAST.items():
-        seen = _rate(found, name) if name in found else _rate(labelled, name) if labelled.get(name) is not None else ""
-        rows.append([what, _rate(found["forecast"], name), seen])
-    auc = found["two_sample_auc"]
+        measured = _measured(found, name)
+        rows.append(
+            [what, cell_of(found["forecast"], name), cell_of(measured, name) if measured else "", _held(found, name)]
+        )
+    auc, labelled = found["two_sample_auc"], found.get("labelled")
+    if labelled is None:
+        by = "those of single hits and others take labels (--experiment, or calibrate --labels)"
+    elif labelled["by"] == "labels":
+        by = "those of single hits and others are by the labels of chosen frames, with intervals of 90 %"
+    else:
+        by = f"those of single hits and others are by the labels of {labelled['by']}"
+        by += "" if labelled["same_frames"] else ", which are other frames and say nothing of this forecast"
     note = (
         f"{found['frames']:,} frames at the frozen threshold, and what the simulation that was fitted to them "
-        "forecasts, with 90 % intervals that take the fit as right. Measured rates have 95 % intervals; those of "
-        "single hits and others are of the labelled experiment, where there is one. Simulated frames are told from "
+        "forecasts, with 90 % intervals that take the fit as right. A forecast held where both intervals meet. "
+        f"Measured rates have 95 % intervals; {by}. Simulated frames are told from "
         f"these with an AUC of {format_auc(auc['before'])} before the fit and {format_auc(auc['after'])} after; 0.5: "
         "not at all."
     )
-    return Table("Frames without labels", note, ("Share", "Forecast, %", "Measured, %"), rows)
+    return Table("Frames without labels", note, ("Share", "Forecast, %", "Measured, %", "Forecast"), rows)
+
+
+def _measured(found: dict[str, Any], name: str) -> dict[str, Any] | None:
+    """Where a forecast rate is measured; None where it is not."""
+    return next((of for of in (found, found.get("labelled") or {}) if of.get(name) is not None), None)
+
+
+def _held(found: dict[str, Any], name: str) -> str:
+    """Whether a forecast held; empty where nothing tells."""
+    measured, forecast = _measured(found, name), found["forecast"][f"{name}_interval"]
+    if measured is None or forecast is None or not measured.get("same_frames", True):
+        return ""
+    (low, high), (least, most) = measured[f"{name}_interval"], forecast
+    return "held" if low <= most and least <= high else "did not hold"
 
 
 def _no_particle(found: dict[str, dict[str, Any]] | None) -> Table | None:
@@ -177,8 +186,8 @@ def _no_particle(found: dict[str, dict[str, Any]] | None) -> Table | None:
     for held_out, sum_of in ((False, "all that a training may see the like of"), (True, "all that are held out")):
         group = {name: summary for name, summary in found.items() if summary["held_out"] is held_out}
         for name, summary in (group | ({sum_of: overall(group)} if group else {})).items():
-            rows.append([name, f"{summary['n_bad']:,}", _rate(summary, "false_positive_rate")])
-    rows.append(["all", f"{overall(found)['n_bad']:,}", _rate(overall(found), "false_positive_rate")])
+            rows.append([name, f"{summary['n_bad']:,}", cell_of(summary, "false_positive_rate")])
+    rows.append(["all", f"{overall(found)['n_bad']:,}", cell_of(overall(found), "false_positive_rate")])
     note = (
         "Share kept at the frozen threshold, with its 95 % interval (Wilson). First the kinds of bad patterns that a "
         "training may be shown, or such as are like them, then families that are like nothing in training."
@@ -192,7 +201,7 @@ def _development(found: dict[str, dict[str, Any]] | None) -> Table | None:
     rows: list[list[Cell]] = []
     for name, summary in found.items():
         numbers = (f"{summary[n]:,}" for n in ("n_good", "n_bad"))
-        rows.append([name, *numbers, *(_rate(summary, rate) for rate in _RATES), format_auc(summary["auc"])])
+        rows.append([name, *numbers, *(cell_of(summary, rate) for rate in _RATES), format_auc(summary["auc"])])
     rows.append(["mean", "", "", *(format_rate(mean_rate(found, rate)) for rate in _RATES), ""])
     worst = {rate: worst_of(found, rate) for rate in _RATES}
     rows.append(["worst", "", "", *((format_rate(found[name][rate]), name) for rate, name in worst.items()), ""])
@@ -210,7 +219,7 @@ def _molecules(found: dict[str, Any] | None) -> Table | None:
     rows: list[list[Cell]] = []
     for name, cells in [*together, *((Path(name).name, cells) for name, cells in alone.items())]:
         numbers = (f"{cells[n]:,}" for n in ("n_good", "n_bad"))
-        row: list[Cell] = [name, *numbers, _rate(cells, "accuracy"), _rate(cells, "auc", format_auc)]
+        row: list[Cell] = [name, *numbers, cell_of(cells, "accuracy"), cell_of(cells, "auc", format_auc)]
         rows.append(
             [*row, (format_rate(cells["worst_accuracy"]), Path(cells["worst"]).name) if "worst" in cells else ""]
         )
@@ -224,8 +233,3 @@ def _molecules(found: dict[str, Any] | None) -> Table | None:
 
 def _photons(bin: dict[str, Any]) -> str:
     return f"{bin['low']:,.0f} to {bin['high']:,.0f} photons" if "low" in bin else "unseen molecules"
-
-
-def _rate(summary: dict[str, Any], name: str, form: Any = format_rate) -> Cell:
-    interval = summary[f"{name}_interval"] or ()
-    return form(summary[name]), " – ".join(map(form, interval))

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -16,9 +15,9 @@ from ...evaluate.metrics import format_auc, format_rate
 from ...simulate.config_io import versions, write_whole
 from ...simulate.scattering.ranges import Range
 from ..options import Sweep
+from ..reports.cells import Cell as Text
+from ..reports.cells import Table, cell_of
 from ..reports.page import write_page
-from ..reports.run_tables import Cell as Text
-from ..reports.run_tables import Table
 from ..reports.sweep_figures import line_figure, map_figure
 from .axes import option
 from .plan import Plan
@@ -154,13 +153,8 @@ _COLUMNS = ("Training and test", "Good", "Bad", *_RATES.values(), "AUC")
 def _row(cell: Cell, names: Names) -> list[Text]:
     summary = cell.summary
     numbers = (f"{summary[n]:,}" for n in ("n_good", "n_bad"))
-    rates = (_with_interval(summary, rate) for rate in _RATES)
-    return [in_words(cell, names), *numbers, *rates, _with_interval(summary, "auc", format_auc)]
-
-
-def _with_interval(summary: dict[str, Any], name: str, form: Any = format_rate) -> Text:
-    interval = summary[f"{name}_interval"] or ()
-    return form(summary[name]), " – ".join(map(form, interval))
+    rates = (cell_of(summary, rate) for rate in _RATES)
+    return [in_words(cell, names), *numbers, *rates, cell_of(summary, "auc", format_auc)]
 
 
 def _points(rate: tuple[float, list[float]] | None) -> Text:

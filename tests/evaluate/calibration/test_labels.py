@@ -121,6 +121,11 @@ def test_a_person_fills_in_a_file(asked):
     np.testing.assert_array_equal(np.isfinite(found.single_hit), picked)
     np.testing.assert_array_equal(found.single_hit[picked], truth[picked])
     np.testing.assert_array_equal(found.chance, judged.chance)
+    lines = filled(judged, truth, np.flatnonzero(picked)[:1])
+    again = with_labels(
+        judged, returned(file, [lines[0].replace('",', '";').replace(",", ";")], head.replace(",", ";"))
+    )
+    assert np.isfinite(again.single_hit).sum() == 1
 
 
 def test_blank_rows_and_deleted_ones_say_the_same(asked):

@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 from onehit.evaluate.calibration.fit import Calibration, Fit
 from onehit.evaluate.calibration.pool import Pool
+from onehit.evaluate.calibration.record import labelled, read_calibration
 from onehit.evaluate.calibration.search import CalibrateConfig, searched
 from onehit.evaluate.calibration.unlabelled import score_unlabelled
 from onehit.evaluate.config import EvaluateConfig
 from onehit.evaluate.gap.features import GROUPS
 from onehit.evaluate.gap.two_sample import TwoSample
+from onehit.evaluate.metrics import summarise
 from onehit.geometries import InputError
 from onehit.simulate import FileConfig
 from onehit.simulate.config_io import from_json
@@ -243,6 +245,26 @@ def test_labels_of_chosen_frames_are_added_without_fitting_again(folder, answere
     low, high = labelled["single_share_interval"]
     assert low <= single_hits(folder).mean() <= high and high - low < 0.2
     assert main([*command, str(found / "labels.csv")]) == 2  # nobody has filled it in
+
+
+def test_a_forecast_is_held_against_the_labels_that_there_are(folder, answered):
+    found, filled = answered
+    real, mine = folder / "real.cxi", KeepsBright().identity()
+    by_all = summarise(single_hits(folder), np.where(bright(folder), 1.0, -1.0), 0.0)
+    by_all |= {"purity": 0.9, "purity_interval": [0.8, 1.0]}
+    assert labelled(read_calibration(found), mine, None, {}) is None
+    assert main(["calibrate", str(real), "--out", str(found), "--labels", str(filled)]) == 0
+    calibration = read_calibration(found)
+    by_chosen = labelled(calibration, mine, None, {})
+    check("metrics", by_chosen, "/properties/unlabelled/properties/labelled")
+    assert by_chosen["by"] == "labels" and by_chosen["same_frames"]
+    low, high = by_chosen["false_negative_rate_interval"]
+    assert low <= by_all["false_negative_rate"] <= high
+    assert labelled(calibration, "of another", None, {}) is None  # whose scores these frames were not chosen for
+    of_file = labelled(calibration, mine, real, by_all)
+    assert of_file["by"] == str(real) and of_file["same_frames"] and of_file["purity"] == by_all["purity"]
+    other = labelled(calibration, "of another", filled, by_all)
+    assert other["by"] == str(filled) and not other["same_frames"]
 
 
 def test_labels_are_of_the_file_that_was_calibrated_and_of_nothing_else(folder, answered, tmp_path, capsys):

@@ -11,7 +11,7 @@ import pytest
 from onehit.evaluate.metrics import format_auc, format_rate, summarise
 from onehit.geometries.errors import InputError
 from onehit.workbench.reports.page import RATES, report_content, robustness_table, write_page
-from onehit.workbench.reports.run_tables import run_lines, side_by_side
+from onehit.workbench.reports.run_tables import run_lines, run_tables, side_by_side
 from rich.console import Console
 
 HOSTILE = '<script>alert("x")</script> [bold]& co'
@@ -114,6 +114,35 @@ def test_the_terminal_has_one_line_for_each():
     nothing = {"no_particle": {"stray light": METRICS["no_particle"]["stray light"]}}
     assert run_lines(nothing) == ["frames without a particle: 0 of 500 kept, 0 [0, 0.76] %"]
     assert run_lines({}) == []
+
+
+def rates(**values):
+    """Each with an interval of one point on either side; None without."""
+    intervals = {f"{n}_interval": v if v is None else [max(v - 0.01, 0), v + 0.01] for n, v in values.items()}
+    return values | intervals
+
+
+def test_a_forecast_held_where_its_interval_meets_the_measured_one():
+    names = ("kept_share", "false_negative_rate", "false_positive_rate", "purity")
+    forecast = rates(**dict.fromkeys(names, 0.1))
+    labelled = {"by": "real.cxi", "same_frames": True}
+    labelled |= rates(false_negative_rate=0.115, false_positive_rate=0.125, purity=None)
+    found = {"file": ["/real.cxi"], "frames": 400, "forecast": forecast, "single_share": {}}
+    found |= {"two_sample_auc": {"before": 0.9, "after": 0.6}, **rates(kept_share=0.085)}
+
+    def said(**labelled):
+        (table,) = run_tables({"unlabelled": found | labelled})
+        return [row[-1] for row in table.rows], table.note, run_lines({"unlabelled": found | labelled})[2:]
+
+    held, _, lines = said(labelled=labelled)
+    assert held == ["held", "held", "did not hold", ""]
+    assert lines == ["forecast held: frames kept, single hits lost", "forecast did not hold: others kept"]
+    held, note, lines = said(labelled=labelled | {"same_frames": False})
+    assert held == ["held", "", "", ""] and "labels of real.cxi, which are other frames" in note
+    assert lines == ["forecast held: frames kept"]
+    held, note, _ = said()
+    assert held == ["held", "", "", ""] and "take labels" in note
+    assert "intervals of 90 %" in said(labelled=labelled | {"by": "labels"})[1]
 
 
 def test_runs_stand_side_by_side():
