@@ -74,7 +74,7 @@ def measure(
     pool = simulate_pool(config, pool_patterns, eyes.of_pool, _SEED + 1, track)
     found, left_out = {}, []
     if split == "half":
-        parts = _halves(eyes, source, sample, simulation, real, simulated, track)
+        parts = _halves(eyes, source, sample, simulation, real, simulated, patterns, track)
     elif split == "brightness":
         parts = _thirds(real, simulated)
     else:
@@ -186,7 +186,7 @@ def ranked_groups(gap: Gap) -> list[dict[str, Any]]:
 
 def _with_light(seen: Seen) -> Seen:
     """Without frames of no photons."""
-    return _of(seen, seen.counts.any((1, 2)))
+    return _of(seen, np.asarray(seen.counts.any((1, 2))))
 
 
 def _of(seen: Seen, chosen: Int[np.ndarray, " some"] | Bool[np.ndarray, " frames"]) -> Seen:
@@ -223,21 +223,19 @@ def _halves(
     simulation: SimulatedSource,
     real: Seen,
     simulated: Seen,
+    patterns: int,
     track: Track,
 ) -> Iterator[tuple[str, Seen, Seen]]:
     """Real and simulated frames seen by half of the detector, as far as it shows photons."""
-    patterns = np.arange(len(simulated.features))
+    none = np.arange(0)
     for name in ("upper half", "lower half", "left half", "right half"):
         hidden = _half(source, name)
         if (eyes.nowhere | hidden).all():
-            yield name, _of(real, patterns[:0]), _of(simulated, patterns[:0])
+            yield name, _of(real, none), _of(simulated, none)
             continue
         half = Eyes(source, sample, simulation, hidden)
-        yield (
-            name,
-            _with_light(half.real(sample.index, track)),
-            _with_light(half.simulated(simulation, patterns, track)),
-        )
+        there, here = half.real(sample.index, track), half.simulated(simulation, np.arange(patterns), track)
+        yield name, _with_light(there), _with_light(here)
 
 
 def _half(source: FileSource, name: str) -> Bool[np.ndarray, "y x"]:

@@ -14,6 +14,7 @@ from onehit.evaluate.gap.frames import Seen, matched, sampled
 from onehit.evaluate.gap.measure import _runs, _thirds
 from onehit.geometries.errors import InputError
 from onehit.simulate import FileConfig, FileSource, SimulatedSource, SimulationConfig
+from onehit.simulate.beamline.geom import read_geom
 from onehit.simulate.config_io import to_json
 from onehit.simulate.populations import with_populations
 from onehit.train import NetworkConfig, TrainConfig
@@ -21,6 +22,7 @@ from onehit.train.classifier import Classifier
 from onehit.train.config import trained_with
 from onehit.workbench.cli import _parse, main
 from onehit.workbench.reports.gap_tables import first_to_change, verdict
+from panels import MODULES, write_geom
 from schemas import check
 
 DETECTOR, SOURCE = "entry_1/instrument_1/detector_1/", "entry_1/instrument_1/source_1/"
@@ -157,6 +159,18 @@ def test_what_a_file_states_of_its_geometry_is_simulated(folder, capsys, small_s
     assert "as the file states" in said[0] and not not_said
     binned = FileSource(folder / "stated.h5", FileConfig(binning=2))
     assert matched(small_simulation.instrument, binned)[0].instrument().pixel_size_m == pytest.approx(6e-3)
+
+
+def test_what_a_geometry_file_states_is_simulated(folder, tmp_path, small_simulation):
+    np.save(tmp_path / "frames.npy", np.random.default_rng(0).poisson(3.0, (20, 4, 2, 3)))
+    geom = write_geom(tmp_path, MODULES, "photon_energy = 1500\nclen = 0.5", ("%", "n", "ss", "fs"))
+    source = FileSource(tmp_path / "frames.npy", FileConfig(geom=geom, binning=1))
+    config, said, not_said = matched(small_simulation.instrument, source)
+    instrument, stated = config.instrument(), read_geom(geom)
+    assert instrument.shape == source.shape
+    assert (instrument.photon_energy_ev, instrument.distance_m) == (1500, 0.5)
+    assert instrument.pixel_size_m == stated.pixel_size_m
+    assert "as the file or its geometry file states" in said[0] and not not_said
 
 
 def test_frames_are_taken_from_all_over_a_file(folder):
