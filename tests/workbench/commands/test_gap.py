@@ -251,6 +251,12 @@ def test_a_run_directory_says_what_it_was_trained_with(tmp_path, small_training)
     assert _parse("gap", ["a.h5", "--like", str(tmp_path)]).simulation == small_training.simulation
 
 
+def test_a_run_that_learned_from_frames_has_no_simulation_to_compare(tmp_path, small_training):
+    (tmp_path / "config.json").write_text(to_json(train=replace(small_training, data=Path("beamtime.cxi"))))
+    with pytest.raises(InputError, match=r"--like .* was trained with frames of .*beamtime\.cxi.*: leave --like out"):
+        _parse("gap", ["a.h5", "--like", str(tmp_path)])
+
+
 def test_the_verdict_is_as_sure_as_the_interval():
     numbers = {"two_sample_auc": 0.6, "two_sample_auc_interval": [0.45, 0.75], "floor": 0.5, "frames": 20}
     assert "do not show" in verdict(numbers)
