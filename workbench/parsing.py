@@ -79,7 +79,13 @@ def parse(name: str, kind: type, argv: list[str]) -> Any:
             from ..train.config import trained_with
 
             like = Path(value) if value else None
-            given["default"] = kind(file=(Path(argv[0]),), like=like, simulation=trained_with(like).simulation)
+            trained = trained_with(like)
+            if trained.data is not None:
+                raise InputError(
+                    f"--like {like} was trained with frames of {trained.data}, not with a simulation: leave --like out "
+                    "and say what to compare with --simulation... or --config"
+                )
+            given["default"] = kind(file=(Path(argv[0]),), like=like, simulation=trained.simulation)
         elif option in ("--config", "--like"):
             from ..simulate.config_io import from_json
 

@@ -108,7 +108,7 @@ def calibrate(
     Two rounds narrow the search to what an estimator, learned from simulated frames, says of the real ones. Then
     simulated frames are weighted (`unfold`), parameters drawn from these weights, simulated, and weighted again.
     """
-    searched = limited(simulator.searched, np.expm1(features[:, 0]), simulator.shape)
+    searched = limited(simulator.searched, np.expm1(features[:, 0]), simulator.extractor.pixels)
     assumed = simulator(simulator.drawn(searched, patterns, seed), 10 * seed, track, "simulating as assumed")
     pool = assumed
     for number in (1, 2):
@@ -200,11 +200,12 @@ def with_dark(
 
 
 def limited(
-    searched: tuple[Parameter, ...], photons: Float[np.ndarray, " frames"], shape: tuple[int, int]
+    searched: tuple[Parameter, ...], photons: Float[np.ndarray, " frames"], pixels: int
 ) -> tuple[Parameter, ...]:
-    """The search without what would be brighter, or fainter by far, than the frames; photons: of each, all in all."""
+    """The search without what would be brighter, or fainter by far, than the frames; photons: of each, pixels: on how
+    many, a square."""
     bright, faint, many = np.quantile(photons, [0.995, 0.01, 0.75])
-    width, pixels = min(shape), shape[0] * shape[1]
+    width = np.sqrt(pixels)
     length = next((np.sqrt(p.low * p.high) for p in searched if p.name == "background.halo_length"), 0.12)
     most = {
         "photons": 1.3 * bright,

@@ -3,6 +3,7 @@
 Numbers are corrected for the Poisson noise of the photons counted, so that faint and bright frames of one cause agree.
 """
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -12,7 +13,7 @@ from jaxtyping import Array, Bool, Float, Int, Num
 
 from ...simulate.beamline.instrument import Instrument
 from ...train.patterson import patterson_map
-from ...train.preprocess import to_size
+from ...train.preprocess import binning_to, to_size
 from ...train.size import SizeEstimator
 
 GROUPS = (
@@ -29,6 +30,9 @@ GROUPS = (
 
 LARGEST = 128
 """Rows and columns of the pictures that features are taken of; larger ones are binned to it."""
+
+_LEAST_WIDTH = 0.9
+"""Of frames, what is seen: binned to fewer pixels rather than cropped to less."""
 
 _RINGS = 24
 _WIDE = 6
@@ -50,13 +54,15 @@ class Features(NamedTuple):
 class FeatureExtractor:
     """Features of the frames of one instrument, whose beam is in their middle.
 
-    Frames are cropped and binned to a square of `size` pixels, as a classifier sees them: see `to_size`. q_per_nm,
-    distances_nm: of the rings and of the Patterson map's bands, their middles.
+    Frames are cropped and binned to a square of `size` pixels by the rule of `to_size`, nine tenths of their width or
+    more. pixels: of a frame, that are seen; q_per_nm, distances_nm: middles of the rings and of the Patterson map's
+    bands.
     """
 
     def __init__(self, instrument: Instrument, shape: tuple[int, int]):
-        self.size = min(LARGEST, min(shape) // 2 * 2)
-        factor = min(shape) // self.size
+        self.size = min(LARGEST, min(shape) // math.ceil(_LEAST_WIDTH * min(shape) / LARGEST) // 2 * 2)
+        factor = binning_to(shape, self.size)
+        self.pixels = (self.size * factor) ** 2
         plain = Instrument(
             instrument.photon_energy_ev,
             instrument.distance_m,

@@ -55,14 +55,16 @@ class Seen(NamedTuple):
 def matched(config: InstrumentConfig, source: FileSource) -> tuple[InstrumentConfig, list[str], list[str]]:
     """The instrument that a file's frames are to be simulated with, what was matched, and what cannot be.
 
-    Where the file states photon energy, pixel size and distance, these are used. Raises InputError where its frames
-    have another shape than the instrument's and it does not state them, and for pixels that are not square.
+    Where the file, or its geometry file, states photon energy, pixel size and distance, these are used. Raises
+    InputError where its frames have another shape than the instrument's and nothing states them, and for pixels that
+    are not square.
     """
     instrument, facts = config.instrument(), source.frames.facts
     name, shape, ours = source.frames.path, source.shape, picture_shape(instrument)
     if high := not_square(facts):
         raise InputError(f"{name}: {high}")
-    energy, pixel, distance = (facts.get(fact) for fact in _SCALE)
+    energy, pixel, distance = (source.scale[name] for name in _SCALE)
+    by = "file" if all(facts.get(name) for name in _SCALE) else "file or its geometry file"
     if not (energy and pixel and distance):
         if shape != ours:
             raise InputError(
@@ -78,7 +80,7 @@ def matched(config: InstrumentConfig, source: FileSource) -> tuple[InstrumentCon
     binning = source.config.binning
     theirs = energy * binning * pixel / distance
     ratio = theirs / (instrument.photon_energy_ev * instrument.pixel_size_m / instrument.distance_m)
-    said = f"scale: {energy:.5g} eV, pixels of {1e6 * binning * pixel:.4g} um at {distance:.4g} m, as the file states"
+    said = f"scale: {energy:.5g} eV, pixels of {1e6 * binning * pixel:.4g} um at {distance:.4g} m, as the {by} states"
     if shape == ours and abs(ratio - 1) <= _SAME:
         return config, [said], []
     if instrument.panels:

@@ -1,5 +1,6 @@
 """How far a simulation is from the frames of a file, and in what: all that `onehit gap` says, as numbers."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from ...simulate.config import SimulationConfig
 from ...simulate.empty_shots import simulated_source
 from ...simulate.progress import Track, no_track
 from ...simulate.reading.file_source import FileSource
+from ...simulate.source import SimulatedSource
 from ...train.classifier import Classifier
 from ..metrics import auc_interval
 from .diagnosis import Diagnosis, Finding, simulate_pool
@@ -28,7 +30,7 @@ _SEED = 20_000
 class Gap(NamedTuple):
     """test: real frames against simulated ones; floor: the same between two parts of the simulation; findings: knob by
     knob, what is farthest off first; features: chance that a real frame has more of each than a simulated one;
-    parts: the test for parts of the frames."""
+    parts: the test for parts of the frames; left_out: parts that could not be compared, and why."""
 
     real: Seen
     simulated: Seen
@@ -39,6 +41,7 @@ class Gap(NamedTuple):
     features: Float[np.ndarray, " features"]
     outside: Outside
     parts: dict[str, TwoSample]
+    left_out: tuple[str, ...]
 
     @property
     def scored(self) -> bool:
@@ -61,26 +64,29 @@ def measure(
     patterns: simulated to compare with; pool_patterns: simulated to learn what each knob does. Raises InputError where
     the frames cannot be split.
     """
-    parts = _parts(source, sample, split)
+    runs = _runs(source, sample) if split == "run" else {}
     simulation = simulated_source(config, _SEED)
     eyes = Eyes(source, sample, simulation, classifier=classifier)
     real = eyes.real(sample.index, track)
     simulated = _with_light(eyes.simulated(simulation, np.arange(patterns), track))
+    if len(simulated.features) < _FEWEST:
+        raise InputError("the simulated frames hold no photons: say other --simulation.photons")
     pool = simulate_pool(config, pool_patterns, eyes.of_pool, _SEED + 1, track)
-    found = {}
-    for name, chosen in parts.items():
-        here = simulated
-        there = Seen(*(field[chosen] for field in real))
-        if split == "brightness":
-            low, high = sample.photons[chosen].min(), sample.photons[chosen].max()
-            photons = simulated.counts.sum((1, 2))
-            here = Seen(*(field[(photons >= low) & (photons <= high)] for field in simulated))
-        elif split == "half":
-            half = Eyes(source, sample, simulation, _half(source, name))
-            there = half.real(sample.index, track)
-            here = _with_light(half.simulated(simulation, np.arange(patterns), track))
+    found, left_out = {}, []
+    if split == "half":
+        parts = _halves(eyes, source, sample, simulation, real, simulated, patterns, track)
+    elif split == "brightness":
+        parts = _thirds(real, simulated)
+    else:
+        parts = ((name, _of(real, chosen), simulated) for name, chosen in runs.items())
+    for name, there, here in parts:
         if min(len(there.features), len(here.features)) >= _FEWEST:
             found[name] = two_sample_test(there.features, here.features)
+        else:
+            left_out.append(
+                f"{name}: {len(there.features)} real and {len(here.features)} simulated frames; {_FEWEST} of each are "
+                "needed"
+            )
     return Gap(
         real,
         simulated,
@@ -91,6 +97,7 @@ def measure(
         feature_aucs(real.features, simulated.features),
         outside(real.features, simulated.features),
         found,
+        tuple(left_out),
     )
 
 
@@ -178,11 +185,12 @@ def ranked_groups(gap: Gap) -> list[dict[str, Any]]:
 
 
 def _with_light(seen: Seen) -> Seen:
-    """Without frames of no photons, which real ones would be left out with too."""
-    lit = seen.counts.any((1, 2))
-    if lit.sum() < _FEWEST:
-        raise InputError("the simulated frames hold no photons: say other --simulation.photons")
-    return Seen(*(field[lit] for field in seen))
+    """Without frames of no photons."""
+    return _of(seen, np.asarray(seen.counts.any((1, 2))))
+
+
+def _of(seen: Seen, chosen: Int[np.ndarray, " some"] | Bool[np.ndarray, " frames"]) -> Seen:
+    return Seen(*(field[chosen] for field in seen))
 
 
 def _quantiles(score: Float[np.ndarray, " frames"]) -> dict[str, float] | None:
@@ -190,20 +198,44 @@ def _quantiles(score: Float[np.ndarray, " frames"]) -> dict[str, float] | None:
     return {str(q): float(np.quantile(finite, q)) for q in _QUANTILES} if len(finite) else None
 
 
-def _parts(source: FileSource, sample: Sample, split: str | None) -> dict[str, Int[np.ndarray, " frames"]]:
-    """Which of the sample's frames belong to each part."""
-    every = np.arange(len(sample.index))
-    if split is None:
-        return {}
-    if split == "half":
-        return dict.fromkeys(("upper half", "lower half", "left half", "right half"), every)
-    if split == "brightness":
-        thirds = np.array_split(np.argsort(sample.photons, kind="stable"), 3)
-        return dict(zip(("faintest third", "middle third", "brightest third"), map(np.sort, thirds), strict=True))
-    file = source.origin.file[sample.index]
+def _runs(source: FileSource, sample: Sample) -> dict[str, Int[np.ndarray, " frames"]]:
+    """Which of the sample's frames each file holds."""
+    every, file = np.arange(len(sample.index)), source.origin.file[sample.index]
     if len(source.origin.files) < 2:
         raise InputError(f"--split run needs a file for each run, and {source.frames.path} is one: give several")
     return {str(path): every[file == number] for number, path in enumerate(source.origin.files)}
+
+
+def _thirds(real: Seen, simulated: Seen) -> Iterator[tuple[str, Seen, Seen]]:
+    """Thirds of the real frames by their photons, and simulated frames between the same photons of the same pixels."""
+    photons, simulated_photons = (seen.counts.sum((1, 2), dtype=np.float64) for seen in (real, simulated))
+    thirds = np.array_split(np.argsort(photons, kind="stable"), 3)
+    for name, chosen in zip(("faintest third", "middle third", "brightest third"), thirds, strict=True):
+        low, high = photons[chosen].min(initial=np.inf), photons[chosen].max(initial=0)
+        alike = (simulated_photons >= low) & (simulated_photons <= high)
+        yield name, _of(real, np.sort(chosen)), _of(simulated, alike)
+
+
+def _halves(
+    eyes: Eyes,
+    source: FileSource,
+    sample: Sample,
+    simulation: SimulatedSource,
+    real: Seen,
+    simulated: Seen,
+    patterns: int,
+    track: Track,
+) -> Iterator[tuple[str, Seen, Seen]]:
+    """Real and simulated frames seen by half of the detector, as far as it shows photons."""
+    none = np.arange(0)
+    for name in ("upper half", "lower half", "left half", "right half"):
+        hidden = _half(source, name)
+        if (eyes.nowhere | hidden).all():
+            yield name, _of(real, none), _of(simulated, none)
+            continue
+        half = Eyes(source, sample, simulation, hidden)
+        there, here = half.real(sample.index, track), half.simulated(simulation, np.arange(patterns), track)
+        yield name, _with_light(there), _with_light(here)
 
 
 def _half(source: FileSource, name: str) -> Bool[np.ndarray, "y x"]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int, Shaped
@@ -121,6 +122,13 @@ class FileSource:
         """Whether data numbers become photons, by the configuration or a geometry file."""
         return self._adu_per_photon is not None
 
+    @property
+    def scale(self) -> dict[str, float | None]:
+        """distance_m, pixel_size_m (before binning) and photon_energy_ev: the file's, or where it does not state one,
+        the geometry file's, whose panels say how wide pixels are; None where neither does."""
+        known = {name: self.frames.facts.get(name) or getattr(self._geom, name, None) for name in _SCALE}
+        return known if self._geom is None else known | {"pixel_size_m": self._geom.pixel_size_m}
+
     def _pictures_of(
         self, indices: Int[np.ndarray, " batch"], converted: Callable[[np.ndarray], np.ndarray]
     ) -> Shaped[np.ndarray, "batch y x"]:
@@ -187,9 +195,7 @@ class FileSource:
         of the pictures; units where data numbers became photons; and what every frame has for itself.
         """
         frames, geom = self.frames, self._geom
-        known = {name: frames.facts.get(name) or getattr(geom, name, None) for name in _SCALE}
-        if geom is not None:
-            known["pixel_size_m"] = geom.pixel_size_m
+        known: dict[str, Any] = {**self.scale}
         if known["pixel_size_m"] is not None:
             known["pixel_size_m"] *= self.config.binning
         if geom is not None or self.config.centre is not None:

@@ -57,6 +57,7 @@ def run_gap(command: Gap) -> dict[str, Any]:
     is_matched.append(f"size: both are binned and cropped to {size} x {size} pixels")
     if not gap.scored:
         is_not.append(f"scores: the frames are smaller than the classifier's {classifier.config.network.size} pixels")
+    is_not.extend(f"split: {line}" for line in gap.left_out)
     for line in (*sample.notes, *is_matched, *(f"not matched: {line}" for line in is_not)):
         print(f"{name}: {line}", file=sys.stderr)
     numbers = summary(gap) | {

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from onehit.evaluate.calibration.fit import limited
 from onehit.evaluate.calibration.search import CalibrateConfig, Parameter, parameters, searched
+from onehit.evaluate.gap.features import FeatureExtractor
 from onehit.geometries import InputError
+from onehit.simulate.beamline.instrument import InstrumentConfig
 from onehit.simulate.config import BackgroundConfig, BeamConfig, ReadoutConfig, SimulationConfig
 
 
@@ -59,18 +61,30 @@ def test_what_cannot_be_calibrated_is_refused(changed, says):
 
 
 def test_frames_bound_what_is_searched():
-    found = {p.name: p for p in limited(parameters(searched()), 1000.0 * 2.0 ** np.arange(8), (64, 64))}
+    found = {p.name: p for p in limited(parameters(searched()), 1000.0 * 2.0 ** np.arange(8), 64**2)}
     brightest = 1000 * 2**7
     assert found["photons"].high < 1.31 * brightest and found["photons"].low < 1000
     assert found["background.uniform"].high < 1.31 * brightest / 64**2
     assert found["diameter_nm"] == Parameter("diameter_nm", 30.0, 150.0, True)
 
 
+@pytest.mark.parametrize("size", [143, 192, 255])
+def test_a_flat_background_is_searched_on_detectors_that_bins_do_not_fill(size):
+    """As bright as it can be: half a photon a pixel, and nothing else."""
+    instrument = InstrumentConfig(shape=(size, size)).instrument()
+    extractor = FeatureExtractor(instrument, (size, size))
+    assert extractor.pixels >= (0.9 * size) ** 2
+    counts = np.random.default_rng(0).poisson(0.5, (8, size, size))
+    photons = np.expm1(extractor(counts, np.zeros((size, size), bool)).values[:, 0])
+    found = {p.name: p for p in limited(parameters(searched()), photons, extractor.pixels)}
+    assert 0.6 < found["background.uniform"].high < 0.7
+
+
 def test_what_is_searched_stays_between_the_ends_that_were_stated():
     config = searched()
     assert {p.name: p.low for p in parameters(config)}["photons"] == config.photons[0]
     config = replace(config, photons=(500.0, 1e7), background=BackgroundConfig(uniform=(0.02, 1.0), halo=(0.0, 20.0)))
-    found = {p.name: p for p in limited(parameters(config), 1000.0 * 2.0 ** np.arange(8), (64, 64))}
+    found = {p.name: p for p in limited(parameters(config), 1000.0 * 2.0 ** np.arange(8), 64**2)}
     assert found["photons"].low == 500 and found["background.uniform"].low == 0.02
     assert found["background.halo"].low == found["background.halo"].high / 300
 

@@ -10,10 +10,11 @@ import h5py
 import numpy as np
 import pytest
 from batches import first_patterns
-from onehit.evaluate.gap.frames import matched, sampled
-from onehit.evaluate.gap.measure import _parts
+from onehit.evaluate.gap.frames import Seen, matched, sampled
+from onehit.evaluate.gap.measure import _runs, _thirds
 from onehit.geometries.errors import InputError
 from onehit.simulate import FileConfig, FileSource, SimulatedSource, SimulationConfig
+from onehit.simulate.beamline.geom import read_geom
 from onehit.simulate.config_io import to_json
 from onehit.simulate.populations import with_populations
 from onehit.train import NetworkConfig, TrainConfig
@@ -21,6 +22,7 @@ from onehit.train.classifier import Classifier
 from onehit.train.config import trained_with
 from onehit.workbench.cli import _parse, main
 from onehit.workbench.reports.gap_tables import first_to_change, verdict
+from panels import MODULES, write_geom
 from schemas import check
 
 DETECTOR, SOURCE = "entry_1/instrument_1/detector_1/", "entry_1/instrument_1/source_1/"
@@ -159,6 +161,18 @@ def test_what_a_file_states_of_its_geometry_is_simulated(folder, capsys, small_s
     assert matched(small_simulation.instrument, binned)[0].instrument().pixel_size_m == pytest.approx(6e-3)
 
 
+def test_what_a_geometry_file_states_is_simulated(folder, tmp_path, small_simulation):
+    np.save(tmp_path / "frames.npy", np.random.default_rng(0).poisson(3.0, (20, 4, 2, 3)))
+    geom = write_geom(tmp_path, MODULES, "photon_energy = 1500\nclen = 0.5", ("%", "n", "ss", "fs"))
+    source = FileSource(tmp_path / "frames.npy", FileConfig(geom=geom, binning=1))
+    config, said, not_said = matched(small_simulation.instrument, source)
+    instrument, stated = config.instrument(), read_geom(geom)
+    assert instrument.shape == source.shape
+    assert (instrument.photon_energy_ev, instrument.distance_m) == (1500, 0.5)
+    assert instrument.pixel_size_m == stated.pixel_size_m
+    assert "as the file or its geometry file states" in said[0] and not not_said
+
+
 def test_frames_are_taken_from_all_over_a_file(folder):
     source = FileSource(folder / "real.h5")
     sample = sampled(source, 22)
@@ -180,14 +194,40 @@ def test_dark_frames_are_left_out_unless_they_count_as_frames(folder):
     assert not any("left out" in line for line in (*every.notes, *every.odd))
 
 
-def test_parts_by_brightness_and_by_run(folder):
+def test_parts_by_run(folder):
     source = FileSource([folder / "real.h5", folder / "few.h5"])
     sample = sampled(source, 1000)
     assert len(sample.index) == 220  # the other file holds copies
-    third = _parts(source, sample, "brightness")
-    faint, bright = sample.photons[third["faintest third"]], sample.photons[third["brightest third"]]
-    assert faint.max() <= bright.min()
-    assert [len(part) for part in _parts(source, sample, "run").values()] == [220, 0]
+    assert [len(part) for part in _runs(source, sample).values()] == [220, 0]
+
+
+def of_photons(photons):
+    """As many frames of 4 pixels, a column of features their numbers."""
+    counts = np.tile(np.asarray(photons, np.float32)[:, None, None] / 4, (1, 2, 2))
+    return Seen(np.arange(len(photons), dtype=np.float32)[:, None], counts, counts < 0, np.zeros(len(photons)))
+
+
+def test_parts_by_brightness_go_by_the_photons_that_are_seen_of_both():
+    parts = {name: pair for name, *pair in _thirds(of_photons([40, 8, 4, 20, 12, 16]), of_photons([4, 6, 8, 12, 36]))}
+    found = {name: [list(seen.features[:, 0]) for seen in pair] for name, pair in parts.items()}
+    assert found == {
+        "faintest third": [[1, 2], [0, 1, 2]],
+        "middle third": [[4, 5], [3]],
+        "brightest third": [[0, 3], [4]],
+    }
+
+
+def test_a_half_that_shows_nothing_is_said_to_be_left_out(folder, capsys):
+    with h5py.File(folder / "real.h5") as real, h5py.File(folder / "half.h5", "w") as file:
+        file["counts"], bad = real["counts"][:60], real["bad_pixel"][:]
+        bad[:16] = True
+        file["bad_pixel"] = bad
+    assert gap(folder, "half.h5", options=["--split", "half"], out="half") == 0
+    found = json.loads((folder / "half" / "gap.json").read_text())
+    assert set(found["split"]) == {"lower half", "left half", "right half"}
+    (line,) = (line for line in found["not_matched"] if line.startswith("split"))
+    assert line == "split: upper half: 0 real and 0 simulated frames; 5 of each are needed"
+    assert line in capsys.readouterr().err
 
 
 def test_the_default_simulation_is_what_the_classifier_was_trained_on(tmp_path):
@@ -209,6 +249,12 @@ def test_a_run_directory_says_what_it_was_trained_with(tmp_path, small_training)
     (tmp_path / "config.json").write_text(to_json(train=small_training))
     assert trained_with(tmp_path) == small_training
     assert _parse("gap", ["a.h5", "--like", str(tmp_path)]).simulation == small_training.simulation
+
+
+def test_a_run_that_learned_from_frames_has_no_simulation_to_compare(tmp_path, small_training):
+    (tmp_path / "config.json").write_text(to_json(train=replace(small_training, data=Path("beamtime.cxi"))))
+    with pytest.raises(InputError, match=r"--like .* was trained with frames of .*beamtime\.cxi.*: leave --like out"):
+        _parse("gap", ["a.h5", "--like", str(tmp_path)])
 
 
 def test_the_verdict_is_as_sure_as_the_interval():
