@@ -26,16 +26,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # scikit-learn's threads wait for
 import jax  # noqa: E402  (before the rest of onehit, so that its late names are the real ones)
 from jaxtyping import install_import_hook  # noqa: E402
 
-# All but what has stand-ins for a classifier in its tests: `evaluate.curves`, `.no_particle` and `.unwanted`.
-CHECKED = [
-    "geometries",
-    "simulate",
-    "train",
-    "evaluate.comparison",
-    "evaluate.metrics",
-    "evaluate.robustness",
-    "workbench",
-]
+CHECKED = ["geometries", "simulate", "train", "evaluate", "workbench"]
 install_import_hook([f"onehit.{room}" for room in CHECKED], "checking.typechecker")
 
 import psutil  # noqa: E402

@@ -12,8 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.nn import relu
-from jaxtyping import Array, Bool, Float, Real
-from numpy.typing import ArrayLike
+from jaxtyping import Array, Bool, Float, Integer, Real
 
 from ...geometries.errors import InputError
 from ...simulate.progress import Track, no_track
@@ -93,7 +92,12 @@ class VGG16Classifier:
         self._bad_pixel = np.zeros((), bool)
         self._regression = None
 
-    def fit(self, counts: ArrayLike, label: ArrayLike, bad_pixel: Bool[np.ndarray, "y x"]) -> None:
+    def fit(
+        self,
+        counts: Real[np.ndarray, "frames y x"],
+        label: Integer[np.ndarray, " frames"] | Bool[np.ndarray, " frames"],
+        bad_pixel: Bool[np.ndarray, "y x"],
+    ) -> None:
         """Learn from counts (N, H, W) and label (N,), 1 = single hit; bad_pixel: True = never use.
 
         The regularisation is the one of best likelihood in 5-fold cross-validation over these frames alone. Frames
@@ -108,7 +112,7 @@ class VGG16Classifier:
 
         self._bad_pixel = np.asarray(bad_pixel, bool)
         features, invalid = self._features(counts, self._track)
-        features, label = features[~invalid], np.asarray(label)[~invalid]
+        features, label = features[~invalid], label[~invalid]
         rarer = min((label == 0).sum(), (label == 1).sum())
         if rarer < 2:
             raise InputError(
@@ -123,7 +127,7 @@ class VGG16Classifier:
         # All components: the same regression, since its penalty has no preferred axes, on as many numbers as frames.
         self._regression = make_pipeline(StandardScaler(), PCA(), search).fit(features, label)
 
-    def score(self, counts: ArrayLike) -> Float[np.ndarray, " frames"]:
+    def score(self, counts: Real[np.ndarray, "frames y x"]) -> Float[np.ndarray, " frames"]:
         """Log-odds of good, where good ones are as frequent as in training; -inf for invalid frames.
 
         counts (N, H, W), of `fit`'s frame size. Raises InputError before `fit`.
@@ -134,10 +138,9 @@ class VGG16Classifier:
         return np.where(invalid, -np.inf, self._regression.decision_function(features))
 
     def _features(
-        self, counts: ArrayLike, track: Track
+        self, counts: Real[np.ndarray, "frames y x"], track: Track
     ) -> tuple[Float[np.ndarray, "frames features"], Bool[np.ndarray, " frames"]]:
         """Features, and which frames are invalid."""
-        counts = np.asarray(counts)
         if not len(counts) or counts.shape[1:] != self._bad_pixel.shape:
             raise InputError(
                 f"counts have shape {counts.shape}; frames of bad_pixel's {self._bad_pixel.shape} are needed"

@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from rich.table import Table
+from rich.text import Text
+
 from ...evaluate.metrics import format_auc, format_rate
 from ...geometries.errors import InputError
 from ...simulate.config_io import write_whole
@@ -94,11 +97,8 @@ def write_page(
     return path
 
 
-def robustness_table(metrics: dict[str, Any]):
+def robustness_table(metrics: dict[str, Any]) -> Table:
     """The same numbers as a `rich.table.Table` that fits into 110 columns. `metrics` as in `report_content`."""
-    from rich.table import Table
-    from rich.text import Text
-
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("\n\ngeometry", overflow="fold")
     for heading in (

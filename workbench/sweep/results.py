@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 from ...evaluate.metrics import format_rate, paired_auc_difference, paired_difference
 from .axes import Point, number, option
@@ -151,12 +151,20 @@ def differences(plan: Plan, cells: Sequence[Cell], names: Names) -> list[Differe
     return result
 
 
-def _outcomes(plan: Plan, cell: Cell, other: Cell) -> tuple[np.ndarray, ...]:
+def _outcomes(
+    plan: Plan, cell: Cell, other: Cell
+) -> tuple[
+    Int[np.ndarray, " patterns"],
+    Float[np.ndarray, " patterns"],
+    Float[np.ndarray, " patterns"],
+    Bool[np.ndarray, " patterns"],
+    Bool[np.ndarray, " patterns"],
+]:
     """Labels of the patterns of a test, the scores that each of two trainings gives them, and which ones each keeps."""
     arrays = [read_scores(plan, one, ("label", "score")) for one in (cell, other)]
-    scores = [array["score"] for array in arrays]
-    kept = [score >= one.trained["threshold"] for score, one in zip(scores, (cell, other), strict=True)]
-    return arrays[0]["label"], *scores, *kept
+    one, two = (array["score"] for array in arrays)
+    kept, kept_by_two = one >= cell.trained["threshold"], two >= other.trained["threshold"]
+    return arrays[0]["label"], one, two, kept, kept_by_two
 
 
 def read_scores(plan: Plan, cell: Cell, names: Sequence[str]) -> dict[str, np.ndarray]:
