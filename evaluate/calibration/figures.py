@@ -26,6 +26,8 @@ def parameters_figure(found: Calibration, weights: Float[np.ndarray, " patterns"
             shown = (pool.kind == 0) if of_single else np.ones(len(pool.kind), bool)
             values = np.maximum(getattr(pool, name)[shown], 1.0)
             weight = np.ones(len(values)) if weight is None else weight[shown]
+            if weight.sum() <= 0:  # no frame is a single hit
+                continue
             low, high = np.quantile(np.maximum(getattr(found.assumed, name), 1.0), [0.02, 0.998])
             edges = np.linspace(low, high, 50) if name == "diameter_nm" else np.geomspace(low, high, 50)
             panel.stairs(*np.histogram(values, edges, weights=weight / weight.sum()), color=colour, fill=colour == GREY)

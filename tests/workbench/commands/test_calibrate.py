@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from onehit.evaluate.calibration.figures import parameters_figure
 from onehit.evaluate.calibration.fit import Calibration, Fit
 from onehit.evaluate.calibration.pool import Pool
 from onehit.evaluate.calibration.record import labelled, read_calibration
@@ -315,6 +316,7 @@ def test_of_a_handful_of_single_hits_nothing_is_said_of_particles():
     assert result["parameters"]["background_photons"]["intervals"]["0.5"] == [1e4, 1e4]
     assert any("too few single hits" in line for line in _sentences(result, Path("found")))
     assert not any("too few single hits" in line for line in _sentences(result | {"frames": 20000}, Path("found")))
+    assert len(parameters_figure(calibration, np.zeros(1)).axes) == 3  # where no frame is a single hit at all
 
 
 def test_frames_that_are_gone_are_missed_before_any_training(folder, tmp_path, capsys):
