@@ -59,7 +59,7 @@ def size_estimator(training: TrainConfig, source: PatternSource, expected: Expec
                 raise InputError(f"{source.name}: {reason}: correct {name} in the file, or measure no sizes")
         if high := not_square(source.frames.facts):
             raise InputError(f"{source.name}: {high}; or measure no sizes")
-        energy, pixel, distance = (source.frames.facts.get(name) for name in _SCALE)
+        energy, pixel, distance = (source.scale[name] for name in _SCALE)
         if energy and pixel and distance:
             check_scale(source.name, (energy, pixel * source.config.binning, distance), instrument)
     estimator = SizeEstimator(instrument)
@@ -95,7 +95,7 @@ def scale_ratio(source: FileSource, training: TrainConfig) -> float | None:
     Both as the network sees them, which bins what is larger (`to_size`). Particles look that much larger to the
     classifier than they are.
     """
-    energy, pixel, distance = (source.frames.facts.get(name) for name in _SCALE)
+    energy, pixel, distance = (source.scale[name] for name in _SCALE)
     if not (energy and pixel and distance):
         return None
     instrument, size = training.simulation.instrument.instrument(), training.network.size

@@ -13,7 +13,7 @@ from onehit.simulate.file_config import FileConfig
 from onehit.train import Classifier, train
 from onehit.train.checkpoint import SCORING
 from onehit.train.config import ExpectedConfig
-from onehit.train.selection import VERDICTS, select, size_estimator
+from onehit.train.selection import VERDICTS, scale_ratio, select, size_estimator
 from onehit.workbench.cli import main
 from scipy.constants import electron_volt
 
@@ -123,6 +123,22 @@ def test_binning_makes_pixels_wider(classifier, tmp_path, finer, binning, said):
         h5["entry_1/instrument_1/source_1/energy"] = instrument.photon_energy_ev * electron_volt
     frames = FileSource(tmp_path / "large.h5", FileConfig(binning=binning))
     with pytest.raises(InputError, match=said) if said else nullcontext():
+        select(classifier, frames, np.arange(4), ExpectedConfig(diameter_nm=80.0))
+
+
+def test_a_geometry_file_says_how_wide_pixels_are(classifier, tmp_path):
+    """Where the file does not: at half of the distance they are twice as wide in reciprocal space."""
+    instrument = SimulatedSource(classifier.config.simulation, 5).instrument
+    rows, columns = instrument.shape
+    np.save(tmp_path / "plain.npy", np.random.default_rng(0).poisson(1, (4, rows, columns)))
+    (tmp_path / "near.geom").write_text(
+        f"photon_energy = {instrument.photon_energy_ev}\nclen = {instrument.distance_m / 2}\n"
+        f"res = {1 / instrument.pixel_size_m}\n0/min_fs = 0\n0/max_fs = {columns - 1}\n0/min_ss = 0\n"
+        f"0/max_ss = {rows - 1}\n0/corner_x = {-columns / 2}\n0/corner_y = {-rows / 2}\n0/fs = x\n0/ss = y\n"
+    )
+    frames = FileSource(tmp_path / "plain.npy", FileConfig(geom=tmp_path / "near.geom"))
+    assert scale_ratio(frames, classifier.config) == pytest.approx(2)
+    with pytest.raises(InputError, match="2 times too large"):
         select(classifier, frames, np.arange(4), ExpectedConfig(diameter_nm=80.0))
 
 
