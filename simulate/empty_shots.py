@@ -47,6 +47,7 @@ def empty_shots(config: SimulationConfig) -> EmptyShots | None:
 
     Of whole frames no more than 512 MB are kept, from all over the file. Pixels that are bad in any of these are bad in
     all patterns; of a mean, those that are bad in all frames. Frames with NaN or Inf on good pixels are left out.
+    Raises InputError as `simulated_source` does.
     """
     background = config.check().background
     if background.frames is None:

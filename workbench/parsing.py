@@ -200,7 +200,10 @@ def _sizes(config: Any, is_command: bool) -> Iterator[tuple[str, tuple[str, ...]
 
 
 def take(option: str, argv: list[str]) -> tuple[str | None, list[str]]:
-    """The value of an option that gives the defaults of all others, and the arguments without it."""
+    """The value of an option that gives the defaults of all others, and the arguments without it.
+
+    Raises InputError for the option without a value.
+    """
     for i, argument in enumerate(argv):
         if argument.startswith(f"{option}="):
             return argument.removeprefix(f"{option}="), argv[:i] + argv[i + 1 :]

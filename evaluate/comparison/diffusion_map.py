@@ -108,6 +108,7 @@ def neighbour_kernel(
     exp(-d^2 / sqrt(s_i s_j)) where one of two snapshots is among the nearest neighbours of the other, else 0: d is
     their distance, s a snapshot's squared distance to the last of its neighbours (Zelnik-Manor & Perona, NIPS 17,
     1601 (2005)). A snapshot is not linked to itself, nor to one that equals it.
+    Raises InputError for neighbours below 1, or as many as snapshots.
     """
     count = len(snapshots)
     if not 1 <= neighbours < count:

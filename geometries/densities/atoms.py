@@ -79,7 +79,8 @@ class Atoms:
 
     @cached_property
     def cavity(self) -> Region | None:
-        """What fills its cavities, on a grid. This takes seconds for a capsid."""
+        """What fills its cavities, on a grid. This takes seconds for a capsid. Raises InputError where it has
+        none, and where they would take too many voxels."""
         there = self.occupancy > 0
         if self.filling is None:
             return None
@@ -92,7 +93,8 @@ class Atoms:
     @cached_property
     def displaced(self) -> list[Region]:
         """What a liquid around it is kept out of: its volume, its shell and its filling; their contrasts are the shares
-        of each place that count, so that their electrons are volumes."""
+        of each place that count, so that their electrons are volumes. Raises InputError for so large a
+        particle that its voxels would be too many."""
         there = self.occupancy > 0
         try:
             own = displaced_volume(self.position[there], self.element[there], self.volume_nm3)
@@ -122,7 +124,9 @@ class Atoms:
         return self.longest_extent_nm / self.diameter_nm
 
     def factor(self, number: int, q: Float[np.ndarray, "*any"], energy_ev: float) -> Complex[np.ndarray, "*any"]:
-        """Scattering factor of its atoms of an atomic number; q: 1/nm."""
+        """Scattering factor of its atoms of an atomic number; q: 1/nm. Raises InputError for an energy at which the
+        element's is not known.
+        """
         try:
             return scattering_factor(number, q, energy_ev)
         except InputError as error:

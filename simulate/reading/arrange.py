@@ -10,7 +10,10 @@ from ..file_config import FileConfig
 
 
 def window(pixels: Int[np.ndarray, "y x"], config: FileConfig, option: str) -> Int[np.ndarray, "height width"]:
-    """The picture with the beam in its middle, cropped or padded with -1 to whole bins and to the shape asked for."""
+    """The picture with the beam in its middle, cropped or padded with -1 to whole bins and to the shape asked for.
+
+    Raises InputError for a centre outside it, and a binning that leaves no pixel.
+    """
     row, column = config.centre or tuple((size - 1) / 2 for size in pixels.shape)
     if not (-0.5 <= row < pixels.shape[0] - 0.5 and -0.5 <= column < pixels.shape[1] - 0.5):
         raise InputError(

@@ -188,7 +188,10 @@ def in_use(frames: Shaped[np.ndarray, " batch *shape"]) -> Bool[np.ndarray, "*sh
 
 
 def mask_file(given: str) -> Mask | None:
-    """A mask from a file of its own, `mask.npy` or `other.h5:/name`; None where there is no such file."""
+    """A mask from a file of its own, `mask.npy` or `other.h5:/name`; None where there is no such file.
+
+    Raises InputError for a file that cannot be read, and an HDF5 file without the data set that is named.
+    """
     with reading(given):
         if Path(given).is_file():
             if h5py.is_hdf5(given):

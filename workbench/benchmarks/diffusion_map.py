@@ -36,6 +36,7 @@ def measure_diffusion_map(command: Bench) -> list[dict[str, Any]]:
     """From counts of 128 x 128 pixels to an embedding and clusters, at a few numbers of snapshots; peers at the last.
 
     Peers take the same snapshots and so do not count binning. They run once: they take minutes.
+    Raises InputError for fewer than 500 snapshots.
     """
     if command.count < 500:
         raise InputError(f"count is {command.count}; a diffusion map is measured with at least 500 snapshots")

@@ -52,7 +52,10 @@ GPU_TARGETS = {256: {}, 128: {"icosahedron": 100_000}}
 
 
 def run_bench(command: Bench) -> None:
-    """Measure, print tables, and write the same numbers as JSON where asked."""
+    """Measure, print tables, and write the same numbers as JSON where asked.
+
+    Raises InputError where the folder of --out does not exist.
+    """
     if command.out is not None and not command.out.parent.is_dir():
         raise InputError(f"{command.out.parent} does not exist: make that folder first")
     console = Console() if Console().is_terminal else Console(width=130)
