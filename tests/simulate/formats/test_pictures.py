@@ -190,7 +190,7 @@ def test_a_photon_file_needs_to_know_where_its_pixels_are(tmp_path):
 
     every = np.arange(2)
     write(tmp_path / "kept.emc", FileSource(write_source(tmp_path / "raw.h5", photons(), np.eye(*SHAPE) > 0)), every)
-    with pytest.raises(InputError, match=r"EMC keeps masks in a detector file, .* do not say them: write .cxi or .h5"):
+    with pytest.raises(InputError, match=r"EMC keeps masks in a detector file, .* do not say them: give a --read.geom"):
         write(tmp_path / "kept.emc", source((6, 6), np.eye(6, dtype=bool)), every)
     with pytest.raises(InputError, match=r"EMC keeps frames of 6 x 8 pixels in a detector file"):
         write(tmp_path / "kept.emc", source(SHAPE, np.zeros(SHAPE, bool)), every)
