@@ -180,8 +180,8 @@ def read_objects(path: Path, named: bool = False) -> dict[str, Float[np.ndarray,
             f"cannot read {str(path)!r} as a {path.suffix.lower()} mesh ({reason}): export it again"
         ) from error
     points = np.concatenate([np.zeros((0, 3, 3)), *parts.values()]).reshape(-1, 3)
-    if len(points) == 0 or not np.isfinite(points).all():
-        return {path.stem: points.reshape(-1, 3, 3)}
+    if len(points) == 0 or not np.isfinite(points).all():  # `Mesh` says what is wrong
+        return parts or {path.stem: points.reshape(-1, 3, 3)}
     middle = points.mean(axis=0)
     scale = np.abs(points - middle).max() or 1.0
     return {name: (triangles - middle) / scale for name, triangles in parts.items()}

@@ -13,18 +13,9 @@ from ...simulate.reading.file_lists import files_of
 from ..metrics import format_rate
 
 _NEEDED = (
-    *(("file",), ("read",), ("calibrate",), ("figures",), ("frames",), ("coverage",), ("parameters",), ("shares",)),
-    *(
-        ("unexplained",),
-        ("effective_patterns",),
-        ("patterns",),
-        ("forecast",),
-        ("versions",),
-        ("differs",),
-        ("outside_share",),
-    ),
-    *(("two_sample_auc", "before"), ("two_sample_auc", "after")),
-    *(("single_share", "estimate"), ("single_share", "interval")),
+    *("file", "read", "calibrate", "figures", "frames", "coverage", "parameters", "shares", "unexplained", "differs"),
+    *("outside_share", "effective_patterns", "patterns", "forecast", "versions"),
+    *("two_sample_auc.before", "two_sample_auc.after", "single_share.estimate", "single_share.interval"),
 )
 """What is read of calibration.json."""
 _BY_LABELS = ("false_negative_rate", "false_positive_rate", "purity")
@@ -37,8 +28,8 @@ def read_calibration(folder: Path) -> dict[str, Any]:
     file = folder / "calibration.json"
     try:
         found = json.loads(file.read_text())
-        for names in _NEEDED:
-            reduce(getitem, names, found)
+        for name in _NEEDED:
+            reduce(getitem, name.split("."), found)
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror}; make it with onehit calibrate") from None
     except (ValueError, LookupError, TypeError):

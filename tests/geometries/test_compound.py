@@ -115,3 +115,9 @@ def test_what_has_no_meaning_is_refused(tmp_path, bodies, options, words):
     path = written(tmp_path / "particle.obj", **{name: box(*ends) for name, ends in bodies.items()})
     with pytest.raises(InputError, match=words):
         geometry(f"{path}:{options}")
+
+
+def test_corners_that_are_no_numbers_are_told_as_of_any_mesh(tmp_path):
+    path = written(tmp_path / "particle.obj", a=box((0, 0, 0), (1, 1, np.nan)))
+    with pytest.raises(InputError, match=r"mesh 'a' has .* vertices that are not finite"):
+        geometry(f"{path}:a=1")
