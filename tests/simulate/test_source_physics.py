@@ -175,12 +175,11 @@ def test_coherence_and_bandwidth_weaken_fringes_between_particles_as_they_should
 
 def test_spikes_of_a_spectrum_add_up_without_interfering():
     """The photons of a pulse of two spikes are those of two pulses, each of one energy."""
-    pair = replace(BALL, good_fraction=0.5, particles=(2, 2), separation=(1.0, 2.0))
+    pair = replace(BALL, good_fraction=0.0, particles=(2, 2), separation=(1.0, 2.0))
     beam = BeamConfig(pulse_photons=(1e12, 1.0001e12), bandwidth=0.04, spectral_spikes=2)
-    photons, truth = patterns(replace(pair, beam=beam), 2)
+    photons, truth = patterns(replace(pair, beam=beam), 1)
     offset, share = truth.drawn["spike_offset"].astype(float), truth.drawn["spike_share"].astype(float)
     np.testing.assert_allclose(share.sum(1), 1, rtol=1e-6)
-    assert set(truth.label) == {0, 1}
     for n, frame in enumerate(photons):
         scene = jax.tree.map(lambda a, n=n: a[n], truth.scene)
         total = np.zeros(len(frame))
