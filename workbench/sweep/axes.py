@@ -42,6 +42,8 @@ NOT_SWEPT = {
 """Options of a study's evaluation that no axis can be, and what to do instead."""
 _STARTS = {name: f"give --{name} once, to start from" for name in ("like", "config", "preset")}
 _STARTS |= {name: "run one sweep for each" for name in ("structures", "half")}
+_STARTS |= {"test.geometry": "say --test.axis geometry"}  # which would prevail
+"""Other options that no axis can be, and what to do instead."""
 
 
 class Option(NamedTuple):

@@ -174,12 +174,17 @@ def _tests(command: Sweep) -> Iterator[Test]:
         found.setdefault(key, Test(key, point, config))
     # Not without any: with no geometry there are none, and yet real frames may be read in several ways.
     points = [point for point in axes.points() if command.test_file]
+    called = {label({name: text for name, text in test.point.items() if name not in SEEDS}) for test in found.values()}
     for text in command.test_file:
         name, equals, path = text.partition("=")
         if not (name and equals and path):
             raise InputError(f"--test.file {text}: write NAME=FILE, the name as it is to stand in tables")
         if name in {test.file for test in found.values() if test.config.experiment != Path(path)}:
             raise InputError(f"--test.file {text}: another file has that name already")
+        if name in called:
+            raise InputError(f"--test.file {text}: simulated patterns are called {name} in tables: choose another name")
+        if known := [t.file for t in found.values() if t.file != name and _is_same(t.config.experiment, Path(path))]:
+            raise InputError(f"--test.file {text}: this file is called {known[0]} already: name it once")
         for point in points:
             point = {axis: text for axis, text in point.items() if option(axis).path[0] in _OF_FILES}
             config = at(base, point)
@@ -189,6 +194,11 @@ def _tests(command: Sweep) -> Iterator[Test]:
             key = _key(config, _stamps(Path(path), config.read_experiment))
             found.setdefault(key, Test(key, point, config, name))
     yield from found.values()
+
+
+def _is_same(one: Path | None, other: Path) -> bool:
+    """Whether both paths are of the same file."""
+    return one is not None and one.resolve() == other.resolve()
 
 
 def _check_unused(base: EvaluateConfig) -> None:

@@ -103,6 +103,7 @@ REFUSED = [
     (Axes("test", (("seed", "1"),)), "say --train.axis seed"),
     (Axes("test", (("no-particle", "100"),)), "onehit evaluate"),
     (Axes("test", (("experiment", "real.h5"),)), "--test.file NAME=FILE"),
+    (Axes("test", (("test.geometry", "cube", "sphere"),)), "say --test.axis geometry"),
     (Axes("train", (("seed", "one"),)), "seed: 'one' is no value of this option, which takes int"),
     (Axes("train", (("simulation.photons", "1 2 3"),)), r"takes tuple\[float, float\] \| str"),
     (Axes("train", (("simulation.fluctuation-strength", "0", "0.5"),)), "'0' is one number.*two, in quotes"),

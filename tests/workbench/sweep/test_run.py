@@ -426,6 +426,7 @@ REFUSED = [
     ({"evaluate": EvaluateConfig(no_particle=77, protocol="poster")}, "--no-particle is no option of a sweep"),
     ({"test_file": ("real",)}, "write NAME=FILE"),
     ({"test_file": ("real=none.h5",)}, "none.h5"),
+    ({"test_file": ("cube=none.h5",)}, "patterns are called cube in tables: choose another name"),
     ({"rate": 0.0}, "rate is 0.0"),
     ({"workers": 2, "slurm": True}, "both --workers and --slurm"),
     ({"workers": -1}, "-1 workers were asked for"),
@@ -437,6 +438,14 @@ def test_what_is_impossible_is_refused_before_any_work(command, made, changes, s
     with pytest.raises(InputError, match=says):
         sweep.run_sweep(replace(command, **changes))
     assert not command.out.exists() and not made.trained
+
+
+def test_a_file_has_one_name(command, made, real, monkeypatch):
+    monkeypatch.chdir(real.parent)
+    with pytest.raises(InputError, match=r"b=.*: this file is called a already: name it once"):
+        sweep.run_sweep(replace(command, test_file=(f"a={real.name}", f"b={real}")))
+    sweep.run_sweep(replace(command, test_file=(f"a={real}", f"a={real}")))
+    assert sum(row["file"] == "a" for row in rows(command)) == 4
 
 
 def test_what_a_protocol_scores_besides_is_left_out_without_a_word(command, made):
