@@ -21,7 +21,7 @@ from ..notices import tell
 from ..options import Sweep
 from ..progress import track
 from ..training import check_experiment, check_simulated, fits_experiment
-from .axes import NOT_SWEPT, Axes, Point, at, named_values, option
+from .axes import NOT_SWEPT, Axes, Point, at, named_values, option, parsed
 
 MOST_CELLS = 100_000
 SEEDS = ("seed", "test-seed")
@@ -100,24 +100,39 @@ class Plan:
         itself, and where there is none."""
         if not self.baseline:
             return {}
-        by_point = {_items(training.point): training for training in self.trainings}
-        found = {training.key: by_point.get(_items({**training.point, **self.baseline})) for training in self.trainings}
+        by_point = {_values(training.point): training for training in self.trainings}
+        found = {
+            training.key: by_point.get(_values({**training.point, **self.baseline})) for training in self.trainings
+        }
         return {key: other for key, other in found.items() if other is not None and other.key != key}
 
 
-def _items(point: Point) -> frozenset[tuple[str, str]]:
-    return frozenset(point.items())
+def _values(point: Point) -> frozenset[tuple[str, Any]]:
+    """However they were typed."""
+    return frozenset((name, parsed(option(name), text)) for name, text in point.items())
 
 
 def plan_sweep(command: Sweep) -> Plan:
     """The plan of a sweep, all of whose points are possible. Raises InputError for one that is not, and its reason."""
     train = Axes("train", command.train_axis, command.train_latin_hypercube, command.train_table)
     trainings: dict[str, Training] = {}
-    for point in train.points():
+    points = train.points()
+    for point in points:
+        data = at(command.train, point).data
+        point = {name: text for name, text in point.items() if _matters(name, data is not None)}
         config = at(command.train, point)
-        inputs = input_files(config.simulation) if config.data is None else _stamps(config.data, config.read_data)
+        with _named("training", label(point)):
+            inputs = input_files(config.simulation) if data is None else _stamps(data, config.read_data)
         key = _key(config, inputs)
         trainings.setdefault(key, Training(key, point, config))
+    used = {name for training in trainings.values() for name in training.point}
+    if idle := [name for name in points[0] if name not in used]:
+        what = (
+            "frames of a file, and no training has --data"
+            if idle[0].startswith("read-data")
+            else "simulated patterns, and all trainings are on --data"
+        )
+        raise InputError(f"--train.axis {idle[0]} is about {what}: leave it out")
     plan = Plan(command.out, tuple(trainings.values()), tuple(_tests(command)), {}, {})
     if not plan.tests:
         raise InputError("there is nothing to test on: name a --geometry, or --test.file NAME=FILE")
@@ -139,6 +154,15 @@ def plan_sweep(command: Sweep) -> Plan:
         )
     _check(plan, command.strict)
     return plan
+
+
+def _matters(axis: str, on_file: bool) -> bool:
+    """Whether a training on simulated patterns, or on those of a file, depends on that axis."""
+    first, *others = option(axis).path
+    if not on_file:
+        return first != "read_data"
+    # The instrument measures sizes in any frames.
+    return first != "validation_count" and (first != "simulation" or others[0] == "instrument")
 
 
 def label(point: Point, axes: Sequence[str] | None = None) -> str:
@@ -170,7 +194,8 @@ def _tests(command: Sweep) -> Iterator[Test]:
         config = EvaluateConfig(
             config.geometry, config.count, test, masked=config.masked, no_particle=0, test_seed=config.test_seed
         )
-        key = _key(config, input_files(test))
+        with _named("test", label(point)):
+            key = _key(config, input_files(test))
         found.setdefault(key, Test(key, point, config))
     # Not without any: with no geometry there are none, and yet real frames may be read in several ways.
     points = [point for point in axes.points() if command.test_file]

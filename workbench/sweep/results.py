@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ...evaluate.metrics import format_rate, paired_auc_difference, paired_difference
-from .axes import Point, number, option
+from .axes import Point, number, option, parsed
 from .plan import SEEDS, Plan, Test, Training, describe, label
 from .tasks import cell_record, read_record, training_record
 
@@ -201,7 +201,7 @@ class Lines(NamedTuple):
 
 def measure_lines(plan: Plan, cells: Sequence[Cell], names: Names, measure: str) -> list[Lines]:
     """One for each axis, seeds aside, with two or more numbers: a curve for each test along an axis of the trainings,
-    for each training along one of the tests, their other axes averaged over."""
+    for each training along one of the tests, their other axes averaged over. None where two values share a place."""
     result = []
     sides: tuple[tuple[list[str], Callable[[Cell], Point], Callable[[Cell], str]], ...] = (
         (plan.train_axes, lambda cell: cell.training.point, lambda cell: names.test(cell.test)),
@@ -210,7 +210,8 @@ def measure_lines(plan: Plan, cells: Sequence[Cell], names: Names, measure: str)
     for axes, point, curve in sides:
         for axis in axes:
             places = {text: number(option(axis), text) for cell in cells if (text := point(cell).get(axis)) is not None}
-            if axis in SEEDS or None in places.values() or len(set(places.values())) < 2:
+            different = {parsed(option(axis), text) for text in places}  # which may be typed in several ways
+            if axis in SEEDS or None in places.values() or not 2 <= len(different) == len(set(places.values())):
                 continue
             found: dict[str, dict[float, list[float]]] = {}
             for cell in cells:

@@ -274,6 +274,13 @@ def test_maps_and_lines_have_means_and_spreads_over_seeds(command, made):
     assert lines.curves["torus"][0] == pytest.approx([1e4, 1e5])
 
 
+def test_ranges_of_one_middle_make_no_line(command, made):
+    command = replace(command, test_axis=(*command.test_axis, ("test.photons", "1e4 1e4", "1e3 1e5", "1e5 1e5")))
+    sweep.run_sweep(command)
+    plan = plan_sweep(command)
+    assert measure_lines(plan, cells_of(plan), Names(plan), "auc") == []
+
+
 def test_a_report_of_what_is_half_done_says_what_is_missing_and_what_failed(command, made):
     def trouble(what, name, *more):
         if (what, name) == ("train", ("torus", 1)):
@@ -424,6 +431,13 @@ REFUSED = [
     ({"evaluate": EvaluateConfig(calibration=Path("runs/c"))}, "--calibration is no option of a sweep: run `onehit ev"),
     ({"evaluate": EvaluateConfig(map=(("photons", "size"),))}, "--map is no option of a sweep"),
     ({"evaluate": EvaluateConfig(no_particle=77, protocol="poster")}, "--no-particle is no option of a sweep"),
+    ({"train_axis": (("data", "none.h5"),)}, "training data none.h5: .*none.h5"),
+    ({"train_axis": (("simulation.geometry", "none.stl"),)}, "training none.stl: .*none.stl"),
+    ({"test_axis": (("geometry", "none.stl"),)}, "test none.stl: .*none.stl"),
+    (
+        {"train_axis": (("read-data.binning", "1", "2"),)},
+        "binning is about frames of a file, and no training has --data",
+    ),
     ({"test_file": ("real",)}, "write NAME=FILE"),
     ({"test_file": ("real=none.h5",)}, "none.h5"),
     ({"test_file": ("cube=none.h5",)}, "patterns are called cube in tables: choose another name"),
@@ -438,6 +452,27 @@ def test_what_is_impossible_is_refused_before_any_work(command, made, changes, s
     with pytest.raises(InputError, match=says):
         sweep.run_sweep(replace(command, **changes))
     assert not command.out.exists() and not made.trained
+
+
+def test_trainings_on_a_file_do_not_differ_in_what_is_simulated(command, made, real):
+    on_file = replace(command, train=replace(command.train, data=real))
+    for axis in (("simulation.photons", "1e4 1e5", "1e5 1e6"), ("validation-count", "1000", "2000")):
+        with pytest.raises(InputError, match=f"{axis[0]} is about simulated patterns, and all trainings are on --data"):
+            plan_sweep(replace(on_file, train_axis=(axis,)))
+    measured = ("simulation.instrument.distance-m", "0.5", "0.6")
+    assert len(plan_sweep(replace(on_file, train_axis=(measured,))).trainings) == 2
+    both = replace(command, train_axis=(("data", "None", str(real)), command.train_axis[0]))
+    points = [tuple(training.point.values()) for training in plan_sweep(both).trainings]
+    assert points == [("None", "icosahedron"), ("None", "torus"), (str(real),)]
+
+
+def test_a_baseline_is_found_however_its_values_were_typed(command, tmp_path):
+    table = tmp_path / "points.csv"
+    table.write_text("simulation.fluctuation-strength,seed\n0 0,0\n0 0.5,0\n0.0 0.0,1\n0 0.5,1\n")
+    baseline = ("simulation.fluctuation-strength=0 0",)
+    plan = plan_sweep(replace(command, train_axis=(), train_table=table, baseline=baseline))
+    first, second, third, fourth = plan.trainings
+    assert plan.counterparts() == {second.key: first, fourth.key: third}
 
 
 def test_a_file_has_one_name(command, made, real, monkeypatch):
