@@ -13,7 +13,8 @@ from .options import SharedWork
 
 
 def asked_crew(command: SharedWork) -> Crew | None:
-    """The crew that the options ask for, None where they ask for none. Raises InputError for two of them."""
+    """The crew that the options ask for, None where they ask for none. Raises InputError for two of them, and for
+    --devices with a scheduler, whose workers run already."""
     asked = [name for name in ("workers", "scheduler", "slurm", "sbatch") if getattr(command, name)]
     if len(asked) > 1:
         raise InputError(f"both --{asked[0]} and --{asked[1]} are given: choose one")
@@ -22,6 +23,11 @@ def asked_crew(command: SharedWork) -> Crew | None:
 
         return local_workers(command.workers)
     if command.scheduler:
+        if (devices := asked_for()) is not None:
+            raise InputError(
+                f"--devices {devices} does not reach the workers of --scheduler, which run already and use all devices "
+                "that JAX finds there: leave it out, and say where they are started what they find"
+            )
         from ..simulate.sets.cluster import on_scheduler
 
         return on_scheduler(command.scheduler)

@@ -85,6 +85,12 @@ def test_an_array_computes_on_as_many_devices_as_were_asked_for(command, made, m
     assert "--devices 3 --part" in script
 
 
+def test_devices_do_not_reach_workers_that_run_already(command, made, monkeypatch):
+    monkeypatch.setenv("_ONEHIT_DEVICES", "3")
+    with pytest.raises(InputError, match="--devices 3 does not reach the workers of --scheduler"):
+        sweep.run_sweep(replace(command, scheduler="tcp://host:1"))
+
+
 def test_what_failed_is_tried_again_by_the_array(command, made, capsys):
     made.trouble = lambda what, *more: (_ for _ in ()).throw(MemoryError("no room"))
     sweep.run_sweep(command)
