@@ -57,10 +57,10 @@ def _evaluate(command: Evaluate) -> None:
     print_results(run_evaluation(command.evaluate, command.run_directory, command.strict), command.run_directory)
 
 
-def _sweep(command: Sweep) -> None:
+def _sweep(command: Sweep) -> int:
     from .commands.sweep import run_sweep
 
-    run_sweep(command)
+    return run_sweep(command)
 
 
 def _compare(command: Compare) -> None:
@@ -118,7 +118,7 @@ def _bench(command: Bench) -> None:
 
 
 # What a command does is imported when it is run: help must not wait for JAX.
-COMMANDS: dict[str, tuple[type, Callable[[Any], None]]] = {
+COMMANDS: dict[str, tuple[type, Callable[[Any], int | None]]] = {
     "study": (Study, _study),
     "simulate": (Simulate, _simulate),
     "train": (Train, _train),
@@ -134,7 +134,7 @@ COMMANDS: dict[str, tuple[type, Callable[[Any], None]]] = {
     "gallery": (Gallery, _gallery),
     "bench": (Bench, _bench),
 }
-"""By the name that is typed: the options, and what is done with them."""
+"""By the name that is typed: the options, and what is done with them, which may give an exit code."""
 
 _USAGE = "usage: onehit COMMAND [options]\n\n{commands}\n\nonehit COMMAND --help lists the command's options.\n"
 
@@ -150,7 +150,7 @@ _PLATFORM_VARIABLES = ("JAX_PLATFORMS", "JAX_PLATFORM_NAME")
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command. Exit codes: 0 done, 2 bad usage or input, 130 interrupted."""
+    """Run one command. Exit codes: 0 done, 1 part of a sweep failed, 2 bad usage or input, 130 interrupted."""
     argv = sys.argv[1:] if argv is None else argv
     _prepare_streams()
     plain = warnings.formatwarning
@@ -260,8 +260,7 @@ def _run(argv: list[str]) -> int:
         ask_for(int(devices))
     if not {"--help", "-h"} & {*rest}:
         use_cache()
-    run(_parse(name, rest))
-    return 0
+    return run(_parse(name, rest)) or 0
 
 
 def _parse(name: str, argv: list[str]) -> Any:

@@ -1,7 +1,9 @@
 """`onehit sweep`: many trainings, each scored on many tests."""
 
+import json
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
@@ -18,8 +20,9 @@ from ..sweep.table import as_csv, as_parquet, columns, import_parquet, rows
 from ..sweep.watch import watch, write_plan
 
 
-def run_sweep(command: Sweep) -> None:
-    """Train and score what is missing, then write sweep.csv and report.html.
+def run_sweep(command: Sweep) -> int:
+    """Train and score what is missing, then write sweep.csv and report.html; the exit code, 1 where cells that were
+    asked for have failed.
 
     Raises InputError for what cannot be swept, before any work.
     """
@@ -27,16 +30,14 @@ def run_sweep(command: Sweep) -> None:
         if replace(command, watch=None) != Sweep():
             raise InputError("--watch shows a sweep that was begun elsewhere: leave all other options out")
         watch(command.watch)
-        return
+        return 0
     if not command.rate > 0:
         raise InputError(f"rate is {command.rate}; it must be positive")
     crew = asked_crew(command)
     if command.parquet:
         import_parquet()
     plan = plan_sweep(command)
-    there = {path.name for path in plan.folder.iterdir()} if plan.folder.is_dir() else set()
-    others = {name for name in there if not name.endswith((".part", ".lock"))}
-    if (plan.folder.exists() and not plan.folder.is_dir()) or (others and not others & {"trainings", "config.json"}):
+    if plan.folder.exists() and not _may_hold_sweep(plan.folder):
         raise InputError(f"{plan.folder} exists and holds no sweep: choose another --out")
     lock = ".lock"
     if command.sbatch is not None or command.part is not None:
@@ -52,18 +53,30 @@ def run_sweep(command: Sweep) -> None:
             plan, lock = replace(plan, part=(number, parts)), f".{number}-of-{parts}.lock"
     if command.dry_run:
         processes = command.jobs.jobs * command.jobs.workers if command.slurm else max(command.workers, 1)
-        print(f"{plan.folder}: {estimate(plan, Queue(plan), command.rate, command.sbatch or processes)}")
-        return
+        queue = Queue(plan, command.retry)
+        print(f"{plan.folder}: {estimate(plan, queue, command.rate, command.sbatch or processes)}")
+        return 0
     (plan.folder / "trainings").mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(plan.folder / lock, timeout=0):
             _begin(plan, command)
-            if command.sbatch is not None:
-                print(_script(plan, command))
-            else:
-                _sweep(plan, command, crew)
+            if command.sbatch is None:
+                return _sweep(plan, command, crew)
+            print(_script(plan, command))
+            return 0
     except Timeout:
         raise InputError(f"another sweep is at work in {plan.folder}: wait for it, or choose another --out") from None
+
+
+def _may_hold_sweep(folder: Path) -> bool:
+    """Whether it is an empty folder, or one of a sweep, be it killed right after it began."""
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else {""}
+    if "config.json" not in names:
+        return "trainings" in names or all(name.endswith((".part", ".lock")) for name in names)
+    try:
+        return "sweep" in json.loads((folder / "config.json").read_text())
+    except (ValueError, TypeError):
+        return False
 
 
 def _begin(plan: Plan, command: Sweep) -> None:
@@ -75,8 +88,8 @@ def _begin(plan: Plan, command: Sweep) -> None:
 
 
 def _asked(command: Sweep) -> Sweep:
-    """The whole sweep, whatever of it is to be done now."""
-    return replace(command, only=(), retry=False, part=None, sbatch=None)
+    """The whole sweep, whatever of it is to be done now, and by whom."""
+    return replace(command, only=(), retry=False, part=None, sbatch=None, workers=0, scheduler=None, slurm=False)
 
 
 def _script(plan: Plan, command: Sweep) -> str:
@@ -88,7 +101,7 @@ def _script(plan: Plan, command: Sweep) -> str:
     return array_script(what, words, command.sbatch)
 
 
-def _sweep(plan: Plan, command: Sweep, crew: Crew | None) -> None:
+def _sweep(plan: Plan, command: Sweep, crew: Crew | None) -> int:
     whole = command.part is None
 
     def write_table() -> None:
@@ -103,14 +116,18 @@ def _sweep(plan: Plan, command: Sweep, crew: Crew | None) -> None:
         work_off(plan, Queue(plan), crew or alone, crew is None, write_table)
     finally:
         write_table()
-    cells = cells_of(plan)
-    for reason in dict.fromkeys(cell.reason for cell in cells if cell.state == "failed"):
+    cells, asked = cells_of(plan), {(training.key, test.key) for training, test in plan.cells()}
+    failed = [cell for cell in cells if cell.state == "failed" and (cell.training.key, cell.test.key) in asked]
+    for reason in dict.fromkeys(cell.reason for cell in failed):
         print(f"onehit: failed: {reason}", file=sys.stderr)
-    if not whole:
+    if failed:
+        print(f"onehit: {len(failed):,} of {len(asked):,} cells failed: --retry does them again", file=sys.stderr)
+    if whole:
+        for line in write_report(plan, _asked(command), cells):
+            print(line)
+        print(f"table: {plan.folder / 'sweep.csv'}\nreport: {plan.folder / 'report.html'}")
+    else:
         print(
             f"{plan.folder}: part {command.part} is done; when all are, the command without --part completes the sweep"
         )
-        return
-    for line in write_report(plan, _asked(command), cells):
-        print(line)
-    print(f"table: {plan.folder / 'sweep.csv'}\nreport: {plan.folder / 'report.html'}")
+    return 1 if failed else 0

@@ -152,8 +152,7 @@ def plan_sweep(command: Sweep) -> Plan:
         raise InputError(
             "--baseline: no training differs from another in these values alone: there is nothing to compare"
         )
-    _check(plan, command.strict)
-    return plan
+    return _checked(plan, command.strict)
 
 
 def _matters(axis: str, on_file: bool) -> bool:
@@ -254,8 +253,9 @@ def _stamps(frames: Path, read: FileConfig) -> list[list[Any]]:
     return [[str(path), stat.st_size, stat.st_mtime_ns] for path, stat in stats]
 
 
-def _check(plan: Plan, strict: bool) -> None:
-    """Raises InputError for the first point, or pair of points, that is impossible. Says how files are read."""
+def _checked(plan: Plan, strict: bool) -> Plan:
+    """The plan, with the number of frames of each file that is a test. Raises InputError for the first point, or pair
+    of points, that is impossible. Says how files are read."""
     known: set[str] = set()
     files: dict[Any, FileSource] = {}
     for training in plan.trainings:
@@ -270,6 +270,7 @@ def _check(plan: Plan, strict: bool) -> None:
                     files[read] = FileSource(config.data, config.read_data, "--read-data")
                     tell(files[read], "--read-data", strict)
                     training_sources(config, track)
+    tests: list[Test] = []
     for test in plan.tests:
         with _named("test", test):
             config = test.config
@@ -286,6 +287,8 @@ def _check(plan: Plan, strict: bool) -> None:
                     check_simulated(config, training.config)
                 else:
                     fits_experiment(config, training.config, real)
+        tests.append(test if real is None else test._replace(config=replace(config, count=len(real))))
+    return replace(plan, tests=tuple(tests))
 
 
 def _check_geometry(names: Sequence[str], known: set[str], point: Point, sizes: str) -> None:

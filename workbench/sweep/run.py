@@ -4,6 +4,8 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from ...simulate.sets.work import Crew, Work
 from .plan import Plan, Test, Training
@@ -32,21 +34,26 @@ _CANDIDATES_AS_FAST = 3
 class Queue:
     """The tasks that can be done now: `done` tells what was done, and more may follow.
 
-    A test's patterns are made once for a group of trainings, when all of these are trained.
+    A test's patterns are made once for a group of trainings, when all of these are trained. retry: whether what failed
+    is to be done again.
     """
 
-    def __init__(self, plan: Plan):
+    def __init__(self, plan: Plan, retry: bool = False):
+        def ended(path: Path) -> dict[str, Any] | None:
+            record = read_record(path)
+            return None if retry and "failed" in (record or {}) else record
+
         self._plan = plan
         self.lacking: dict[str, list[Test]] = {}
         trainings: dict[str, Training] = {}
         for training, test in plan.cells():
-            failed = (read_record(training_record(plan.folder, training.key)) or {}).get("failed")
-            if failed is None and read_record(cell_record(plan.folder, training.key, test.key)) is None:
+            failed = (ended(training_record(plan.folder, training.key)) or {}).get("failed")
+            if failed is None and ended(cell_record(plan.folder, training.key, test.key)) is None:
                 self.lacking.setdefault(training.key, []).append(test)
                 trainings[training.key] = training
         keys = list(trainings)
         self._groups = [keys[i : i + TRAININGS_AT_ONCE] for i in range(0, len(keys), TRAININGS_AT_ONCE)]
-        self.untrained = {key: trainings[key] for key in keys if read_record(training_record(plan.folder, key)) is None}
+        self.untrained = {key: trainings[key] for key in keys if ended(training_record(plan.folder, key)) is None}
         self.simulated = sum(test.config.count for group in self._groups for test in self._tests(group))
         self._ready = deque(training_task(training) for training in self.untrained.values())
         self._waiting = set(self.untrained)

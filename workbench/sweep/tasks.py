@@ -68,7 +68,8 @@ def common_text(folder: Path, shown: bool) -> str:
 
 
 def do_task(text: str, task: Task) -> Task:
-    """Do it, and leave its records; returns the task. What fails is recorded, but for a full disk, which is raised."""
+    """Do it, and leave its records; returns the task. What fails is recorded, but for a full disk and a
+    folder that does not show what was written, which are raised."""
     common = json.loads(text)
     track = no_track
     if common["shown"]:
@@ -162,8 +163,6 @@ def _score(folder: Path, task: Task, track: Track) -> None:
         from ...train.classifier import Classifier
 
         start = time.perf_counter()
-        for key in keys:
-            awaited(training_record(folder, key))
         classifiers = [Classifier.load(folder / "trainings" / key) for key in keys]
         found = _scores(config, classifiers, track)
         seconds = (time.perf_counter() - start) / len(keys)
@@ -171,6 +170,8 @@ def _score(folder: Path, task: Task, track: Track) -> None:
             _write_cell(cell_record(folder, key, task["test"]), scored, summaries, seconds)
 
     keys = task["trainings"]
+    for key in keys:
+        awaited(training_record(folder, key))  # a folder that is late is no fault of a cell
     if not _recorded(folder, task, lambda: work(keys), record=len(keys) == 1):
         for key in keys:  # one of them, or the test itself
             alone = {**task, "trainings": [key]}

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from filelock import FileLock
-from made_up_sweeps import lasting, rows
+from made_up_sweeps import OPTIONS, lasting, rows
 from onehit.evaluate import auc, protocols
 from onehit.evaluate.config import EvaluateConfig
 from onehit.geometries import InputError
 from onehit.simulate.sets.work import alone
-from onehit.workbench.cli import _parse
+from onehit.workbench.cli import _parse, main
 from onehit.workbench.commands import sweep
 from onehit.workbench.sweep import run, tasks
 from onehit.workbench.sweep.plan import plan_sweep
@@ -84,8 +84,17 @@ def test_a_training_that_fails_is_recorded_and_the_others_go_on(command, made, c
             raise MemoryError("no room\nfor it")
 
     made.trouble = trouble
-    sweep.run_sweep(command)
-    assert "failed: the training failed: MemoryError: no room" in capsys.readouterr().err
+    assert sweep.run_sweep(command) == 1
+    said = capsys.readouterr().err
+    assert "failed: the training failed: MemoryError: no room" in said
+    assert "onehit: 3 of 12 cells failed: --retry does them again" in said
+    assert sweep.run_sweep(replace(command, only=("seed=1",))) == 0  # of which none failed
+    assert main(["sweep", "--out", str(command.out), *OPTIONS]) == 1
+    capsys.readouterr()
+    sweep.run_sweep(replace(command, dry_run=True))
+    assert "to do: 0 trainings of 0 patterns in all, validated on 0, and 0 cells" in capsys.readouterr().out
+    sweep.run_sweep(replace(command, dry_run=True, retry=True))
+    assert "to do: 1 trainings of 38,400 patterns in all, validated on 2,000, and 3 cells" in capsys.readouterr().out
     failed = [row for row in rows(command) if row["state"] == "failed"]
     assert len(failed) == 3 and {row["reason"] for row in failed} == {"the training failed: MemoryError: no room"}
     assert {(row["simulation.geometry"], row["seed"], row["auc"]) for row in failed} == {("torus", "0", "")}
@@ -93,7 +102,7 @@ def test_a_training_that_fails_is_recorded_and_the_others_go_on(command, made, c
     sweep.run_sweep(command)  # is not tried again
     assert made.trained.total() == 3
     made.trouble = lambda *what: None
-    sweep.run_sweep(replace(command, retry=True))
+    assert sweep.run_sweep(replace(command, retry=True)) == 0
     assert made.trained.total() == 4 and set(made.scored.values()) == {1} and len(made.scored) == 12
     assert {row["state"] for row in rows(command)} == {"done"}
 
@@ -187,6 +196,12 @@ def test_a_dry_run_says_how_much_there_is_and_writes_nothing(command, made, caps
     assert (
         "to do: 2 trainings of 76,800 patterns" in said and "at 40 patterns trained a second (as here before)" in said
     )
+
+
+def test_a_dry_run_counts_the_frames_of_files(command, made, real, capsys):
+    sweep.run_sweep(replace(command, test_file=(f"real={real}",), dry_run=True))
+    # 3 tests of 40 patterns, and 60 frames, each for 4 trainings.
+    assert "16 cells, 180 patterns made for them and 720 scored" in capsys.readouterr().out
 
 
 def test_a_file_that_has_changed_makes_another_training(command, made, tmp_path):
@@ -349,6 +364,24 @@ def test_a_folder_of_something_else_is_left_alone(command, made):
     assert [path.name for path in command.out.iterdir()] == ["thesis.tex"]
 
 
+@pytest.mark.parametrize("config", ['{"train": {}, "versions": {}}', "[]", "{"])
+def test_the_folder_of_another_command_is_left_alone(command, made, config):
+    command.out.mkdir()
+    (command.out / "config.json").write_text(config)
+    with pytest.raises(InputError, match="holds no sweep: choose another --out"):
+        sweep.run_sweep(command)
+    assert (command.out / "config.json").read_text() == config
+
+
+def test_who_does_a_sweep_is_no_part_of_it(command, made, monkeypatch):
+    """So that the rest may be done by others."""
+    monkeypatch.setattr(sweep, "asked_crew", lambda command: alone)
+    for others in ({"workers": 2}, {"scheduler": "tcp://host:1"}, {"slurm": True}):
+        sweep.run_sweep(replace(command, **others))
+        found = _parse("sweep", ["--config", str(command.out / "config.json"), "--sbatch", "2"])
+        assert (found.workers, found.scheduler, found.slurm, found.sbatch) == (0, None, False, 2)
+
+
 def test_a_damaged_record_is_named(command, made):
     sweep.run_sweep(command)
     record = next((command.out / "trainings").glob("*.json"))
@@ -404,6 +437,18 @@ def test_what_others_wrote_elsewhere_is_not_waited_for_for_ever(command, made, m
         sweep.run_sweep(command)
 
 
+def test_a_worker_that_never_sees_a_training_stops_the_sweep(command, made, monkeypatch):
+    """That is no fault of the cell."""
+    sweep.run_sweep(replace(command, only=("geometry=cube",)))
+    monkeypatch.setattr(tasks.time, "sleep", lambda seconds: None)
+    plan = plan_sweep(command)
+    task = tasks.test_task(plan.tests[1], [plan.trainings[0].key])
+    tasks.training_record(command.out, plan.trainings[0].key).unlink()
+    with pytest.raises(InputError, match="is not seen here 122 s later"):
+        tasks.do_task(tasks.common_text(command.out, False), task)
+    assert not tasks.records(command.out, task)[0].exists()
+
+
 def test_a_task_is_plain_and_keeps_its_configuration(command):
     plan = plan_sweep(command)
     task = json.loads(json.dumps(tasks.training_task(plan.trainings[0])))
@@ -443,6 +488,7 @@ REFUSED = [
     ({"test_file": ("cube=none.h5",)}, "patterns are called cube in tables: choose another name"),
     ({"rate": 0.0}, "rate is 0.0"),
     ({"workers": 2, "slurm": True}, "both --workers and --slurm"),
+    ({"train_axis": (("steps", "abc"),)}, "steps: 'abc' is no value"),
     ({"workers": -1}, "-1 workers were asked for"),
 ]
 
