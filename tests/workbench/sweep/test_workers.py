@@ -9,34 +9,67 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import h5py
 import made_up_sweeps
+import numpy as np
 import psutil
 import pytest
 from distributed import Client, LocalCluster
+from job_arrays import submitted, words
 from made_up_sweeps import OPTIONS, lasting, rows
 from onehit.simulate.sets.cluster import NO_DASHBOARD, do_tasks
+from onehit.workbench.cli import main
 from onehit.workbench.commands import sweep
+from onehit.workbench.options import Sweep
 from onehit.workbench.sweep.plan import plan_sweep
 from onehit.workbench.sweep.report import write_report
 from onehit.workbench.sweep.results import cells_of
 
 
-def test_dasks_workers_do_a_sweep_as_one_process_does(command, made, monkeypatch):
-    alone = replace(command, out=command.out.with_name("alone"))
-    sweep.run_sweep(alone)
-    made.trained.clear(), made.scored.clear()
+@pytest.fixture
+def on_dask(monkeypatch):
+    """Sweeps are done by the worker of a local cluster, in this process, where there is what the test has changed."""
     with (
         LocalCluster(
             n_workers=1, threads_per_worker=1, processes=False, protocol="tcp", scheduler_kwargs=NO_DASHBOARD
         ) as cluster,
         Client(cluster) as client,
     ):
-        monkeypatch.setattr(sweep, "asked_crew", lambda command: lambda work, tasks: do_tasks(client, work, tasks))
-        sweep.run_sweep(command)
+        crew = partial(do_tasks, client)
+        monkeypatch.setattr(sweep, "asked_crew", lambda command: crew if command.workers else None)
+        yield
+
+
+def test_dasks_workers_do_a_sweep_as_one_process_does(command, made, on_dask):
+    alone = replace(command, out=command.out.with_name("alone"))
+    sweep.run_sweep(alone)
+    made.trained.clear(), made.scored.clear()
+    sweep.run_sweep(replace(command, workers=1))
     assert set(made.trained.values()) | set(made.scored.values()) == {1} and len(made.scored) == 12
     assert lasting(command) == lasting(alone)
+
+
+def test_dask_and_a_job_array_train_and_score_alike(tmp_path, on_dask, monkeypatch, capsys):
+    """For once nothing is made up. Frames of a file need no simulation, which takes long to compile."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sweep, "write_report", lambda plan, command, cells: [])  # seconds of drawing
+    with h5py.File("real.h5", "w") as file:
+        file["counts"] = np.random.default_rng(0).poisson(1.0, (60, 32, 32)).astype(np.int32)
+        file["label"], file["bad_pixel"] = np.arange(60) % 2, np.zeros((32, 32), bool)
+    command = "sweep --data real.h5 --test.file real=real.h5 --geometry --network.size 32 --network.n 1 --network.m 1"
+    command += " --network.views log --network.unsure 0 --steps 2 --batch-size 8 --confidence 0 --train.axis seed 0 1"
+    assert main([*command.split(), "--out", "dask", "--workers", "1"]) == 0
+    capsys.readouterr()
+    assert main([*command.split(), "--out", "array", "--sbatch", "2"]) == 0
+    array, last = submitted(capsys.readouterr().out, tmp_path, monkeypatch)
+    for job in (words(array, "0"), words(array, "1"), words(last)):
+        assert main(job) == 0
+    by_dask, by_array = (lasting(Sweep(out=Path(name))) for name in ("dask", "array"))
+    assert len(by_dask) == 2 and {row["state"] for row in by_dask} == {"done"}
+    assert by_dask == by_array and by_dask[0]["auc"] != by_dask[1]["auc"]
 
 
 def start(folder, *options):
