@@ -46,6 +46,7 @@ config = from_dict(json.loads(sys.argv[2]), TrainConfig, "the test")
 made = SimulatedSource(config.simulation, 3).patterns(np.arange(101))
 trained = train(config, Path(sys.argv[1]) / "run")
 assert len(jax.tree.leaves(trained.classifier.checkpoint)[0].sharding.device_set) == 2
+assert (train(config, Path(sys.argv[1]) / "again").score == trained.score).all()  # bit for bit on the same number
 np.savez(
     Path(sys.argv[1]) / "found.npz", counts=made.counts, kind=made.truth.kind, validated=trained.score,
     score=trained.classifier.score(made.counts),
