@@ -68,8 +68,8 @@ def common_text(folder: Path, shown: bool) -> str:
 
 
 def do_task(text: str, task: Task) -> Task:
-    """Do it, and leave its records; returns the task. What fails is recorded, but for a full disk and a
-    folder that does not show what was written, which are raised."""
+    """Do it, and leave its records; returns the task. What fails is recorded, but for a full disk and a folder
+    that does not show what others wrote, which are raised."""
     common = json.loads(text)
     track = no_track
     if common["shown"]:
