@@ -79,7 +79,7 @@ def _read_pdb(gemmi: Any, path: str, content: str) -> Any:
 
 
 def _first_wrong(texts: list[str], occupancy: bool) -> int | None:
-    """Which of these is no such number; an occupancy that is not said is 1."""
+    """Which of these is no such number; an occupancy may be left out."""
     least, most = (0.0, 1.0) if occupancy else (-FARTHEST, FARTHEST)
 
     def fits(text: str) -> bool:
