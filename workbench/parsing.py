@@ -160,17 +160,23 @@ def _plain(name: str) -> str:
 
 
 def _check_sizes(command: Any, argv: list[str]) -> None:
-    """Raises InputError for a diameter that was typed for particles that all have sizes of their own."""
+    """Raises InputError for diameters, or joint samples of them, typed for particles that all have their own sizes."""
     typed = {argument.partition("=")[0].replace("_", "-") for argument in argv}
-    if not any(argument.endswith("diameter-nm") for argument in typed):
+    if not any(argument.endswith(("diameter-nm", "population")) for argument in typed):
         return
     from ..geometries.shapes import has_own_size
+    from ..simulate.populations import joint_columns
 
-    for option, geometry in _sizes(command, is_command=True):
-        if option in typed and all(map(has_own_size, geometry)):
+    for prefix, simulation, geometry in _sizes(command, is_command=True):
+        if not all(map(has_own_size, geometry)):
+            continue
+        own = f"{', '.join(geometry)} has a size of its own, that of its atoms or voxels"
+        if f"{prefix}diameter-nm" in typed:
+            raise InputError(f"{prefix}diameter-nm is given, but {own}: leave the option out")
+        if f"{prefix}population" in typed and "diameter_nm" in joint_columns(simulation.population, simulation):
             raise InputError(
-                f"{option} is given, but {', '.join(geometry)} has a size of its own, that of its atoms or voxels: "
-                "leave the option out"
+                f"{prefix}population {simulation.population} has a column 'diameter_nm', but {own}: leave the column "
+                "out"
             )
 
 
@@ -187,14 +193,14 @@ def _check_shares(config: Any, name: str) -> None:
             _check_shares(value, name)
 
 
-def _sizes(config: Any, is_command: bool) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The options that size particles, and the geometries of these."""
+def _sizes(config: Any, is_command: bool) -> Iterator[tuple[str, SimulationConfig, tuple[str, ...]]]:
+    """Simulations, how their options begin, and the geometries of their particles."""
     for field in fields(config):
         value = getattr(config, field.name)
         if isinstance(value, SimulationConfig):
             # A test is scored on each of its own parent's geometries.
             geometry = config.geometry if field.name == "test" else value.geometry
-            yield f"--{'' if is_command else f'{field.name}.'}diameter-nm", geometry
+            yield f"--{'' if is_command else f'{field.name}.'}", value, geometry
         elif is_dataclass(value):
             yield from _sizes(value, is_command=False)
 

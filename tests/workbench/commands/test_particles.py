@@ -61,6 +61,15 @@ def test_a_diameter_for_atoms_alone_is_refused(command, geometry, size, protein,
     assert "leave the option out" in error and error.count("\n") == 1
 
 
+def test_a_column_of_diameters_for_atoms_alone_is_refused(protein, tmp_path, capsys):
+    (tmp_path / "rows.csv").write_text("diameter_nm,photons\n20,1e4\n")
+    given = ["--population", str(tmp_path / "rows.csv"), "--geometry", str(protein)]
+    assert main(["simulate", str(tmp_path / "x.cxi"), *given]) == 2
+    error = capsys.readouterr().err
+    assert f"rows.csv has a column 'diameter_nm', but {protein} has a size of its own" in error
+    assert "leave the column out" in error and error.count("\n") == 1
+
+
 def test_bad_files_are_one_line_and_exit_code_2(protein, tmp_path, capsys):
     (tmp_path / "cut.pdb").write_text(protein.read_text()[:-30])
     for spec in (str(tmp_path / "cut.pdb"), str(tmp_path / "none.map"), f"{protein}:assembly=7"):
