@@ -228,6 +228,12 @@ class SimulationConfig(
             raise InputError(
                 f"the shares of bad patterns are {self.bad.shares()}; give 0 or more each, and one above 0"
             )
+        if self.readout.gain_stages != "none" and self.instrument.binning > 1:
+            raise InputError(
+                f"readout.gain_stages are those of single pixels, and --instrument.binning {self.instrument.binning} "
+                "takes several as one: leave --instrument.binning out, and bin when the file is read, --read.binning "
+                f"{self.instrument.binning}"
+            )
         instrument = self.instrument.instrument()
         for effect in self.pulse_effects():
             effect.check_on(instrument.pixel_size_m / instrument.distance_m)
