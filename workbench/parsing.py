@@ -1,6 +1,6 @@
 """What was typed behind a command's name, made into its options and checked."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields, is_dataclass, replace
 from inspect import cleandoc
 from pathlib import Path
@@ -30,6 +30,19 @@ OF_THE_PROCESS = {
     "default: all GPUs that JAX finds, or the CPU as one."
 }
 """Options of every command that are of the process."""
+_DEPENDENT: tuple[tuple[str, Callable[[SimulationConfig], bool], tuple[str, ...]], ...] = (
+    (
+        "arrivals.concentration-per-ml",
+        lambda config: config.arrivals.concentration_per_ml is not None,
+        ("arrivals.flow-ul-per-min", "arrivals.speed-m-per-s", "arrivals.transmission"),
+    ),
+    ("arrivals.density", lambda config: config.arrivals.is_on(), ("arrivals.grazing", "arrivals.stream-m")),
+    ("background.frames", lambda config: config.background.frames is not None, ("background.frames-as",)),
+    ("readout.psf-tails", lambda config: config.readout.psf_tails > 0, ("readout.psf-tail-px",)),
+    ("readout.dark-electrons", lambda config: config.readout.dark_electrons > 0, ("readout.dark-spread",)),
+)
+"""An option, whether a simulation has it, and those that say nothing without it."""
+_INSTEAD_OF_ARRIVALS = ("good-fraction", "particles", "separation", "brightness-spread", "beam.offset")
 _APPENDED = {"map", "file"}
 """Ends of options that may be typed more than once: each adds one."""
 _HELP = {"simulate": _CONFIG | _FROM | _LIKE, "gallery": _CONFIG | _LIKE}
@@ -110,6 +123,7 @@ def parse(name: str, kind: type, argv: list[str]) -> Any:
     if name == "sweep" and given:
         command = _typed_axes_prevail(command, given["default"])
     _check_sizes(command, argv)
+    _check_told(command, argv)
     if name != "simulate":
         _check_shares(command, name)
     if inputs is not None:
@@ -178,6 +192,27 @@ def _check_sizes(command: Any, argv: list[str]) -> None:
                 f"{prefix}population {simulation.population} has a column 'diameter_nm', but {own}: leave the column "
                 "out"
             )
+
+
+def _check_told(command: Any, argv: list[str]) -> None:
+    """Raises InputError for an option that was typed where another one, on or off, leaves it without a say.
+
+    The configuration cannot tell: it holds a default of each.
+    """
+    typed = {argument.partition("=")[0].replace("_", "-") for argument in argv}
+    for prefix, simulation, _ in _sizes(command, is_command=True):
+        for needed, is_given, options in _DEPENDENT:
+            for option in options:
+                if f"{prefix}{option}" in typed and not is_given(simulation):
+                    raise InputError(
+                        f"{prefix}{option} says nothing without {prefix}{needed}: give that too, or leave it out"
+                    )
+        for option in _INSTEAD_OF_ARRIVALS:
+            if f"{prefix}{option}" in typed and simulation.arrivals.is_on():
+                raise InputError(
+                    f"{prefix}{option} says nothing beside arrivals, from which numbers and places of particles "
+                    "follow: leave one of the two out"
+                )
 
 
 def _check_shares(config: Any, name: str) -> None:
