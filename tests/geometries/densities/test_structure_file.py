@@ -259,7 +259,12 @@ BAD_CIF = {
     "cut": (CIF[: CIF.index("ATOM 12") + 20], "cannot be read .*: download it again"),
     "no atoms": ("data_x\n_cell.length_a 5\n", "has no _atom_site"),
     "words": ("never a CIF\n", "cannot be read"),
-    "occupancy": (CIF.replace(" 1 0 ", " 3 0 ", 1), "an occupancy is '3'"),
+    "occupancy": (CIF.replace(" 1 0 ", " 3 0 ", 1), r"line \d+: occupancy is '3'; give a number, 0 to 1"),
+    "columns": (
+        "data_x\nloop_\n_atom_site.id\n_atom_site.type_symbol\n_atom_site.Cartn_x\n_atom_site.Cartn_y\n"
+        "_atom_site.Cartn_z\n1 C 0 0 0\n",
+        "_atom_site has no label_alt_id and no label_asym_id; gemmi needs id, type_symbol",
+    ),
     "operators": (
         CIF + "loop_\n_pdbx_struct_assembly_gen.assembly_id\n_pdbx_struct_assembly_gen.oper_expression\n"
         "_pdbx_struct_assembly_gen.asym_id_list\n1 '(1-1000000)(1-1000000)' Axp\n",
