@@ -4,8 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from onehit.geometries.shapes import geometry
 from onehit.workbench.cli import main
 from structures import biomt, glycines, turns
+from trimesh import creation
 
 
 @pytest.fixture
@@ -42,6 +44,17 @@ def test_inspect_says_what_a_map_is(tmp_path, capsys):
     text = capsys.readouterr().out
     for fact in ("4 x 3 x 2", "0.5 x 0.5 x 0.5 nm", "0.4 electrons", "1,200", "taken as electrons per cubic angstrom"):
         assert fact in text
+
+
+def test_inspect_says_how_long_a_geometry_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    creation.box((1, 2, 3)).export("box.stl")
+    for spec in ("shell:outer=cube,inner=sphere,ratio=0.5", "box.stl", "bent:seed=3"):
+        assert main(["inspect", spec, "--out", "out"]) == 0
+        assert f"{geometry(spec).longest_extent:.3f} diameters" in capsys.readouterr().out
+    assert json.loads((tmp_path / "out" / "inspect.json").read_text())["file"] == spec
+    assert main(["inspect", "torus:radius_ratio=0.1"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
