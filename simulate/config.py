@@ -12,7 +12,7 @@ from ..geometries.errors import InputError
 from .beamline.instrument import InstrumentConfig
 from .beamline.materials import material
 from .file_config import FileConfig
-from .populations import marginals
+from .populations import joint_columns, marginals
 from .scattering.effects.background import FlatBackground, Halo, Streak
 from .scattering.effects.charge import ChargeSharing, GainError, PanelGain, PanelNoise, PixelGain, ReadNoise, RowNoise
 from .scattering.effects.converter import Digitisation, Saturation
@@ -208,6 +208,7 @@ class SimulationConfig(
         """Itself, or InputError with the first impossible value."""
         if self.population is not None:
             self.marginals().check()
+            self._check_columns()
             return self
         check_positive("photons", self.photons)
         check_between("good_fraction", self.good_fraction, 1)
@@ -227,12 +228,35 @@ class SimulationConfig(
             raise InputError(
                 f"the shares of bad patterns are {self.bad.shares()}; give 0 or more each, and one above 0"
             )
+        if self.readout.gain_stages != "none" and self.instrument.binning > 1:
+            raise InputError(
+                f"readout.gain_stages are those of single pixels, and --instrument.binning {self.instrument.binning} "
+                "takes several as one: leave --instrument.binning out, and bin when the file is read, --read.binning "
+                f"{self.instrument.binning}"
+            )
         instrument = self.instrument.instrument()
         for effect in self.pulse_effects():
             effect.check_on(instrument.pixel_size_m / instrument.distance_m)
         for name in (self.material, *(getattr(self.bad, n) for kind in parts(self.bad, Kind) for n in kind.materials)):
             material(name, instrument.photon_energy_ev)
         return self
+
+    def _check_columns(self) -> None:
+        """Raises InputError for the first column of `population` that other options leave without a say."""
+        pulses = self.marginals().beam.pulse_photons is not None
+        # Light of no particle is as bright as `photons` says, whatever the pulse.
+        light = any(kind.has_light and self.bad.shares()[kind.name] > 0 for kind in parts(self.bad, Kind))
+        for name in joint_columns(self.population, self):
+            instead = None
+            if self.arrivals.is_on() and (name in ("particles", "separation") or name.startswith("bad.")):
+                instead = "--arrivals, from which numbers and places of particles follow"
+            elif name == "photons" and pulses and not light:
+                instead = "--beam.pulse-photons, from which brightness follows"
+            if instead:
+                raise InputError(
+                    f"population {self.population}: column {name!r} says nothing beside {instead}: leave one of the "
+                    "two out"
+                )
 
     def focus(self) -> Focus:
         """The light about the focus."""

@@ -8,6 +8,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from onehit.simulate.config import SimulationConfig
+from onehit.simulate.populations import populations
 from onehit.train.config import trained_with
 from onehit.workbench import cli
 from onehit.workbench.options import Classify
@@ -32,6 +34,13 @@ def test_every_command_configuration_and_schema_has_its_place():
     assert asked_for("command") == list(cli.COMMANDS)
     assert sorted(asked_for("options")) == sorted(kind.__name__ for kind in generate.configurations())
     assert sorted(f"{name}.schema.json" for name in asked_for("schema")) == list(SCHEMAS)
+
+
+def test_the_how_to_of_populations_names_each_with_its_unit():
+    page = (ROOT / "docs" / "how-to" / "your-beamline.md").read_text()
+    rows = "\n".join(re.findall(r"^\|[^|]+\|( `--.+) \|$", page.partition("## A beamtime")[0], re.MULTILINE))
+    named = re.findall(r"`--([\w.-]+)`", rows)
+    assert sorted(named) == sorted(name.replace("_", "-") for name in populations(SimulationConfig()))
 
 
 def test_every_option_says_what_it_does():

@@ -28,8 +28,9 @@ def capsid(folder: Path, radius_nm: float = 15.0, atoms: int = 600) -> str:
         for row, (a, b, c) in enumerate(matrix, 1):
             lines.append(f"REMARK 350   BIOMT{row} {number:3d}{a:10.6f}{b:10.6f}{c:10.6f}{0:15.5f}")
     for number, ((x, y, z), element) in enumerate(zip(place, rng.choice(_ELEMENTS, atoms, p=_SHARES), strict=True), 1):
+        residue = number % 10_000  # the format has four digits
         lines.append(
-            f"ATOM  {number:5d}  {element:<3} UNL A{number:4d}    {x:8.3f}{y:8.3f}{z:8.3f}  1.00  0.00          "
+            f"ATOM  {number:5d}  {element:<3} UNL A{residue:4d}    {x:8.3f}{y:8.3f}{z:8.3f}  1.00  0.00          "
             f"{element:>2}"
         )
     path = folder / "capsid.pdb"

@@ -169,7 +169,8 @@ class Inspect:
 
     file: Positional[tuple[Path, ...]]
     """Files of frames, globs, or lists of files (.lst, .txt): CXI and its dialects, EMC, HDF5, NPY,
-    MATLAB or TIFF. Or a particle: atoms (1ihm.pdb.gz:assembly=none) or a density map (emd.map:threshold=0.02)."""
+    MATLAB or TIFF. Or a particle: atoms (1ihm.pdb.gz:assembly=none), a density map (emd.map:threshold=0.02), a mesh,
+    or a geometry's name (torus:radius_ratio=3)."""
     out: Path | None = None
     """Folder for inspect.json, inspect.png (mean frame, mask, asymmetry, radial profile, photons, a few frames) and,
     where more pixels should be masked, mask.npy (1 = do not use), which the suggested command takes."""

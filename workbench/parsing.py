@@ -1,6 +1,6 @@
 """What was typed behind a command's name, made into its options and checked."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields, is_dataclass, replace
 from inspect import cleandoc
 from pathlib import Path
@@ -30,6 +30,19 @@ OF_THE_PROCESS = {
     "default: all GPUs that JAX finds, or the CPU as one."
 }
 """Options of every command that are of the process."""
+_DEPENDENT: tuple[tuple[str, Callable[[SimulationConfig], bool], tuple[str, ...]], ...] = (
+    (
+        "arrivals.concentration-per-ml",
+        lambda config: config.arrivals.concentration_per_ml is not None,
+        ("arrivals.flow-ul-per-min", "arrivals.speed-m-per-s", "arrivals.transmission"),
+    ),
+    ("arrivals.density", lambda config: config.arrivals.is_on(), ("arrivals.grazing", "arrivals.stream-m")),
+    ("background.frames", lambda config: config.background.frames is not None, ("background.frames-as",)),
+    ("readout.psf-tails", lambda config: config.readout.psf_tails > 0, ("readout.psf-tail-px",)),
+    ("readout.dark-electrons", lambda config: config.readout.dark_electrons > 0, ("readout.dark-spread",)),
+)
+"""An option, whether a simulation has it, and those that say nothing without it."""
+_INSTEAD_OF_ARRIVALS = ("good-fraction", "particles", "separation", "brightness-spread", "beam.offset")
 _APPENDED = {"map", "file"}
 """Ends of options that may be typed more than once: each adds one."""
 _HELP = {"simulate": _CONFIG | _FROM | _LIKE, "gallery": _CONFIG | _LIKE}
@@ -110,6 +123,7 @@ def parse(name: str, kind: type, argv: list[str]) -> Any:
     if name == "sweep" and given:
         command = _typed_axes_prevail(command, given["default"])
     _check_sizes(command, argv)
+    _check_told(command, argv)
     if name != "simulate":
         _check_shares(command, name)
     if inputs is not None:
@@ -160,18 +174,45 @@ def _plain(name: str) -> str:
 
 
 def _check_sizes(command: Any, argv: list[str]) -> None:
-    """Raises InputError for a diameter that was typed for particles that all have sizes of their own."""
+    """Raises InputError for diameters, or joint samples of them, typed for particles that all have their own sizes."""
     typed = {argument.partition("=")[0].replace("_", "-") for argument in argv}
-    if not any(argument.endswith("diameter-nm") for argument in typed):
+    if not any(argument.endswith(("diameter-nm", "population")) for argument in typed):
         return
     from ..geometries.shapes import has_own_size
+    from ..simulate.populations import joint_columns
 
-    for option, geometry in _sizes(command, is_command=True):
-        if option in typed and all(map(has_own_size, geometry)):
+    for prefix, simulation, geometry in _sizes(command, is_command=True):
+        if not all(map(has_own_size, geometry)):
+            continue
+        own = f"{', '.join(geometry)} has a size of its own, that of its atoms or voxels"
+        if f"{prefix}diameter-nm" in typed:
+            raise InputError(f"{prefix}diameter-nm is given, but {own}: leave the option out")
+        if f"{prefix}population" in typed and "diameter_nm" in joint_columns(simulation.population, simulation):
             raise InputError(
-                f"{option} is given, but {', '.join(geometry)} has a size of its own, that of its atoms or voxels: "
-                "leave the option out"
+                f"{prefix}population {simulation.population} has a column 'diameter_nm', but {own}: leave the column "
+                "out"
             )
+
+
+def _check_told(command: Any, argv: list[str]) -> None:
+    """Raises InputError for an option that was typed where another one, on or off, leaves it without a say.
+
+    The configuration cannot tell: it holds a default of each.
+    """
+    typed = {argument.partition("=")[0].replace("_", "-") for argument in argv}
+    for prefix, simulation, _ in _sizes(command, is_command=True):
+        for needed, is_given, options in _DEPENDENT:
+            for option in options:
+                if f"{prefix}{option}" in typed and not is_given(simulation):
+                    raise InputError(
+                        f"{prefix}{option} says nothing without {prefix}{needed}: give that too, or leave it out"
+                    )
+        for option in _INSTEAD_OF_ARRIVALS:
+            if f"{prefix}{option}" in typed and simulation.arrivals.is_on():
+                raise InputError(
+                    f"{prefix}{option} says nothing beside arrivals, from which numbers and places of particles "
+                    "follow: leave one of the two out"
+                )
 
 
 def _check_shares(config: Any, name: str) -> None:
@@ -187,14 +228,14 @@ def _check_shares(config: Any, name: str) -> None:
             _check_shares(value, name)
 
 
-def _sizes(config: Any, is_command: bool) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The options that size particles, and the geometries of these."""
+def _sizes(config: Any, is_command: bool) -> Iterator[tuple[str, SimulationConfig, tuple[str, ...]]]:
+    """Simulations, how their options begin, and the geometries of their particles."""
     for field in fields(config):
         value = getattr(config, field.name)
         if isinstance(value, SimulationConfig):
             # A test is scored on each of its own parent's geometries.
             geometry = config.geometry if field.name == "test" else value.geometry
-            yield f"--{'' if is_command else f'{field.name}.'}diameter-nm", geometry
+            yield f"--{'' if is_command else f'{field.name}.'}", value, geometry
         elif is_dataclass(value):
             yield from _sizes(value, is_command=False)
 

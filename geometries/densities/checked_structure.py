@@ -31,6 +31,8 @@ _MOST_WORDS = 2**26
 _MOST_PARTS = 20_000
 """Runs of atoms of one chain: gemmi compares each with each."""
 _OPERATOR_COLUMNS = ((19, 23), (23, 33), (33, 43), (43, 53), (58, 68))
+_NEEDED = ("id", "type_symbol", "label_alt_id", "label_asym_id", "Cartn_x", "Cartn_y", "Cartn_z")
+"""Columns of _atom_site without which gemmi reads no atom, in silence."""
 _RANGES = ("in angstroms, at most 100,000 from the origin", "0 to 1")
 
 
@@ -79,7 +81,7 @@ def _read_pdb(gemmi: Any, path: str, content: str) -> Any:
 
 
 def _first_wrong(texts: list[str], occupancy: bool) -> int | None:
-    """Which of these is no such number; an occupancy that is not said is 1."""
+    """Which of these is no such number; an occupancy may be left out."""
     least, most = (0.0, 1.0) if occupancy else (-FARTHEST, FARTHEST)
 
     def fits(text: str) -> bool:
@@ -103,9 +105,19 @@ def _read_cif(gemmi: Any, path: str, content: str) -> Any:
     block = next((b for b in document if len(b.find_loop("_atom_site.Cartn_x"))), None)
     if block is None:
         raise InputError(f"{path} has no _atom_site: give coordinates, not structure factors or a dictionary")
-    for text in {*block.find_loop("_atom_site.occupancy")} - {"?", "."}:
+    if missing := [name for name in _NEEDED if not len(block.find_loop(f"_atom_site.{name}"))]:
+        raise InputError(
+            f"{path}: _atom_site has no {' and no '.join(missing)}; gemmi needs {', '.join(_NEEDED)}: add what is "
+            "missing"
+        )
+    occupancies = block.find_loop("_atom_site.occupancy")
+    for text in {*occupancies} - {"?", "."}:
         if not 0 <= gemmi.cif.as_number(text) <= 1:
-            raise InputError(f"{path}: an occupancy is {text!r}; give numbers, {_RANGES[1]}")
+            rows = zip(occupancies, block.find_loop("_atom_site.id"), strict=False)
+            serial = next((serial for other, serial in rows if other == text), "unknown")
+            raise InputError(
+                f"{path}, {_place_of(serial, content)}: occupancy is {text!r}; give a number, {_RANGES[1]}"
+            )
     parts = 1 + sum(a != b for a, b in pairwise(block.find_loop("_atom_site.auth_asym_id")))
     if parts > _MOST_PARTS:
         raise InputError(f"{path} has {parts:,} runs of chains; give at most {_MOST_PARTS:,}")
@@ -224,11 +236,16 @@ def check_numbers(
     if not wrong.any():
         return
     first = int(wrong.argmax())
-    lines = enumerate(content.splitlines(), 1)
-    starts = (f"ATOM {serial[first]} ", f"HETATM {serial[first]} ")
-    at = next((number for number, line in lines if " ".join(line.split()[:3]).startswith(starts)), None)
-    where = f"atom {serial[first]}" if at is None else f"line {at}"
+    where = _place_of(serial[first], content)
     raise InputError(
         f"{path}, {where}: coordinates {position[first].tolist()}, occupancy {occupancy[first]:g}; give numbers, "
         f"{_RANGES[0]}, and an occupancy of {_RANGES[1]}"
     )
+
+
+def _place_of(serial: object, content: str) -> str:
+    """The line of the atom of that number, where lines begin with it as usual."""
+    lines = enumerate(content.splitlines(), 1)
+    starts = (f"ATOM {serial} ", f"HETATM {serial} ")
+    at = next((number for number, line in lines if " ".join(line.split()[:3]).startswith(starts)), None)
+    return f"atom {serial}" if at is None else f"line {at}"

@@ -27,6 +27,8 @@ ARRAY_SUFFIXES = (".npy", *_HDF5_SUFFIXES)
 _OPTIONS = {"contrast": float, "threshold": float, "voxel": float}
 _MOST_VOXELS = 2**28
 _MOST_HEADER = 2**24
+_MUCH_NEGATIVE = 0.05
+"""Share of the voxels: more than ripples around a particle, as a rule."""
 _HEADER = 1024
 _TO_NM = 0.1
 _KINDS = {0: "int8", 1: "int16", 2: "float32", 6: "uint16", 12: "float16"}
@@ -39,7 +41,8 @@ def load_map(path: str, options: str = "") -> DensityMap:
     MRC and CCP4 maps say their axes and voxels; an array (.npy, .h5) has the axes z, y, x and needs `voxel`.
     options, `threshold=0.02,contrast=0.43`: `contrast`, the mean density of the particle in electrons per cubic
     angstrom (protein: 0.43), to which the map is scaled; without, the map is taken to be in that unit, which is said
-    (InputWarning); `threshold`, in the map's unit, below which there is nothing; `voxel`, in nm, instead of the
+    (InputWarning); `threshold`, in the map's unit, below which there is nothing: without, many negative voxels are
+    said (InputWarning); `voxel`, in nm, instead of the
     header's; `data`, the name of the array in an HDF5 file that has several of three axes. Raises InputError for what
     is unreadable, no map of voxels, or larger than memory should hold, and where mrcfile is not installed.
     """
@@ -57,6 +60,14 @@ def load_map(path: str, options: str = "") -> DensityMap:
     if voxel_nm is None:
         raise InputError(f"{path} does not say how large its voxels are: write {path}:voxel=0.3, in nm")
     found = density_map(values, voxel_nm, path, given.get("contrast"), given.get("threshold"))
+    negative = np.count_nonzero(values < -1e-3 * values.max()) / values.size  # rounding is no noise
+    if "threshold" not in given and negative > _MUCH_NEGATIVE:
+        warn(
+            f"{path}: {negative:.0%} of the voxels are negative: if that is noise, cut it off, {path}:threshold=, in "
+            "the map's unit",
+            InputWarning,
+            stacklevel=2,
+        )
     if given.get("contrast") is None:
         warn(
             f"{path}: values are taken as electrons per cubic angstrom, {found.electrons:,.0f} electrons in all: "

@@ -44,6 +44,10 @@ _OPTIONS = {
 }
 _MOST_ATOMS = 10_000_000
 _TO_NM = 0.1
+_DEUTERIUM = 119
+"""gemmi's number of it; its electron makes it hydrogen."""
+_MOST_OCCUPANCY = 1.02
+"""Of an atom's alternates together: they are rounded to two digits."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,8 @@ def read_structure(path: str, options: str = "") -> Structure:
     particle's, or those of the `file`; `density`, mass over volume in g/cm^3 (1.35, a protein's); `hydration_nm`,
     thickness of a shell of bound water, and `hydration_contrast`, its electrons per nm^3 over what surrounds the
     particle (364, in vacuum); `filling_contrast`, the same of what fills its cavities, and `filling_pore_nm`, diameter
-    of a ball that pores of their walls stop (2). Atoms count by their occupancy. Raises InputError for what is
+    of a ball that pores of their walls stop (2). Atoms count by their occupancy, alternates of one atom together by at
+    most 1; deuterium is hydrogen. Raises InputError for what is
     unreadable, nonsense, or larger than memory should hold, and where gemmi is not installed.
     """
     given = parse_options(path, options, _OPTIONS)
@@ -89,17 +94,21 @@ def read_structure(path: str, options: str = "") -> Structure:
     flat = gemmi.FlatStructure(one)
     position, element, occupancy = np.array(flat.pos), np.array(flat.elements), np.array(flat.occ, float)
     check_numbers(path, content, np.asarray(flat.serials), position, occupancy)
+    element[element == _DEUTERIUM] = 1
+    chains, subchains, residue, water = _rows_of(one)
+    occupancy = _with_alternates_of_one(flat, chains, occupancy, notes)
 
     left_out = element == 0
     if left_out.any():
         notes.append(f"{int(left_out.sum()):,} atoms of an unknown element are left out: say it in the file")
     if given.get("hydrogens") == "none":
         left_out |= element == 1
-    chains, subchains, residue, water = _rows_of(one)
     if water.any() and "waters" not in given:
         notes.append(f"{int((water & (element > 1)).sum()):,} waters are left out: waters=file keeps them")
     if given.get("waters") != "file":
         left_out |= water
+    if (unseen := int((~left_out & (occupancy == 0)).sum())) > 0:
+        notes.append(f"{unseen:,} atoms of occupancy 0 or none scatter nothing: give 1 to those that are there")
     position, element, occupancy, row = _with_hydrogens(
         gemmi, one, position, element, occupancy, residue, given.get("hydrogens"), notes
     )
@@ -195,6 +204,28 @@ def _rows_of(structure: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
         np.repeat(np.arange(len(count)), count),
         np.repeat(water, count),
     )
+
+
+def _with_alternates_of_one(
+    flat: Any, chains: np.ndarray, occupancy: Float[np.ndarray, " atoms"], notes: list[str]
+) -> Float[np.ndarray, " atoms"]:
+    """Occupancies whose sum over the alternates of an atom (those of one name and residue number) is 1 at most."""
+    some = np.flatnonzero(np.asarray(flat.altlocs) != 0)
+    if not len(some):
+        return occupancy
+    chain = np.unique(chains[some], return_inverse=True)[1]
+    numbers = [np.asarray(column)[some] for column in (flat.model_num, flat.resnums, flat.icodes, flat.atom_names)]
+    _, atom = np.unique(np.column_stack([chain, *numbers]), axis=0, return_inverse=True)
+    total = np.bincount(atom, occupancy[some])
+    over = total > _MOST_OCCUPANCY
+    if not over.any():
+        return occupancy
+    notes.append(
+        f"{int(over.sum()):,} atoms have alternates whose occupancies sum to more than 1: they are scaled to sum to 1"
+    )
+    scaled = occupancy.copy()
+    scaled[some] /= np.where(over, total, 1)[atom]
+    return scaled
 
 
 def _with_hydrogens(

@@ -13,6 +13,7 @@ from onehit.simulate import InstrumentConfig, SimulatedSource, SimulationConfig,
 from onehit.simulate.config import BadConfig, BeamConfig
 from onehit.simulate.config_io import from_dict, from_json, to_json
 from onehit.simulate.populations import populations, tabulated, with_populations
+from onehit.simulate.scattering.hits.arrivals import Arrivals
 from onehit.simulate.scattering.keys import named_keys
 from onehit.simulate.scattering.ranges import OfRow, Quantiles
 from onehit.simulate.scattering.scene import outer_radius_m
@@ -243,6 +244,33 @@ def test_impossible_joint_samples_are_refused(header, rows, says, tmp_path):
     with pytest.raises(InputError) as error:
         replace(QUICK, population=str(path)).check()
     assert says in str(error.value) and str(path) in str(error.value) and "\n" not in str(error.value)
+
+
+PULSES = BeamConfig(pulse_photons=(1e11, 1e12))
+ARRIVALS = {"beam": PULSES, "arrivals": Arrivals(density=0.3)}
+
+
+@pytest.mark.parametrize(
+    "column, given, says",
+    [
+        ("photons", {"beam": PULSES}, "column 'photons' says nothing beside --beam.pulse-photons"),
+        ("photons", ARRIVALS, "column 'photons' says nothing beside --beam.pulse-photons"),
+        ("particles", ARRIVALS, "column 'particles' says nothing beside --arrivals"),
+        ("separation", ARRIVALS, "column 'separation' says nothing beside --arrivals"),
+        ("bad.aggregate_spheres", ARRIVALS, "column 'bad.aggregate_spheres' says nothing beside --arrivals"),
+        ("photons", {"beam": PULSES, "bad": BadConfig(stray_light=1.0)}, None),
+        ("diameter_nm", ARRIVALS, None),
+    ],
+)
+def test_columns_that_would_have_no_say_are_refused(column, given, says, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text(f"{column}\n70\n" if column == "diameter_nm" else f"{column}\n4\n")
+    config = replace(QUICK, population=str(path), **given)
+    if says is None:
+        config.check()
+    else:
+        with pytest.raises(InputError, match=f"{path}: {says}.*: leave one of the two out"):
+            config.check()
 
 
 def test_a_set_knows_the_files_it_was_drawn_from(tmp_path, file, monkeypatch):

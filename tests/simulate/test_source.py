@@ -112,8 +112,8 @@ def test_given_orientations_are_one_array_and_taken_in_turn():
 
 
 def test_a_droplet_is_around_its_particle():
-    with pytest.raises(InputError, match=r"bad.shell begins at 0.9; the droplet is around the particle from 1 on"):
-        replace(CONFIG, bad=BadConfig(shell=(0.9, 2.0))).check()
+    with pytest.raises(InputError, match=r"bad.shell begins at 0.3; the droplet .*: give --bad.shell 1 or more"):
+        replace(CONFIG, bad=BadConfig(shell=(0.1 * 3, 2.0))).check()
     replace(CONFIG, bad=BadConfig(shell=(1.0, 1.0))).check()
 
 

@@ -2,7 +2,6 @@
 
 import json
 import platform
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +18,6 @@ from rich.table import Table
 
 from ...geometries.errors import InputError
 from ...geometries.form_factor import form_factor, from_mesh
-from ...geometries.guard.platforms import check_platform
 from ...geometries.mesh import Mesh
 from ...geometries.shapes import geometry, has_own_size, torus
 from ...simulate.beamline.instrument import InstrumentConfig
@@ -34,6 +32,7 @@ from ...simulate.source import SimulatedSource
 from ..made_up import particles
 from ..options import Bench
 from .diffusion_map import measure_diffusion_map
+from .memory import peak_megabytes
 from .network import measure_network
 from .populations import measure_populations
 from .tables import measure_tables
@@ -240,21 +239,14 @@ def _growth(command: Bench) -> list[dict[str, Any]]:
 
 
 def _memory(command: Bench) -> list[dict[str, Any]]:
-    """The largest memory that this process has held after some batches, streamed, and after all patterns asked for.
-
-    Raises InputError on Windows, which does not tell.
-    """
-    check_platform()
-    from resource import RUSAGE_SELF, getrusage
-
+    """The largest memory that this process has held after some batches, streamed, and after all patterns asked for."""
     source = SimulatedSource(_config("icosahedron", 128))
     rows = []
     for patterns in (16 * command.batch, command.stream):
         done = rows[-1]["patterns"] if rows else 0
         for first in range(done, patterns, command.batch):
             jax.block_until_ready(source.patterns(range(first, first + command.batch)))
-        peak = getrusage(RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        rows.append({"patterns": patterns, "peak_mb": peak / 1e6})
+        rows.append({"patterns": patterns, "peak_mb": peak_megabytes()})
     jax.clear_caches()  # what is measured next compiles its own
     return rows
 

@@ -113,8 +113,14 @@ def _detectors(base: SimulationConfig) -> Pictures:
         fringe = seen.wavelength_m * seen.distance_m / (10 * seen.pixel_size_m)
         diameter_nm = float(f"{1e9 * fringe:.1g}")
         single = replace(base, good_fraction=1.0, photons=(1e5, 1e5), diameter_nm=(diameter_nm, diameter_nm))
-        found[f"detector {preset}"] = None, replace(single, instrument=config)
+        found[f"detector {preset}"] = None, _seen_by(single, config)
     return found
+
+
+def _seen_by(config: SimulationConfig, instrument: InstrumentConfig) -> SimulationConfig:
+    """Another instrument; gain stages are for single pixels alone."""
+    stages = config.readout.gain_stages if instrument.binning == 1 else "none"
+    return replace(config, instrument=instrument, readout=replace(config.readout, gain_stages=stages))
 
 
 def _effects(base: SimulationConfig) -> Pictures:
@@ -123,12 +129,14 @@ def _effects(base: SimulationConfig) -> Pictures:
     single = replace(base, good_fraction=1.0, photons=(1e5, 1e5))
     pair = replace(base, good_fraction=0.0, bad=only_multi_hits, particles=(2, 2), photons=(1e5, 1e5))
     close = replace(pair, separation=(1.0, 1.5))
-    panels = replace(single, instrument=InstrumentConfig("agipd-1m", binning=8, distance_m=2.0))
+    panels = _seen_by(single, InstrumentConfig("agipd-1m", binning=8, distance_m=2.0))
     shown_on = {"single": single, "pair": pair, "close pair": close, "panels": panels}
     changes = {}
     for path, effect in base.effects():
         off = shown_on[effect.shown_on]
         for title, options in effect.examples.items():
+            if "gain_stages" in options and off.instrument.binning > 1:
+                continue  # refused there
             changes[title] = off, _with(off, path, options)
     bare = replace(base.instrument, beamstop_radius_m=0.0, gap_m=0.0, stalk_width_m=0.0)
     pulses = replace(single, beam=replace(base.beam, pulse_photons=(3e11, 3e11), offset=1.0))
@@ -151,7 +159,7 @@ def _effects(base: SimulationConfig) -> Pictures:
             replace(single, geometry=("disc",)),
             replace(single, geometry=("disc",), orientation=OrientationConfig("preferred", concentration=30.0)),
         ),
-        "binning": tuple(replace(single, instrument=InstrumentConfig(binning=n)) for n in (1, 2)),
+        "binning": tuple(_seen_by(single, InstrumentConfig(binning=n)) for n in (1, 2)),
         "photon noise": (replace(single, photons=(1e4, 1e4), noise=False), replace(single, photons=(1e4, 1e4))),
         "materials": (pulses, replace(pulses, material="gold")),
         "flat-top focus": (pulses, replace(pulses, beam=replace(pulses.beam, profile="flat-top"))),

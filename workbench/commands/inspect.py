@@ -18,8 +18,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ...geometries.bead_model import BeadModel
 from ...geometries.densities.description import describe, is_particle
+from ...geometries.densities.options import split_spec
 from ...geometries.errors import InputError
+from ...geometries.mesh import MESH_SUFFIXES, Mesh
+from ...geometries.shapes import GEOMETRIES, geometry
 from ...simulate.beamline.instrument import InstrumentConfig
 from ...simulate.beamline.reciprocal import q_map
 from ...simulate.config_io import as_typed, write_whole
@@ -45,9 +49,11 @@ def run_inspection(command: Inspect) -> None:
     """Look at the file once, print a table, and write the same as JSON, with a picture, where asked."""
     if command.frames < 1:
         raise InputError(f"frames is {command.frames}; it must be 1 or more")
-    if len(command.file) == 1 and is_particle(str(command.file[0])):
-        _inspect_particle(str(command.file[0]), command.out)
-        return
+    if len(command.file) == 1:
+        spec = str(command.file[0])
+        if is_particle(spec) or _is_solid(spec):
+            _inspect_particle(spec, command.out)
+            return
     source = FileSource(command.file, command.read)
     chosen = np.random.default_rng(0).permutation(len(source))[: command.frames]
     seen = inspect_frames(source, np.sort(chosen), track)
@@ -70,12 +76,26 @@ def run_inspection(command: Inspect) -> None:
     print(_last_line(command, suggestion, summary["command"]))
 
 
+def _is_solid(spec: str) -> bool:
+    """Whether it is a file of a mesh, or names a geometry and no file."""
+    named = spec.partition(":")[0] in GEOMETRIES and not Path(spec).exists()
+    return named or split_spec(spec, MESH_SUFFIXES) is not None
+
+
 def _inspect_particle(spec: str, out: Path | None) -> None:
-    """The same of a file of atoms or of a density map."""
-    instrument = InstrumentConfig().instrument()
-    # The detector's corner, as other commands have it where nothing else is said.
-    farthest = np.linalg.norm(q_map(instrument), axis=-1).max()
-    facts, notes = describe(spec, float(farthest) * 1e-9)
+    """The same of a geometry."""
+    if _is_solid(spec):
+        solid = geometry(spec)
+        assert isinstance(solid, Mesh | BeadModel)
+        facts = {
+            "diameter": "--diameter-nm gives it: that of a ball that scatters as much forward",
+            "longest extent": f"{solid.longest_extent:.3f} diameters",
+        }
+        notes = []
+    else:
+        # The detector's corner, as other commands have it where nothing else is said.
+        farthest = np.linalg.norm(q_map(InstrumentConfig().instrument()), axis=-1).max()
+        facts, notes = describe(spec, float(farthest) * 1e-9)
     console = Console()
     table = _two_columns({"file": spec} | facts | {"missing": "as follows" if notes else "nothing"})
     console.print(table)

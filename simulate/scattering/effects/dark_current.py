@@ -30,7 +30,7 @@ class DarkCurrent(ReadoutStep):
 
     dark_electrons: float = 0.0
     """Electrons of dark current in a pixel and an exposure, the mean over all pixels; a photon frees one for every
-    3.66 eV."""
+    3.66 eV. A pixel of the frame: with `instrument.binning` 2 it has four times those of a physical one."""
     dark_spread: float = 0.0
     """Standard deviation of its logarithm from pixel to pixel (log-normal, up to 3); the same pattern in every
     frame."""

@@ -55,7 +55,8 @@ class GainStages(ReadoutStep):
 
     gain_stages: Literal["none", "agipd", "jungfrau"] = "none"
     """Gain stages, with their noise, their steps of the converter and the most that a pixel holds: those of AGIPD
-    (high, medium, low) or JUNGFRAU (G0, G1, G2). Read-out noise and steps of other options come on top."""
+    (high, medium, low) or JUNGFRAU (G0, G1, G2). Read-out noise and steps of other options come on top. Not with
+    `instrument.binning`: each physical pixel chooses its own."""
 
     def is_on(self) -> bool:
         return self.gain_stages != "none"

@@ -26,11 +26,12 @@ class PointSpread(ReadoutStep):
     examples = {"point spread": {"psf_sigma_px": 1.5, "psf_tails": 0.3, "psf_tail_px": 3.0}}
 
     psf_sigma_px: float = 0.0
-    """Width (standard deviation) of the point-spread function's Gaussian part, in pixels."""
+    """Width (standard deviation) of the point-spread function's Gaussian part, in pixels of the frame, binned as
+    `instrument.binning` says."""
     psf_tails: float = 0.0
     """Share of the light in its tails, g / 2 pi (r^2 + g^2)^1.5; their profile across a line is a Lorentzian."""
     psf_tail_px: float = 0.5
-    """Length g of the tails, in pixels: half their light lies within 1.7 g (0.5: 27 um in pixels of 51 um)."""
+    """Length g of the tails, in such pixels: half their light lies within 1.7 g (0.5: 27 um in pixels of 51 um)."""
 
     def check(self) -> Self:
         check_finite("readout psf_sigma_px", self.psf_sigma_px)

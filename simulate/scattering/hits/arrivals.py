@@ -47,7 +47,7 @@ class Arrivals(Kind):
     Below the first it is left out; between them it grazes the beam."""
     stream_m: float = 2e-5
     """Width of the stream of particles along the beam in m, over which they are uniform; for `concentration_per_ml`,
-    also across it."""
+    also across it, where it must be as wide as the light that counts."""
 
     def is_on(self) -> bool:
         """Whether particles arrive at random."""
@@ -81,6 +81,13 @@ class Arrivals(Kind):
                 "the focus's centre"
             )
         STREAM.check("arrivals.stream_m", self.stream_m)
+        lit_m = focus.width_m * math.sqrt(self._area(focus))
+        if self.concentration_per_ml is not None and self.stream_m < lit_m:
+            raise InputError(
+                f"arrivals.stream_m is {self.stream_m:.3g}, narrower than the {lit_m:.3g} m across which particles are "
+                f"lit: with --arrivals.concentration-per-ml give --arrivals.stream-m {lit_m * 1.01:.2g} or more, or a "
+                "higher first fluence of --arrivals.grazing"
+            )
         self.most(focus)
 
     def most(self, focus: Focus) -> int:

@@ -35,7 +35,10 @@ class WetParticle(Liquid, Kind):
         check_positive("bad.shell", self.shell)
         smallest, _ = bounds(self.shell)
         if smallest < 1:
-            raise InputError(f"bad.shell begins at {smallest}; the droplet is around the particle from 1 on")
+            raise InputError(
+                f"bad.shell begins at {smallest:.6g}; the droplet is around the particle from 1 on: give --bad.shell 1 "
+                "or more, a law with low=1"
+            )
         return self
 
     def most_bodies(self, particles: tuple[int, int]) -> int:

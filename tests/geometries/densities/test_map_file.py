@@ -86,6 +86,17 @@ def test_below_the_threshold_there_is_nothing(tmp_path):
     assert density.values.min() > 0
 
 
+def test_noise_without_a_threshold_is_said(tmp_path):
+    noise = np.random.default_rng(1).normal(0, 0.02, VALUES.shape).astype(np.float32)
+    noise[VALUES > 0] = 0
+    path = mrc(tmp_path, VALUES + noise)
+    share = (VALUES + noise < -1e-3 * VALUES.max()).mean()
+    with pytest.warns(InputWarning, match=rf"{share:.0%} of the voxels are negative: .*, {path}:threshold=, in"):
+        load_map(path, "contrast=0.4")
+    load_map(path, "contrast=0.4,threshold=0")
+    load_map(mrc(tmp_path, VALUES + 1e-4 * noise, name="b.mrc"), "contrast=0.4")
+
+
 @pytest.mark.parametrize("name", ["a.mrc.gz", "a.CCP4", "a.map"])
 def test_endings_and_gzip(tmp_path, name):
     path = mrc(tmp_path, name="a.mrc")

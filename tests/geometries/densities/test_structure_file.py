@@ -98,6 +98,42 @@ def test_alternative_places_count_by_occupancy(tmp_path):
     assert sorted(atoms.occupancy.round(3)) == [0.3, 0.7, 1, 1, 1, 1]
 
 
+@pytest.mark.parametrize("name", ["a.pdb", "a.cif"])
+def test_alternates_that_are_each_counted_in_full_share_one_atom(tmp_path, name):
+    """Of one residue, or of two kinds of residue at one number; in other chains the same number is another atom."""
+    text = glycines(1) + "".join(
+        atom_line(5 + i, "CB", "C", (1, i, 1), residue, chain, number, occupancy, alternative)
+        for i, (residue, chain, number, occupancy, alternative) in enumerate(
+            [
+                *[("GLY", "A", 1, 1.0, "A"), ("GLY", "A", 1, 1.0, "B")],
+                *[("SER", "A", 2, 1.0, "A"), ("ALA", "A", 2, 0.5, "B")],
+                *[("ALA", "B", 2, 0.7, "A"), ("ALA", "B", 2, 0.31, "B")],
+            ]
+        )
+    )
+    path = written(tmp_path, as_cif(text) if name == "a.cif" else text, name)
+    with pytest.warns(InputWarning, match="2 atoms have alternates whose occupancies sum to more than 1: they are"):
+        atoms = load_atoms(path, "hydrogens=file")
+    assert sorted(atoms.occupancy[atoms.occupancy < 1].round(3)) == [0.31, 0.333, 0.5, 0.5, 0.667, 0.7]
+
+
+def test_atoms_of_no_occupancy_are_said(tmp_path):
+    lines = glycines(3).splitlines(keepends=True)
+    lines[3] = lines[3].replace("  1.00  0.00", "  0.00  0.00")
+    lines[7] = lines[7].replace("  1.00  0.00", "        0.00")
+    with pytest.warns(InputWarning, match="2 atoms of occupancy 0 or none scatter nothing"):
+        atoms = load_atoms(written(tmp_path, "".join(lines)), "hydrogens=file")
+    assert atoms.electrons == 3 * GLYCINE - 2 * OXYGEN
+
+
+def test_deuterium_is_hydrogen(tmp_path):
+    heavy = "".join(atom_line(5 + i, f"D{i}", "D", (i, 1, 1)) for i in range(3))
+    path = written(tmp_path, glycines(1) + heavy)
+    atoms = load_atoms(path, "hydrogens=add")  # which finds none missing
+    assert atoms.composition[1] == 3 and atoms.forward(8000.0).real == pytest.approx(GLYCINE + 3, rel=0.01)
+    assert load_atoms(path, "hydrogens=none").electrons == GLYCINE
+
+
 def test_one_model_or_all(tmp_path):
     models = "".join(f"MODEL {n:8d}\n{glycines(n)}ENDMDL\n" for n in (1, 2, 3))
     path = written(tmp_path, models)
@@ -223,7 +259,12 @@ BAD_CIF = {
     "cut": (CIF[: CIF.index("ATOM 12") + 20], "cannot be read .*: download it again"),
     "no atoms": ("data_x\n_cell.length_a 5\n", "has no _atom_site"),
     "words": ("never a CIF\n", "cannot be read"),
-    "occupancy": (CIF.replace(" 1 0 ", " 3 0 ", 1), "an occupancy is '3'"),
+    "occupancy": (CIF.replace(" 1 0 ", " 3 0 ", 1), r"line \d+: occupancy is '3'; give a number, 0 to 1"),
+    "columns": (
+        "data_x\nloop_\n_atom_site.id\n_atom_site.type_symbol\n_atom_site.Cartn_x\n_atom_site.Cartn_y\n"
+        "_atom_site.Cartn_z\n1 C 0 0 0\n",
+        "_atom_site has no label_alt_id and no label_asym_id; gemmi needs id, type_symbol",
+    ),
     "operators": (
         CIF + "loop_\n_pdbx_struct_assembly_gen.assembly_id\n_pdbx_struct_assembly_gen.oper_expression\n"
         "_pdbx_struct_assembly_gen.asym_id_list\n1 '(1-1000000)(1-1000000)' Axp\n",

@@ -29,6 +29,7 @@ NARROW = Focus("gaussian", 1e-7, WAVENUMBER)  # 29 um
 FLAT = Focus("flat-top", 1.5e-6, WAVENUMBER)
 SINGLE, MULTI, EMPTY, GRAZING = range(4)
 register(Arrivals)
+register(BeamConfig)
 
 
 @partial(jax.jit, static_argnums=2)
@@ -208,6 +209,10 @@ BASE = SimulationConfig(beam=BeamConfig(pulse_photons=(1e12, 1e12)), arrivals=Ar
         ({"arrivals": Arrivals(0.1, 1e12)}, "density and arrivals.concentration_per_ml are given: choose one"),
         ({"arrivals": Arrivals(None, 1e12, speed_m_per_s=0.0)}, "arrivals.speed_m_per_s is 0.0; give a number above"),
         ({"arrivals": Arrivals(None, 1e12, transmission=1.5)}, "arrivals.transmission is 1.5; give a share above 0"),
+        (
+            {"arrivals": Arrivals(None, 1e12, stream_m=3e-6)},
+            r"stream_m is 3e-06, narrower than the 3.87e-06 m .*-per-ml give --arrivals.stream-m 3.9e-06 or more",
+        ),
         ({"arrivals": Arrivals(None, 1e16)}, "arrivals.density, 375, puts .* less than 5.7"),
     ],
 )
@@ -219,6 +224,8 @@ def test_impossible_arrivals_are_refused(changed, says):
 
 def test_the_density_that_a_refusal_names_is_possible():
     replace(BASE, arrivals=Arrivals(density=5.69)).check()
+    replace(BASE, arrivals=Arrivals(density=0.3, stream_m=3e-6)).check()  # which says it all
+    replace(BASE, arrivals=Arrivals(None, 1e12, stream_m=3.9e-6)).check()
 
 
 def test_a_concentration_gives_the_density_of_what_flows_through_the_stream():

@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from onehit.geometries import InputError
 from onehit.simulate.beamline.instrument import InstrumentConfig
-from onehit.simulate.config import ReadoutConfig
+from onehit.simulate.config import ReadoutConfig, SimulationConfig
 from onehit.simulate.program_inputs import register
 from onehit.simulate.scattering.effects.gain_stages import STAGES
 from onehit.simulate.scattering.keys import named_keys
@@ -209,3 +210,11 @@ def test_stages_come_after_shared_charge_and_beside_other_noise():
     shared = 0.8**2 + 4 * 0.05**2
     inside = counts[:, 1:-1, 1:-1]
     assert inside.var(0).mean() == pytest.approx(1000 * shared + 400 + noise[1] ** 2 + 1 / 6, rel=0.02)
+
+
+def test_gain_stages_of_binned_pixels_are_refused():
+    """Each physical pixel has its own: 64 of them hold more than one."""
+    config = SimulationConfig(readout=ReadoutConfig(gain_stages="agipd"), instrument=InstrumentConfig("agipd-1m"))
+    config.check()
+    with pytest.raises(InputError, match=r"gain_stages are .*--instrument.binning 8 .*: leave .* --read.binning 8"):
+        replace(config, instrument=InstrumentConfig("agipd-1m", binning=8)).check()

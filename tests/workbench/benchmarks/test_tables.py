@@ -3,6 +3,7 @@
 import os
 
 from onehit.geometries.densities import density_grid
+from onehit.geometries.densities.structure_file import read_structure
 from onehit.workbench.benchmarks import populations, tables
 from onehit.workbench.made_up import barrel
 from onehit.workbench.options import Bench
@@ -17,8 +18,14 @@ def test_each_particle_is_made_once_and_then_comes_from_the_cache(monkeypatch):
     rows = tables.measure_tables(COMMAND)
     assert [row["case"] for row in rows] == ["capsid of atoms", "capsid of atoms, hydrated", "capsid of 1,200 atoms"]
     for row in rows:
-        assert row["table_mb"] > 0 and row["times_torus"] > 0 and row["target"] == 0.5
+        assert row["table_mb"] > 0 and row["times_torus"] > 0 and row["target"] == 0.5 and row["peak_mb"] > 50
+    assert tables.LARGE_TARGETS.items() <= rows[-1].items() and not tables.LARGE_TARGETS.keys() & rows[0].keys()
     assert os.environ["ONEHIT_CACHE"] == "off"
+
+
+def test_the_large_capsid_has_as_many_atoms_as_its_targets_are_for(tmp_path):
+    structure = read_structure(*tables.capsid(tmp_path, tables._LARGE_NM, tables._LARGE_ATOMS).split(":"))
+    assert len(structure.atoms.element) == 60 * tables._LARGE_ATOMS >= 700_000
 
 
 def test_the_second_source_makes_no_table(monkeypatch):

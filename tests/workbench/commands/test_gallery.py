@@ -98,6 +98,15 @@ def test_pictures_follow_the_given_configuration():
     )
 
 
+def test_gain_stages_are_drawn_where_pixels_are_not_binned():
+    base = SimulationConfig(readout=ReadoutConfig(gain_stages="agipd"))
+    for pictures in (_kinds(base), _effects(base), _detectors(base)):
+        for off, on in pictures.values():
+            assert on.check() and (off is None or off.check())
+    assert "gain stages" in _effects(base)
+    assert "gain stages" not in _effects(replace(SimulationConfig(), instrument=InstrumentConfig(binning=2)))
+
+
 def test_all_shapes_have_a_picture(tmp_path, monkeypatch, capsys):
     for name in ("_kinds", "_effects", "_particles", "_detectors"):
         monkeypatch.setattr(gallery, name, lambda *_: {})

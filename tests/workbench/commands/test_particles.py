@@ -4,8 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from onehit.geometries.shapes import geometry
 from onehit.workbench.cli import main
 from structures import biomt, glycines, turns
+from trimesh import creation
 
 
 @pytest.fixture
@@ -44,6 +46,17 @@ def test_inspect_says_what_a_map_is(tmp_path, capsys):
         assert fact in text
 
 
+def test_inspect_says_how_long_a_geometry_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    creation.box((1, 2, 3)).export("box.stl")
+    for spec in ("shell:outer=cube,inner=sphere,ratio=0.5", "box.stl", "bent:seed=3"):
+        assert main(["inspect", spec, "--out", "out"]) == 0
+        assert f"{geometry(spec).longest_extent:.3f} diameters" in capsys.readouterr().out
+    assert json.loads((tmp_path / "out" / "inspect.json").read_text())["file"] == spec
+    assert main(["inspect", "torus:radius_ratio=0.1"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     "command, geometry, size",
     [
@@ -59,6 +72,15 @@ def test_a_diameter_for_atoms_alone_is_refused(command, geometry, size, protein,
     error = capsys.readouterr().err
     assert f"{size.replace('_', '-')} is given, but {protein} has a size of its own" in error
     assert "leave the option out" in error and error.count("\n") == 1
+
+
+def test_a_column_of_diameters_for_atoms_alone_is_refused(protein, tmp_path, capsys):
+    (tmp_path / "rows.csv").write_text("diameter_nm,photons\n20,1e4\n")
+    given = ["--population", str(tmp_path / "rows.csv"), "--geometry", str(protein)]
+    assert main(["simulate", str(tmp_path / "x.cxi"), *given]) == 2
+    error = capsys.readouterr().err
+    assert f"rows.csv has a column 'diameter_nm', but {protein} has a size of its own" in error
+    assert "leave the column out" in error and error.count("\n") == 1
 
 
 def test_bad_files_are_one_line_and_exit_code_2(protein, tmp_path, capsys):

@@ -15,7 +15,8 @@ import trimesh
 from job_arrays import submitted, words
 from onehit.workbench.cli import main
 
-SMALL = ["--instrument.shape", "32", "32", "--instrument.pixel-size-m", "2.4e-3", "--particles", "2", "3"]
+DETECTOR = ["--instrument.shape", "32", "32", "--instrument.pixel-size-m", "2.4e-3"]
+SMALL = [*DETECTOR, "--particles", "2", "3"]
 SHORT, LONG = ["--count", "8"], ["--count", "20", "--shard", "8"]
 
 
@@ -203,7 +204,7 @@ def test_an_unfinished_set_is_refused_in_one_line_that_names_resume(here, capsys
 def test_the_mixture_that_came_out_is_said_and_its_brightness_follows_from_places(here, capsys):
     options = "--count 400 --shard 256 --amplitude exact --diameter-nm 70 70 --geometry cube"
     arrivals = "--arrivals.density 0.2 --arrivals.grazing 0.25 0.5 --beam.pulse-photons 1e12 1e12"
-    simulate("a.h5", *options.split(), *arrivals.split())
+    again("a.h5", *DETECTOR, *options.split(), *arrivals.split())
     with h5py.File("a.h5") as file:
         truth = {name: file[f"truth/{name}"][:] for name in ("kind", "particles", "photons", "fluence", "present")}
         label, names = file["label"][:], file["truth/kind"].attrs["names"]
