@@ -124,9 +124,10 @@ def log_odds(
 def score(logits: Float[Array, "views batch classes"], views: tuple[View, ...]) -> Float[Array, " batch"]:
     """Log-odds of good.
 
-    Of two classes those of the views, `combined`. Of three, those against no particle and those against anything else:
-    weighted means over the views, so many times, and of the two what both leave. The log view doubts a body with a hole,
-    whose fringes it takes for those of two; the Patterson map doubts a small one, in which it sees no structure.
+    Of two classes those of the views, `combined`. Of three there are log-odds against no particle and against anything
+    else, each a weighted mean over the views times their number; good is what neither of the two is. The log view
+    doubts a body with a hole, whose fringes it takes for those of two; the Patterson map doubts a small one, in which
+    it sees no structure.
     """
     against = logits[..., -1:] - logits[..., :-1]
     if against.shape[-1] == 1:
