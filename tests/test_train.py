@@ -20,6 +20,8 @@ from onehit.geometries import InputError
 from onehit.simulate import SimulatedSource
 from onehit.train import Classifier, NetworkConfig, TrainConfig, score_source, train
 from onehit.train.checkpoint import SCORING, Checkpoints
+from onehit.train.classifier import empty_checkpoint
+from onehit.train.loop import check_training
 from onehit.train.step import Schedule, first_state, split_network, train_step
 
 
@@ -235,6 +237,16 @@ def test_a_damaged_classifier_is_named(trained, tmp_path):
         (run / "classifier.json").write_text(content)
         with pytest.raises(InputError, match=r"classifier\.json is damaged"):
             Classifier.load(run)
+
+
+def test_a_classifier_of_three_classes_is_packed_and_a_file_cannot_teach_one(small_training, tmp_path):
+    config = replace(small_training, network=replace(small_training.network, classes=3))
+    classifier = Classifier(config, empty_checkpoint(config), np.zeros((32, 32), bool), 1.0)
+    classifier.pack(tmp_path / "packed.npz")
+    counts = np.random.default_rng(0).poisson(3.0, (4, 32, 32))
+    np.testing.assert_array_equal(Classifier.load(tmp_path / "packed.npz").score(counts), classifier.score(counts))
+    with pytest.raises(InputError, match="labels of a file do not say"):
+        check_training(replace(config, data=tmp_path / "labelled.h5"))
 
 
 def test_frames_smaller_than_the_network_claim_no_directory(small_training, tmp_path):

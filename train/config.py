@@ -40,6 +40,9 @@ class NetworkConfig:
     """What is made of the counts, each for a network of its own: their log-odds are added, and where they disagree the
     lower counts for more. log: log(1 + photons); patterson: the map of distances within what scattered, where a
     multi-hit shows as patches apart; poster: photons standardised pixel by pixel."""
+    classes: Literal[2, 3] = 2
+    """2: one particle, or not. 3: one, none at all, or anything else; each view then counts for what it tells best: the
+    Patterson map for how many particles there are, the log view for whether there is one."""
     unsure: float = 10.0
     """Frames whose log-odds are not farther from 0 than this are scored in their mirror images too, and the four scores
     averaged (0: never). Fewer tori are lost so where no multi-hit may pass: see docs/record/robustness.md."""
@@ -53,6 +56,8 @@ class NetworkConfig:
         if self.size < 16 * self.stride or self.size % (8 * self.stride):
             multiple = f"a multiple of {8 * self.stride}, at least {16 * self.stride}"
             raise InputError(f"network size is {self.size}; it must be {multiple}")
+        if self.classes not in (2, 3):
+            raise InputError(f"network classes are {self.classes}; it must be 2 or 3")
         if not self.views or len(set(self.views)) < len(self.views):
             raise InputError(f"network views are {self.views}; name at least one, each once")
         if not self.unsure >= 0:

@@ -107,7 +107,7 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
     def frames(indices: Integer[np.ndarray, " batch"]):
         patterns = training.patterns(indices)
         counts, bad = to_size(patterns.counts, frame_masks(training, indices), config.network.size)
-        return counts, bad, patterns.label
+        return counts, bad, classes_of(config, patterns)
 
     checkpoint = checkpoints.latest(empty_checkpoint(config))
     history: list[dict[str, float]] = []
@@ -145,7 +145,7 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
     def made(step: int):
         return frames(processes.part(looked_at(step)))
 
-    def hard(step: int, counts, bad, label):
+    def hard(step: int, counts, bad, class_):
         place_mask = devices.spread if bad.ndim == 3 else devices.everywhere
         score = log_odds(
             *processes.here((state.parameters, state.batch_statistics)),
@@ -156,7 +156,8 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
             views=views,
         )
         indices = looked_at(step)
-        both = processes.gathered((np.asarray(label), np.asarray(score)), len(indices))
+        label = (np.asarray(class_) == config.network.classes - 1).astype(int)
+        both = processes.gathered((label, np.asarray(score)), len(indices))
         # Made once more, since each process has its own part of the candidates, and the hardest lie anywhere.
         return frames(processes.part(indices[hardest(*both, config.batch_size)]))
 
@@ -164,14 +165,14 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
     with interruptible() as interrupted, ThreadPoolExecutor(1) as maker:
         following = None
         for step in track(range(first, config.steps), "training", config.batch_size):
-            counts, bad, label = (following or maker.submit(made, step)).result()
+            counts, bad, class_ = (following or maker.submit(made, step)).result()
             following = maker.submit(made, step + 1) if step + 1 < config.steps else None
             if step >= mined_from:
-                counts, bad, label = hard(step, counts, bad, label)
+                counts, bad, class_ = hard(step, counts, bad, class_)
             place_mask = processes.spread if bad.ndim == 3 else processes.everywhere
-            counts, bad, label = processes.spread(counts), place_mask(bad), processes.spread(label)
+            counts, bad, class_ = processes.spread(counts), place_mask(bad), processes.spread(class_)
             state, loss, accuracy = train_step(
-                state, counts, bad, label, standardisation, config.seed, schedule, views=views, structure=structure
+                state, counts, bad, class_, standardisation, config.seed, schedule, views=views, structure=structure
             )
             if (step + 1) % 10 == 0 or step + 1 == config.steps:
                 history.append({"step": step + 1, "loss": float(loss), "accuracy": float(accuracy)})
@@ -206,9 +207,21 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
     return Trained(classifier, label, score, record)
 
 
+def classes_of(config: TrainConfig, patterns: Patterns) -> Integer[np.ndarray, " batch"]:
+    """What the network is to call patterns: their label, or of three classes 0 where there is no particle at all."""
+    label = np.asarray(patterns.label)
+    if config.network.classes == 2:
+        return label
+    assert patterns.truth is not None
+    is_empty = np.array([isinstance(kind, NoBodies) for kind in config.simulation.kinds()])
+    return np.where(is_empty[np.asarray(patterns.truth.kind)], 0, 1 + label)
+
+
 def check_training(config: TrainConfig) -> None:
     """Raise InputError for what no training can be of, as far as it shows without a file of frames being read."""
     config.check()
+    if config.data is not None and config.network.classes != 2:
+        raise InputError("labels of a file do not say which frames have no particle: give --network.classes 2")
     if config.data is None:
         check_shape("the simulated patterns", picture_shape(config.simulation.instrument.instrument()), config.network)
         # Any run of patterns holds the stated share of every kind to within two.

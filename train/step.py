@@ -21,6 +21,9 @@ from .preprocess import Standardisation, network_views, random_flips
 _AGREE = 10.0
 """How far apart the log-odds of two views may be that still count alike: see docs/record/robustness.md."""
 
+_TELLS: dict[View, tuple[float, float]] = {"log": (1.0, 0.25), "patterson": (0.5, 1.0), "poster": (1.0, 1.0)}
+"""Of three classes, how much a view counts against no particle, and against several: see docs/record/robustness.md."""
+
 
 class TrainState(NamedTuple):
     """Everything that training carries from step to step; a JAX pytree."""
@@ -70,7 +73,7 @@ def train_step(
     state: TrainState,
     counts: Float[Array | np.ndarray, "batch size size"],
     bad: Bool[Array | np.ndarray, "*masks size size"],
-    label: Integer[Array | np.ndarray, " batch"],
+    class_: Integer[Array | np.ndarray, " batch"],
     standardisation: tuple[Standardisation, ...],
     seed: Integer[Array | np.ndarray, ""] | int,
     schedule: Schedule,
@@ -78,7 +81,7 @@ def train_step(
     views: tuple[View, ...],
     structure,
 ) -> tuple[TrainState, Float[Array, ""], Float[Array, ""]]:
-    """One step on labelled counts: the next state, and the loss and accuracy before it.
+    """One step on counts of known class, the last of which is good: the next state, and the loss and accuracy before.
 
     Is compiled anew for another network or batch, not for another schedule or seed.
     """
@@ -92,13 +95,13 @@ def train_step(
         network = nnx.merge(structure, parameters, state.batch_statistics, copy=True)
         logits = network(inputs, train=True, dropout_key=dropout_key)
         # Summed, so that each part learns as if it were alone.
-        losses = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.broadcast_to(label, logits.shape[:2]))
+        losses = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.broadcast_to(class_, logits.shape[:2]))
         return losses.mean(1).sum(), (logits, nnx.state(network, nnx.BatchStat))
 
     (loss, (logits, statistics)), gradient = jax.value_and_grad(loss_function, has_aux=True)(state.parameters)
     updates, optimiser_state = schedule.optimiser().update(gradient, state.optimiser, state.parameters)
     parameters = optax.apply_updates(state.parameters, updates)
-    accuracy = jnp.mean((combined(logits[..., 1] - logits[..., 0]) > 0) == label)
+    accuracy = jnp.mean((score(logits, views) > 0) == (class_ == logits.shape[-1] - 1))
     return TrainState(parameters, statistics, optimiser_state, state.step + 1), loss, accuracy
 
 
@@ -115,8 +118,23 @@ def log_odds(
 ) -> Float[Array, " batch"]:
     """Log-odds of good, for counts of the network's size: those of the views, combined."""
     network = nnx.merge(structure, parameters, batch_statistics)
-    logits = network(network_views(counts, bad, standardisation, views))
-    return combined(logits[..., 1] - logits[..., 0])
+    return score(network(network_views(counts, bad, standardisation, views)), views)
+
+
+def score(logits: Float[Array, "views batch classes"], views: tuple[View, ...]) -> Float[Array, " batch"]:
+    """Log-odds of good.
+
+    Of two classes those of the views, `combined`. Of three there are log-odds against no particle and against anything
+    else, each a weighted mean over the views times their number; good is what neither of the two is. The log view
+    doubts a body with a hole, whose fringes it takes for those of two; the Patterson map doubts a small one, in which
+    it sees no structure.
+    """
+    against = logits[..., -1:] - logits[..., :-1]
+    if against.shape[-1] == 1:
+        return combined(against[..., 0])
+    weight = jnp.array([_TELLS[view] for view in views])
+    weight *= len(views) / weight.sum(0)
+    return -jax.nn.logsumexp(-(weight[:, None] * against).sum(0), axis=-1)
 
 
 def combined(log_odds: Float[Array | np.ndarray, "views batch"]) -> Float[Array, " batch"]:

@@ -1,8 +1,13 @@
 """One score of several views: what a sum says where they agree, and nearer the doubtful one where they do not."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
-from onehit.train.step import combined
+from onehit.simulate import SimulatedSource, SimulationConfig
+from onehit.simulate.config import BadConfig
+from onehit.train import NetworkConfig, TrainConfig
+from onehit.train.loop import classes_of
+from onehit.train.step import combined, score
 
 
 def test_one_view_is_its_own_score():
@@ -25,3 +30,41 @@ def test_more_certainty_of_either_view_never_lowers_the_score():
     higher = np.asarray(combined(log_odds + [[0.5], [0.0]]))
     assert (higher > np.asarray(combined(log_odds))).mean() > 0.9
     assert (higher >= np.asarray(combined(log_odds))).all()
+
+
+def three(nothing, other, good):
+    """Logits of one pattern, each given as (log view, Patterson map)."""
+    return jnp.array([nothing, other, good], float).T[:, None]
+
+
+def test_of_three_classes_each_view_counts_for_what_it_tells():
+    views = ("log", "patterson")
+    sure = score(three((0, 0), (0, 0), (8, 8)), views)[0]
+    hole = score(three((0, 0), (9, 0), (8, 8)), views)[0]  # the log view takes its fringes for those of two
+    smooth = score(three((9, 0), (0, 0), (8, 8)), views)[0]  # and this for no particle
+    pair = score(three((0, 0), (0, 9), (8, 8)), views)[0]  # the Patterson map shows two
+    assert sure > hole > 5 > smooth > pair
+    assert pair < 2
+    assert score(three((0, 0), (0, 20), (20, 0)), views)[0] < 0
+
+
+def test_the_score_of_three_classes_is_the_log_odds_of_good():
+    """Where the views agree, and the network is sure: the logarithm of p / (1 - p), once for each view."""
+    logits = np.random.default_rng(0).normal(0, 9, (3, 50))
+    odds = logits[2] - np.logaddexp(logits[0], logits[1])
+    one = score(jnp.asarray(logits.T[None]), ("log",))
+    np.testing.assert_allclose(one, odds, atol=1e-4)
+    two = score(jnp.asarray(np.stack([logits.T, logits.T])), ("log", "patterson"))
+    np.testing.assert_allclose(two, 2 * odds, atol=2 * np.log(2) + 1e-4)
+
+
+def test_classes_are_no_particle_anything_else_that_is_bad_and_good(small_simulation):
+    bad = BadConfig(multi_hit=0.4, empty=0.2, stray_light=0.2, debris=0.2)
+    config = TrainConfig(simulation=SimulationConfig(instrument=small_simulation.instrument, bad=bad))
+    patterns = SimulatedSource(config.simulation, 3).patterns(np.arange(64))
+    three = TrainConfig(simulation=config.simulation, network=NetworkConfig(classes=3))
+    bodies = np.asarray(patterns.truth.scene.present).any(1)
+    label = np.asarray(patterns.label)
+    np.testing.assert_array_equal(classes_of(config, patterns), label)
+    np.testing.assert_array_equal(classes_of(three, patterns), np.where(label == 1, 2, bodies))
+    assert set(classes_of(three, patterns)) == {0, 1, 2}

@@ -34,10 +34,10 @@ class ResidualUnit(nnx.Module):
 
 
 class ResNet(nnx.Module):
-    """Convolution to 64 x 64 x 16, n units at 32 x 32 x 32, m units at 16 x 16 x 64, pooling, two classes.
+    """Convolution to 64 x 64 x 16, n units at 32 x 32 x 32, m units at 16 x 16 x 64, pooling, two classes or three.
 
     Sizes are those of a 128 x 128 input and a stride of 2. Input (B, size, size, 1) float32, or half as wide for
-    Patterson maps; output (B, 2) logits: bad, good.
+    Patterson maps; output logits: (B, 2) bad, good; or (B, 3) no particle, another bad one, good.
     """
 
     def __init__(self, config: NetworkConfig, columns: int, rngs: nnx.Rngs):
@@ -50,11 +50,11 @@ class ResNet(nnx.Module):
         self.dropout = nnx.Dropout(config.dropout)
         pooled = (config.size // (8 * config.stride)) * (columns // (8 * config.stride))
         features = 64 if config.pooling == "global" else 64 * pooled
-        self.classes = nnx.Linear(features, 2, rngs=rngs)
+        self.classes = nnx.Linear(features, config.classes, rngs=rngs)
 
     def __call__(
         self, x: Float[Array, "batch size columns 1"], train: bool = False, dropout_key: Key[Array, ""] | None = None
-    ) -> Float[Array, "batch 2"]:
+    ) -> Float[Array, "batch classes"]:
         """Logits. train: normalise by the batch and drop features, drawn from `dropout_key`."""
         x = nnx.relu(self.stem_norm(self.stem(x), use_running_average=not train))
         for unit in self.units:
@@ -77,6 +77,6 @@ class Network(nnx.Module):
         views: Sequence[Float[Array, "batch size _ 1"]],
         train: bool = False,
         dropout_key: Key[Array, ""] | None = None,
-    ) -> Float[Array, "views batch 2"]:
+    ) -> Float[Array, "views batch classes"]:
         """Logits of every part, for its view of the patterns."""
         return jnp.stack([part(x, train, dropout_key) for part, x in zip(self.parts, views, strict=True)])
