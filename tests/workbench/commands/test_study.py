@@ -76,6 +76,21 @@ def test_real_frames_that_cannot_be_judged_are_counted_and_count_as_discarded(st
     assert np.isfinite(scored.worst).all() and not any("inf" in title for title in scored.worst_titles)
 
 
+def test_real_frames_of_another_size_are_odd_and_refused_before_anything_is_scored(study, tmp_path, capsys):
+    run, _ = study
+    radius = np.hypot(*(np.indices((32, 32)) - 15.5))
+    frames = np.random.default_rng(0).poisson(50 * np.exp(-((radius / 9) ** 2)), (20, 32, 32))
+    path = tmp_path / "small.h5"
+    with h5py.File(path, "w") as file:
+        file["counts"], file["label"], file["mask"] = frames, np.arange(20) % 2, np.ones((32, 32), int)
+        file["mask"][0, 0] = 0
+    capsys.readouterr()
+    options = ["--config", str(run / "config.json"), "--experiment", str(path), "--strict"]
+    assert main(["evaluate", str(run), *options]) == 2
+    said = capsys.readouterr().err
+    assert "look like particles of" in said and "--strict refuses" in said and "scoring icosahedron" not in said
+
+
 def test_real_frames_without_labels_are_refused_before_the_training(study, tmp_path, capsys):
     _, command = study
     again = ["study", "--out", str(tmp_path / "again"), *command[3:]]
