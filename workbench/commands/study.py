@@ -157,7 +157,7 @@ def print_results(metrics: dict[str, Any], run: Path) -> None:
     for line in run_lines(metrics):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     if "experiment_frames" in metrics:
-        console.print(f"experiment: {describe_flags(metrics['experiment_frames'])}", "and count as discarded")
+        console.print(f"experiment: {describe_flags(metrics['experiment_frames'])}", "and count for nothing else")
     console.print(f"report: {run / 'report.html'}", soft_wrap=True)
 
 
@@ -179,7 +179,7 @@ def _draw(run: Path, scored: dict[str, Scored], real: Scored | None, metrics) ->
     threshold = metrics["threshold"]
     everything = scored | ({"experiment": real} if real is not None else {})
     scores = {name: (s.label, s.score) for name, s in everything.items()}
-    both = {name: pair for name, pair in scores.items() if 0 < np.mean(pair[0]) < 1}
+    both = {name: scores[name] for name, s in everything.items() if s.summary["auc"] is not None}
     drawn: list[tuple[str, str, Path]] = []
 
     def keep(name: str, heading: str, caption: str, figure: Figure) -> None:
@@ -282,5 +282,5 @@ def _sentences(metrics: dict[str, Any], config: TrainConfig) -> list[str]:
             f"({summary['n_good']} single, {summary['n_bad']} other)."
         )
     if "experiment_frames" in metrics:
-        sentences.append(f"Real patterns: {describe_flags(metrics['experiment_frames'])}, and count as discarded.")
+        sentences.append(f"Real patterns: {describe_flags(metrics['experiment_frames'])}, and count for nothing else.")
     return sentences
