@@ -14,7 +14,7 @@ from ..geometries.bead_model import BeadModel
 from ..geometries.errors import InputError
 from ..geometries.mesh import Mesh
 from .figure_style import GREY, INK, LEGEND, MUTED, PHOTONS, TITLE, colours_of, styled_figure
-from .metrics import check_scores, format_auc, format_rate, summarise
+from .metrics import check_scores, format_auc, format_rate, judged, summarise
 
 _BAD = "#8C8C8C"
 _SOLID = "#8DBBDD"
@@ -26,7 +26,7 @@ def roc_figure(scores: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Figure:
     """ROC curves, and the same as a trade-off of the two errors on logarithmic axes.
 
     `scores` maps a name to (label (N,), score (N,)). A dot marks the good patterns kept at zero false
-    positives. Both labels must be present under every name: InputError otherwise.
+    positives. Invalid frames (-inf) are left out. Both labels must be present under every name: InputError otherwise.
     """
     from sklearn.metrics import roc_curve
 
@@ -34,14 +34,11 @@ def roc_figure(scores: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Figure:
     figure, (roc, errors) = styled_figure(1, 2, (9.5, 4.3))
     smallest_bad, smallest_good = 1.0, 1.0
     for (name, (label, score)), colour in zip(scores.items(), colours_of(scores), strict=True):
-        good, values = check_scores(label, score)
-        summary = summarise(good, values, 0.0)
+        good, values = judged(label, score)
+        summary = summarise(label, score, 0.0)
         if summary["auc"] is None:
             raise InputError(f"a ROC curve needs good and bad patterns; {name} lacks one of them")
-        # Ranks have the same ROC curve as the scores, and scikit-learn refuses -inf.
-        false_positive, true_positive, _ = roc_curve(
-            good, np.unique(values, return_inverse=True)[1], drop_intermediate=False
-        )
+        false_positive, true_positive, _ = roc_curve(good, values, drop_intermediate=False)
         for axes, y in ((roc, true_positive), (errors, 1 - true_positive)):
             label = f"{name}  {format_auc(summary['auc'])}"
             axes.plot(false_positive, y, color=colour, lw=1.8, clip_on=False, label=label)

@@ -1,8 +1,8 @@
 """How good are the scores: AUC, false positives, false negatives, each with its interval.
 
 A score is the log-odds of *good*; label 1 = good (a single hit), 0 = bad. A frame whose score reaches the
-threshold is kept. False negative: a good one discarded. False positive: a bad one kept. A score of -inf
-(an invalid frame) is legal and is never kept.
+threshold is kept. False negative: a good one discarded. False positive: a bad one kept. A score of -inf is that of an
+invalid frame, one that cannot be judged: `judged` leaves them out.
 """
 
 from typing import Any
@@ -16,6 +16,16 @@ from scipy.stats import t as student
 
 from ..geometries.errors import InputError
 from ..train.threshold import check_scores, threshold_at_false_positive_rate
+
+DISCARDED = float(np.finfo(np.float32).min)
+"""Score of a frame that was judged, and is not kept whatever the threshold: one of another size than expected."""
+
+
+def judged(label: ArrayLike, score: ArrayLike) -> tuple[Bool[np.ndarray, " judged"], Float[np.ndarray, " judged"]]:
+    """Whether a pattern is good, and its score, of those that are no invalid frames. Raises as `check_scores` does."""
+    good, scores = check_scores(label, score)
+    valid = np.isfinite(scores)
+    return good[valid], scores[valid]
 
 
 def auc(label: ArrayLike, score: ArrayLike) -> float:
@@ -149,23 +159,24 @@ def _around(middle: float, variance: float, by_seed: Float[np.ndarray, " seeds"]
 def recall_at_precision(label: ArrayLike, score: ArrayLike, precision: float) -> float:
     """Largest share of the good patterns that a threshold keeps while at least `precision` of those kept are good.
 
-    0 where no threshold does. Depends on the share of good patterns among these. Raises InputError as `check_scores`
-    does, and without good patterns.
+    Of those that are judged; 0 where no threshold does. Depends on the share of good patterns among these. Raises
+    InputError as `check_scores` does, and without good patterns.
     """
-    good, scores = check_scores(label, score)
-    if not good.any():
+    good, scores = judged(label, score)
+    if not np.any(np.asarray(label) == 1):
         raise InputError("recall needs good patterns; there is none")
     order = np.argsort(-scores)
     kept_good, kept = np.cumsum(good[order]), np.arange(1, len(good) + 1)
     ends_tie = np.r_[np.diff(scores[order]) != 0, True]  # a threshold keeps all of a tie, or none
-    possible = ends_tie & np.isfinite(scores[order]) & (kept_good >= precision * kept)
-    return float(kept_good[possible].max(initial=0) / good.sum())
+    possible = ends_tie & (kept_good >= precision * kept)
+    return float(kept_good[possible].max(initial=0) / max(good.sum(), 1))
 
 
 def summarise(label: ArrayLike, score: ArrayLike, threshold: float) -> dict[str, Any]:
     """All that a report says of one set of scores, ready for JSON.
 
-    `n_good`, `n_bad`, `n_invalid` (scores of -inf: frames that cannot be judged), `auc`, `false_negative_rate`,
+    `n_good` and `n_bad`, and beside them `n_invalid` (scores of -inf: frames that cannot be judged, and count for
+    nothing else), `auc`, `false_negative_rate`,
     `false_positive_rate` (fractions, at `threshold`), their numbers `false_negatives` and `false_positives`,
     `false_negative_rate_at_zero_fp` (at the threshold just above the highest bad score of *these* patterns), and
     the 95 % interval [low, high] of each rate under
@@ -174,14 +185,14 @@ def summarise(label: ArrayLike, score: ArrayLike, threshold: float) -> dict[str,
 
     Raises InputError as `check_scores` does and for a threshold that is not finite.
     """
-    good, scores = check_scores(label, score)
+    good, scores = judged(label, score)
     if not np.isfinite(threshold):
         raise InputError(f"the threshold is {threshold}; expected a finite log-odds")
     n_good, n_bad = int(good.sum()), int((~good).sum())
     false_negatives = int((good & (scores < threshold)).sum())
     false_positives = int((~good & (scores >= threshold)).sum())
     summary: dict[str, Any] = {"n_good": n_good, "n_bad": n_bad, "auc": None, "auc_interval": None}
-    summary["n_invalid"] = int(np.isneginf(scores).sum())
+    summary["n_invalid"] = np.size(score) - len(scores)
     summary |= _rate("false_negative_rate", false_negatives, n_good) | {"false_negatives": false_negatives}
     summary |= _rate("false_positive_rate", false_positives, n_bad) | {"false_positives": false_positives}
     at_zero = 0

@@ -16,7 +16,7 @@ from ..train.config import ExpectedConfig
 from ..train.loop import Track, no_track, score_together
 from ..train.selection import VERDICTS, select
 from .config import EvaluateConfig
-from .metrics import auc, rate_interval, summarise
+from .metrics import DISCARDED, auc, rate_interval, summarise
 
 _SHOWN = 6
 
@@ -84,8 +84,8 @@ def score_experiment(
     expected, of the bright ones again, those of another size discarded.
 
     Each summary has the `purity` too, the share of single hits among the frames kept: a file's own, unlike that of
-    simulated tests, of which half are single hits. Frames that cannot be judged get -inf: they count as discarded, and
-    as `n_invalid` in the summaries.
+    simulated tests, of which half are single hits. Frames that cannot be judged get -inf: the summaries count them as
+    `n_invalid`, and nothing else.
     """
     selection = select(classifier, source, np.arange(len(source)), expected, track)
     scored = _scored(classifier, source, source.labels(), selection.score, selection.photons)
@@ -94,11 +94,11 @@ def score_experiment(
     if not bright.any():
         return scored, _with_purity(summaries)
     name, label = f"frames of at least {expected.minimum_photons:,.0f} photons", scored.label[bright]
-    summaries[name] = found = summarise(label, scored.score[bright], classifier.threshold)
+    summaries[name] = summarise(label, scored.score[bright], classifier.threshold)
     if expected.diameter_nm is not None:
-        score = np.where(selection.verdict == VERDICTS.index("wrong size"), -np.inf, scored.score)[bright]
+        score = np.where(selection.verdict == VERDICTS.index("wrong size"), DISCARDED, scored.score)[bright]
         name += f", fitted as {expected.diameter_nm:g} nm ± {100 * expected.diameter_tolerance:.0f} %"
-        summaries[name] = summarise(label, score, classifier.threshold) | {"n_invalid": found["n_invalid"]}
+        summaries[name] = summarise(label, score, classifier.threshold)
     return scored, _with_purity(summaries)
 
 
@@ -123,14 +123,14 @@ def _scored(
     photons: Float[np.ndarray, " patterns"],
 ) -> Scored:
     summary = summarise(label, score, classifier.threshold)
+    judged = np.isfinite(score)
     # What brightness alone would tell, and whether the scores mean what they say.
-    summary["photons_auc"] = auc(label, photons) if summary["auc"] is not None else None
+    summary["photons_auc"] = auc(label[judged], photons[judged]) if summary["auc"] is not None else None
     summary["calibration_error"] = calibration_error(label, score / classifier.temperature)
 
     def frames(chosen: Integer[np.ndarray, " shown"]) -> Real[np.ndarray, "shown y x"]:
         return np.asarray(source.patterns(chosen).counts) if len(chosen) else np.empty((0, *source.shape))
 
-    judged = np.isfinite(score)
     good, bad = np.flatnonzero((label == 1) & judged), np.flatnonzero((label == 0) & judged)
     lost = good[np.argsort(score[good])][: _SHOWN // 2]
     let_in = bad[np.argsort(-score[bad])][: _SHOWN // 2]

@@ -13,7 +13,7 @@ from ..train.config import ExpectedConfig
 from ..train.loop import Track, no_track
 from ..train.selection import VERDICTS, select
 from .config import EvaluateConfig
-from .metrics import summarise
+from .metrics import DISCARDED, summarise
 from .no_particle import WITHOUT_PARTICLE, only
 
 OTHER_MATERIAL = tuple(kind for kind in BAD_KINDS if kind not in ("multi_hit", *WITHOUT_PARTICLE))
@@ -42,7 +42,6 @@ def score_unwanted(
         label = np.full(config.unwanted, kind == "single_hit", int)
         everything[name] = summarise(label, selection.score, classifier.threshold)
         other_size = selection.verdict == VERDICTS.index("wrong size")
-        score = np.where(other_size, -np.inf, selection.score)
-        invalid = {"n_invalid": everything[name]["n_invalid"]}
-        sized[name] = summarise(label, score, classifier.threshold) | invalid
+        score = np.where(other_size, DISCARDED, selection.score)
+        sized[name] = summarise(label, score, classifier.threshold)
     return {"of any size": everything, f"fitted as {diameter_nm:g} nm ± {100 * tolerance:.0f} %": sized}

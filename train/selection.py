@@ -11,6 +11,7 @@ from ..simulate.beamline.pixels import picture_shape
 from ..simulate.progress import Track, no_track
 from ..simulate.reading.facts import not_square
 from ..simulate.reading.file_source import FileSource
+from ..simulate.reading.invalid_frames import frame_photons
 from ..simulate.source import PatternSource
 from .classifier import Classifier
 from .config import ExpectedConfig, TrainConfig
@@ -26,8 +27,9 @@ _SCALE = ("photon_energy_ev", "pixel_size_m", "distance_m")
 
 
 class Selection(NamedTuple):
-    """Of every frame. score: log-odds of a single hit, -inf for invalid frames; photons: on good pixels;
-    diameter_nm: of the sphere that fits best, NaN where no size was expected; verdict: see `VERDICTS`."""
+    """Of every frame. score: log-odds of a single hit, -inf for invalid frames; photons: sum of the finite values on
+    good pixels, of invalid frames too; diameter_nm: of the sphere that fits best, NaN where no size was expected, and
+    of invalid frames; verdict: see `VERDICTS`."""
 
     score: Float[np.ndarray, " frames"]
     photons: Float[np.ndarray, " frames"]
@@ -122,9 +124,10 @@ def select(
         counts, bad_pixel = np.asarray(source.patterns(chosen).counts), frame_masks(source, chosen)
         score = classifier.score(counts, bad_pixel)
         judged = np.isfinite(score)
-        counts = np.where(bad_pixel | ~judged[:, None, None], 0, counts)
+        photons = frame_photons(counts, bad_pixel)
+        counts = np.where(judged[:, None, None], counts, 0)  # no size of what is invalid
         diameter = estimator.diameter_nm(counts, bad_pixel) if estimator else np.full(len(counts), np.nan)
-        parts.append((score, counts.sum((1, 2), dtype=float), diameter))
+        parts.append((score, photons, diameter))
     score, photons, diameter = (np.concatenate(part) for part in zip(*parts, strict=True))
     wrong_size = np.zeros(len(score), bool)
     if expected.diameter_nm is not None:

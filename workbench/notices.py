@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from ..geometries.errors import InputError
 from ..simulate.inspecting.inspection import inspect_frames
@@ -12,11 +13,12 @@ from ..simulate.populations import files
 from ..simulate.reading.file_source import FileSource
 from ..simulate.scattering.ranges import bounds
 from ..train.config import TrainConfig
-from ..train.selection import Selection, scale_ratio
+from ..train.selection import scale_ratio
 from ..train.size import SizeEstimator
 
 _LOOKED_AT = 200
 _BRIGHTEST = 50
+_FEW = 10
 _WITHIN = 1.15
 
 
@@ -51,22 +53,35 @@ def tell(
     _say(source, odd, strict)
 
 
-def tell_sizes(source: FileSource, training: TrainConfig, kept: Selection, strict: bool) -> None:
-    """Say where the frames that were kept look like particles of another size than the classifier has learned."""
+def tell_sizes(
+    source: FileSource,
+    training: TrainConfig,
+    photons: Float[np.ndarray, " frames"],
+    kept: Bool[np.ndarray, " frames"],
+    judged: Bool[np.ndarray, " frames"],
+    strict: bool,
+) -> None:
+    """Say where frames look like particles of another size than the classifier has learned: those kept, or the
+    brightest of those judged where few are kept, as other sizes are lost. All arrays are of all frames of the source.
+
+    Raises InputError where they do and strict is True.
+    """
     instrument = training.simulation.instrument.instrument()
-    brightest = np.flatnonzero(kept.verdict == 0)
-    brightest = np.sort(brightest[np.argsort(-kept.photons[brightest])][:_BRIGHTEST])
-    if instrument.panels or instrument.shape != source.shape or not len(brightest):
-        return  # sizes cannot be measured, or there is nothing to measure
-    counts, bad = np.asarray(source.patterns(brightest).counts), source.masks(brightest)
-    size = float(np.nanmedian(SizeEstimator(instrument).diameter_nm(np.where(bad, 0, counts), bad)))
+    few = kept.sum() < _FEW
+    measured = np.flatnonzero(judged if few else kept)
+    measured = np.sort(measured[np.argsort(-photons[measured])][: _FEW if few else _BRIGHTEST])
     learned_nm = _learned_nm(training)
-    if learned_nm is None:
-        return
-    least, most = learned_nm
+    if instrument.panels or instrument.shape != source.shape or not len(measured) or learned_nm is None:
+        return  # sizes cannot be measured, or there is nothing to measure, or to compare with
+    counts, bad = np.asarray(source.patterns(measured).counts), source.masks(measured)
+    sizes = SizeEstimator(instrument).diameter_nm(np.where(bad, 0, counts), bad)
+    if np.isnan(sizes).all():
+        return  # no photons on the pixels that a mask leaves
+    size, (least, most) = float(np.nanmedian(sizes)), learned_nm
     if not least / _WITHIN <= size <= most * _WITHIN:
+        what = f"the {len(measured)} brightest frames, if these are single hits," if few else "kept frames"
         learned = f"it has learned particles of {least:g} to {most:g} nm"
-        _say(source, [f"kept frames look like particles of {size:.0f} nm to the classifier; {learned}"], strict)
+        _say(source, [f"{what} look like particles of {size:.0f} nm to the classifier; {learned}"], strict)
 
 
 def _learned_nm(training: TrainConfig) -> tuple[float, float] | None:

@@ -44,11 +44,11 @@ def frame_flags(
 ) -> Flags:
     """Flags and photons of frames.
 
-    `constant`: all good pixels, where there are more than one, hold the same photons. `saturated`: more than a tenth of
-    them hold the frame's largest value, 10 photons or more, and there are 300 or more. Chance does not do that: of
-    independent Poisson counts in n pixels, whatever is expected in each, the probability is below 0.93^n (Chernoff's
-    bound, largest for 10 photons where 6 are expected), 4e-10 for 300. Values that are not whole are no counts: the
-    expected photons of a flat background are neither.
+    `constant`: all good pixels, where there are more than one, hold the same photons, whole or not. `saturated`: more
+    than a tenth of them hold the frame's largest value, 10 photons or more, and there are 300 or more. Chance does not
+    do that: of independent Poisson counts in n pixels, whatever is expected in each, the probability is below 0.93^n
+    (Chernoff's bound, largest for 10 photons where 6 are expected), 4e-10 for 300. Values that are not whole are no
+    counts, and not `saturated`: many expected photons may be alike.
     """
     values = np.where(bad_pixel, 0, counts).reshape(len(counts), -1)
     found = np.zeros((len(FLAGS), len(values)), bool)
@@ -63,8 +63,8 @@ def frame_flags(
     found[2] = values.min(1) < 0
     good = (~bad_pixel).sum((-2, -1))
     # Where the largest value is above 0, bad pixels do not hold it.
-    alike = np.where((most > 0) & (most == np.floor(most)), (values == most[:, None]).sum(1), 0)
+    alike = np.where(most > 0, (values == most[:, None]).sum(1), 0)
     found[4] = (alike == good) & (good > 1)
-    found[5] = (alike > good / 10) & (most >= 10) & (good >= 300)
+    found[5] = (alike > good / 10) & (most >= 10) & (most == np.floor(most)) & (good >= 300)
     bits = found.T.astype(np.int8) @ (1 << np.arange(len(FLAGS), dtype=np.int8))
     return Flags(bits, photons)

@@ -251,6 +251,8 @@ class Kind(Part):
     """Kinds that its scenes turn out to be, where that is not its own: then it occurs alone, and fills in `outcome`."""
     has_light: ClassVar[bool] = False
     """Whether its patterns are light that no body scattered: then it fills in `light`."""
+    examples: ClassVar[dict[str, Example]] = {}
+    """Pictures of it for `onehit gallery` besides that of the kind, by title."""
 
     @property
     def share(self) -> float:

@@ -22,7 +22,8 @@ def groups(tmp_path_factory):
 
 def test_every_kind_effect_and_detector_has_an_entry_that_says_what_it_is(groups):
     config = SimulationConfig()
-    assert {entry.title for entry in groups["hits"]} == {kind.name.replace("_", " ") for kind in config.kinds()}
+    hits = {title for kind in config.kinds() for title in (kind.name.replace("_", " "), *kind.examples)}
+    assert {entry.title for entry in groups["hits"]} == hits
     effects = {entry.title: entry for entry in groups["light"] + groups["readout"]}
     for _, effect in config.effects():
         for title in effect.examples:
@@ -30,7 +31,14 @@ def test_every_kind_effect_and_detector_has_an_entry_that_says_what_it_is(groups
     assert [entry.title for entry in groups["detectors"]] == [f"detector {preset}" for preset in PRESETS]
 
 
-TOLD = ("dark current, not subtracted", "mixed geometries", "preferred orientation", "beamstop", "detector agipd-1m")
+TOLD = (
+    "dark current, not subtracted",
+    "mixed geometries",
+    "preferred orientation",
+    "beamstop",
+    "detector agipd-1m",
+    "hot clusters",
+)
 
 
 def is_made_by_its_command(entry):

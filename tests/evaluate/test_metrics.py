@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 from onehit.evaluate.metrics import (
+    DISCARDED,
     auc,
     auc_interval,
     format_auc,
@@ -135,15 +136,16 @@ def test_summary_of_a_case_counted_by_hand():
     label = [1, 1, 1, 1, 1, 0, 0, 0, 0]
     score = [5, 4, 3, 0, -INF, 3.5, 1, -1, -INF]
     summary = summarise(label, score, 1)
-    assert (summary["n_good"], summary["n_bad"]) == (5, 4)
-    assert (summary["false_negatives"], summary["false_negative_rate"]) == (2, 0.4)
-    assert (summary["false_positives"], summary["false_positive_rate"]) == (2, 0.5)  # 1 >= 1 is kept
-    assert summary["false_negative_rate_at_zero_fp"] == 0.6
-    assert summary["auc"] == auc(label, score)
-    assert summary["false_negative_rate_interval"] == list(rate_interval(2, 5))
-    assert summary["false_positive_rate_interval"] == list(rate_interval(2, 4))
-    assert summary["false_negative_rate_at_zero_fp_interval"] == list(rate_interval(3, 5))
-    assert summary["auc_interval"] == list(auc_interval(summary["auc"], 5, 4))
+    # Those that cannot be judged stand beside the others.
+    assert (summary["n_good"], summary["n_bad"], summary["n_invalid"]) == (4, 3, 2)
+    assert (summary["false_negatives"], summary["false_negative_rate"]) == (1, 0.25)
+    assert (summary["false_positives"], summary["false_positive_rate"]) == (2, 2 / 3)  # 1 >= 1 is kept
+    assert summary["false_negative_rate_at_zero_fp"] == 0.5
+    assert summary["auc"] == auc(label[:4] + label[5:8], score[:4] + score[5:8])
+    assert summary["false_negative_rate_interval"] == list(rate_interval(1, 4))
+    assert summary["false_positive_rate_interval"] == list(rate_interval(2, 3))
+    assert summary["false_negative_rate_at_zero_fp_interval"] == list(rate_interval(2, 4))
+    assert summary["auc_interval"] == list(auc_interval(summary["auc"], 4, 3))
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
 
 
@@ -153,6 +155,8 @@ def test_summary_without_bad_or_good_patterns_leaves_out_what_cannot_be_had():
     absent = ("auc", "auc_interval", "false_positive_rate", "false_positive_rate_interval")
     absent += ("false_negative_rate_at_zero_fp", "false_negative_rate_at_zero_fp_interval")
     assert all(only_good[name] is None for name in absent)
+    none_judged = summarise([1, 0], [-INF, -INF], 1)
+    assert none_judged["n_invalid"] == 2 and none_judged["auc"] is none_judged["false_negative_rate"] is None
     only_bad = summarise([0, 0], [2, 0], 1)
     assert only_bad["false_positive_rate"] == 0.5
     assert only_bad["false_negative_rate"] is None
@@ -219,7 +223,8 @@ def test_recall_at_precision_against_every_threshold_tried():
 
 
 def test_recall_never_counts_invalid_frames_as_kept():
-    assert recall_at_precision([1, 1], [1.0, -INF], 0.9) == 0.5
+    assert recall_at_precision([1, 1, 1], [1.0, DISCARDED, -INF], 0.4) == 1  # the last one cannot be judged
+    assert recall_at_precision([1, 0], [-INF, 1.0], 0.4) == 0
     assert recall_at_precision([0, 1], [1.0, 0.0], 0.9) == 0
 
 

@@ -63,6 +63,18 @@ def test_each_frame_gets_the_first_reason_that_applies(classifier, file):
     assert (verdict[others & inside] == kept[others & inside]).all()
 
 
+def test_photons_of_invalid_frames_are_told_too(classifier, file, tmp_path):
+    frames = np.ones((5, 32, 32))
+    frames[0] = 65535
+    frames[1, :20], frames[2, :20], frames[3, 0, 0] = np.nan, np.inf, -5
+    frames[4] = 0
+    with h5py.File(file[0]) as h5, h5py.File(tmp_path / "invalid.h5", "w") as other:
+        other["counts"], other["bad_pixel"] = frames, np.zeros_like(h5["bad_pixel"])
+    found = select(classifier, FileSource(tmp_path / "invalid.h5"), np.arange(5), ExpectedConfig(diameter_nm=80.0))
+    assert (found.verdict == VERDICTS.index("invalid")).all() and np.isnan(found.diameter_nm).all()
+    np.testing.assert_array_equal(found.photons, [65535 * 1024, 12 * 32, 12 * 32, 1018, 0])
+
+
 def test_sizes_out_of_reach_are_refused(classifier, file):
     with pytest.raises(InputError, match="sizes from 15 to 39"):
         select(classifier, FileSource(file[0]), np.arange(COUNT), ExpectedConfig(diameter_nm=600.0))

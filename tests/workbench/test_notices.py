@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from onehit.geometries.errors import InputError
 from onehit.simulate import FileConfig, FileSource
-from onehit.train.selection import Selection
 from onehit.workbench.cli import main
 from onehit.workbench.notices import tell, tell_sizes
 
@@ -92,14 +91,20 @@ def test_pixels_are_compared_as_the_classifier_bins_them(tmp_path, small_trainin
     assert f"{ratio} times as wide in reciprocal space" in said if ratio else "reciprocal space" not in said
 
 
-def test_sizes_that_the_classifier_has_not_learned_are_odd(tmp_path, small_training, capsys):
-    source = FileSource(write(tmp_path / "a.h5", counts=COUNTS, bad_pixel=BAD))
-    every = np.zeros(len(source))
-    kept = Selection(every, COUNTS.sum((1, 2)).astype(float), every, every.astype(np.uint8))
+@pytest.mark.parametrize("kept, what", [(30, "kept frames"), (3, "the 10 brightest frames"), (0, "if these are")])
+def test_sizes_that_the_classifier_has_not_learned_are_odd(tmp_path, small_training, capsys, kept, what):
+    """Where few frames are kept, of the brightest ones: another size is why they are not."""
+    counts = np.concatenate([COUNTS, 60000 - 0 * COUNTS[:5]])  # the last ones cannot be judged
+    source = FileSource(write(tmp_path / "a.h5", counts=counts, bad_pixel=BAD))
+    photons, number = counts.sum((1, 2)).astype(float), np.arange(35)
     for low, high, odd in ((1.0, 4000.0, False), (900.0, 1000.0, True)):
-        learned = replace(small_training.simulation, diameter_nm=(low, high))
-        tell_sizes(source, replace(small_training, simulation=learned), kept, False)
-        assert ("kept frames look like particles of" in capsys.readouterr().err) == odd
+        learned = replace(small_training, simulation=replace(small_training.simulation, diameter_nm=(low, high)))
+        tell_sizes(source, learned, photons, number < kept, number < 30, strict=False)
+        said = capsys.readouterr().err
+        assert (what in said and "look like particles of" in said) == odd
+        assert odd == bool(said)
+    with pytest.raises(InputError, match="something is odd"):
+        tell_sizes(source, learned, photons, number < kept, number < 30, strict=True)
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate", "study", "compare", "classify"])

@@ -54,7 +54,8 @@ def run_classification(command: Classify) -> None:
     if command.kept is not None:
         _refuse_inputs(command.kept, source)
     selection = select(classifier, source, np.arange(len(source)), command.expected, track)
-    tell_sizes(source, classifier.config, selection, command.strict)
+    kept, judged = selection.verdict == 0, np.isfinite(selection.score)
+    tell_sizes(source, classifier.config, selection.photons, kept, judged, command.strict)
     text = _table(selection, source.origin)
     if command.out is None:
         sys.stdout.write(text)

@@ -84,7 +84,7 @@ def _enlarged(frames: Shaped[np.ndarray, "frames y x"], rows: int) -> Shaped[np.
 
 
 def _kinds(base: SimulationConfig) -> Pictures:
-    """One picture a kind of hit."""
+    """One picture a kind of hit, and one of each example of it."""
     pictures: Pictures = {"single hit": (None, replace(base, good_fraction=1.0))}
     for kind in parts(base.bad, Kind):
         bad = replace(base.bad, **{name: float(name == kind.name) for name in base.bad.shares()})
@@ -93,6 +93,7 @@ def _kinds(base: SimulationConfig) -> Pictures:
         if nothing and base.background == BackgroundConfig():
             only = _with(only, ("background",), {"uniform": (0.3, 0.3)})  # else there is nothing to be seen
         pictures[kind.name.replace("_", " ")] = (None, only)
+        pictures |= {title: (None, _with(only, ("bad",), options)) for title, options in kind.examples.items()}
     return pictures
 
 

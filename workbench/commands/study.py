@@ -29,7 +29,7 @@ from ...train.classifier import Classifier
 from ...train.config import TrainConfig, check_shape
 from ...train.loop import train
 from ...train.processes import is_first, join
-from ..notices import tell
+from ..notices import tell, tell_sizes
 from ..progress import track
 from ..reports import poster
 from ..reports.page import report_content, robustness_table, write_page
@@ -63,6 +63,11 @@ def run_evaluation(config: EvaluateConfig, run: Path, strict: bool = False) -> d
     experiment = check_evaluation(config, classifier.config)
     if experiment is not None:
         tell(experiment, "--read-experiment", strict, classifier.config)
+    real, summaries = None, {}
+    if experiment is not None:  # first, so that what is odd is refused before simulated tests are made
+        real, summaries = score_experiment(classifier, experiment, config.expected, track)
+        kept, judged = real.score >= classifier.threshold, np.isfinite(real.score)
+        tell_sizes(experiment, classifier.config, real.photons, kept, judged, strict)
     scored = score_geometries(classifier, config, track)
     metrics = read_metrics(run) | {"robustness": {name: s.summary for name, s in scored.items()}}
     metrics = {name: found for name, found in metrics.items() if name not in SWEEPS}
@@ -73,9 +78,8 @@ def run_evaluation(config: EvaluateConfig, run: Path, strict: bool = False) -> d
     metrics["poster"] = {k: v for k, v in poster.FALSE_NEGATIVES.items() if k in scored}
     for old in ("experiment", "experiment_frames"):
         metrics.pop(old, None)
-    real = None
     if experiment is not None:
-        real, metrics["experiment"] = score_experiment(classifier, experiment, config.expected, track)
+        metrics["experiment"] = summaries
         metrics["experiment_frames"] = experiment.flags().counted()
     metrics.pop("unlabelled", None)
     if config.calibration is not None:
@@ -153,7 +157,7 @@ def print_results(metrics: dict[str, Any], run: Path) -> None:
     for line in run_lines(metrics):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     if "experiment_frames" in metrics:
-        console.print(f"experiment: {describe_flags(metrics['experiment_frames'])}", "and count as discarded")
+        console.print(f"experiment: {describe_flags(metrics['experiment_frames'])}", "and count for nothing else")
     console.print(f"report: {run / 'report.html'}", soft_wrap=True)
 
 
@@ -175,7 +179,7 @@ def _draw(run: Path, scored: dict[str, Scored], real: Scored | None, metrics) ->
     threshold = metrics["threshold"]
     everything = scored | ({"experiment": real} if real is not None else {})
     scores = {name: (s.label, s.score) for name, s in everything.items()}
-    both = {name: pair for name, pair in scores.items() if 0 < np.mean(pair[0]) < 1}
+    both = {name: scores[name] for name, s in everything.items() if s.summary["auc"] is not None}
     drawn: list[tuple[str, str, Path]] = []
 
     def keep(name: str, heading: str, caption: str, figure: Figure) -> None:
@@ -278,5 +282,5 @@ def _sentences(metrics: dict[str, Any], config: TrainConfig) -> list[str]:
             f"({summary['n_good']} single, {summary['n_bad']} other)."
         )
     if "experiment_frames" in metrics:
-        sentences.append(f"Real patterns: {describe_flags(metrics['experiment_frames'])}, and count as discarded.")
+        sentences.append(f"Real patterns: {describe_flags(metrics['experiment_frames'])}, and count for nothing else.")
     return sentences

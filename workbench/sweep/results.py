@@ -116,7 +116,8 @@ class Difference(NamedTuple):
 
 
 def differences(plan: Plan, cells: Sequence[Cell], names: Names) -> list[Difference]:
-    """Over all seeds of which both have been scored; what no pattern tells is None."""
+    """Over all seeds of which both have been scored, of the patterns that all of them judged; what no pattern tells
+    is None."""
     done = {(cell.training.key, cell.test.key): cell for cell in cells if cell.state == "done"}
     found: dict[tuple[str, str, str], dict[str, list[tuple[Cell, Cell]]]] = {}
     counterparts = plan.counterparts()
@@ -137,6 +138,10 @@ def differences(plan: Plan, cells: Sequence[Cell], names: Names) -> list[Differe
             continue
         labels, score, other_score, first, other = (
             np.array([np.concatenate([one[i] for one in row]) for row in outcomes]) for i in range(5)
+        )
+        judged = np.isfinite(np.concatenate([score, other_score])).all(0)
+        labels, score, other_score, first, other = (
+            each[:, judged] for each in (labels, score, other_score, first, other)
         )
         good = labels[0] == 1
         lost, kept = (

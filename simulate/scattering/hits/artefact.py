@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 from ...late import Array, Float, jnp
 from ..ranges import log_between, whole
-from ..seam import Detector, Keys, Kind
+from ..seam import Detector, Example, Keys, Kind
 from .empty import NoBodies
 from .stray_light import SMOOTH, evenly, smooth_light
 
 _BLOCKS, _CLUSTERS, _CLOUDS, _ASICS = 4, 5, 8, 8
+_TYPES = ("blocks", "common-modes", "hot-clusters", "charge-clouds", "cut-off")
 
 
 @dataclass(frozen=True)
@@ -24,10 +26,19 @@ class Artefact(NoBodies, Kind):
 
     name = "artefact"
     has_light = True
+    examples: ClassVar[dict[str, Example]] = {
+        "stuck blocks": {"artefact_type": "blocks"},
+        "common modes": {"artefact_type": "common-modes"},
+        "hot clusters": {"artefact_type": "hot-clusters"},
+        "clouds of charge": {"artefact_type": "charge-clouds"},
+        "light cut off": {"artefact_type": "cut-off"},
+    }
 
     artefact: float = 0.0
     """Share of detector artefacts without a particle: stuck and saturated blocks, common modes, hot clusters, clouds of
     charge."""
+    artefact_type: Literal["any", "blocks", "common-modes", "hot-clusters", "charge-clouds", "cut-off"] = "any"
+    """Which of them occur: one or several of all, or one alone, on a frame that is dark or smoothly lit."""
 
     def light(self, keys: Keys, detector: Detector) -> Float[Array, "y x"]:
         panels = len(detector.panel_gain)
@@ -51,6 +62,8 @@ class Artefact(NoBodies, Kind):
             ]
         )
         is_on = (weight[0] < 0.35) | (jnp.arange(5) == jnp.int32(4 * first))
+        if self.artefact_type != "any":
+            is_on = jnp.arange(5) == _TYPES.index(self.artefact_type)
         weights = jnp.where(is_on, log_between(weight[1], (0.1, 1.0)), 0.0)[:4]
         frame = jnp.sum(weights[:, None, None] * evenly(stacked.reshape(4, panels * rows, columns), detector), 0)
         # Never quite dark, so that there are photons where all artefacts are on bad pixels.

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from onehit.simulate import InstrumentConfig, SimulatedSource, SimulationConfig
 from onehit.simulate.config import BAD_KINDS, BadConfig, BeamConfig
-from onehit.simulate.scattering.hits.artefact import _blocks, _spots
+from onehit.simulate.scattering.hits.artefact import Artefact, _blocks, _spots
+from onehit.simulate.scattering.hits.stray_light import SMOOTH
 
 KINDS = ("stray_light", "jet", "slit", "artefact")
 SMALL = InstrumentConfig(shape=(64, 64), pixel_size_m=1.2e-3)
@@ -125,6 +126,41 @@ def test_an_artefact_is_on_one_panel(pieces):
     on_panel = shown.any((2, 3))
     assert (on_panel.sum(1) == 1).all() and (on_panel.argmax(1) == (5 * uniform[0]).astype(int)).all()
     assert shown.max() <= 1
+
+
+class Dark:
+    """Random numbers of an artefact on a frame that is dark: 0.001 a pixel."""
+
+    def __init__(self, seed):
+        self._seed = seed
+
+    def draw(self, name, normals, uniforms):
+        rng = np.random.default_rng(self._seed)
+        normal, uniform = rng.normal(size=normals), rng.random(uniforms)
+        if uniforms:  # flat, without a slope, dark
+            uniform[[11, 12, 18, SMOOTH + 1]] = 0.0, 0.0, 0.9, 0.1
+        return jnp.asarray(normal, jnp.float32), jnp.asarray(uniform, jnp.float32)
+
+
+def test_artefacts_of_one_type_occur_alone():
+    """Each by what it alone does to a dark frame."""
+    bare = replace(SMALL, beamstop_radius_m=0.0, gap_m=0.0, stalk_width_m=0.0)
+    detector = SimulatedSource(replace(BASE, instrument=bare), seed=4)._setup.detector
+
+    def frames(kind):
+        return np.stack([Artefact(artefact_type=kind).light(Dark(seed), detector) for seed in range(6)])
+
+    def levels(frames):
+        return np.array([len(np.unique(frame.round(6))) for frame in frames])
+
+    blocks, clusters, clouds = frames("blocks"), frames("hot-clusters"), frames("charge-clouds")
+    assert (levels(blocks) >= 2).all() and (levels(blocks) <= 5).all()  # of four blocks at most
+    assert (frames("common-modes") > 0.01).mean() > 0.9
+    assert ((clusters > 0.0011).mean((1, 2)) < 0.05).all() and (clusters.max((1, 2)) > 0.01).all()
+    assert (levels(clouds) > 50).all()  # without edges
+    assert (np.abs(np.diff(clouds, axis=2)).max((1, 2)) < 0.7 * clouds.max((1, 2))).all()
+    cut = frames("cut-off")
+    assert cut.max() < 0.00101 and levels(cut).max() == 2
 
 
 def test_artefacts_have_edges():

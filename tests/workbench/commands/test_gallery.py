@@ -15,12 +15,16 @@ from onehit.workbench.options import Gallery
 
 def test_every_kind_of_hit_has_a_picture_of_its_own():
     pictures = _kinds(SimulationConfig())
-    assert len(pictures) == 1 + len(BAD_KINDS)
+    examples = {title: kind.name for kind in SimulationConfig().kinds() for title in kind.examples}
+    assert len(pictures) == 1 + len(BAD_KINDS) + len(examples)
     for name, (_, config) in pictures.items():
         config.check()
         if name != "single hit":
             assert config.good_fraction == 0
-            assert [kind for kind, share in config.bad.shares().items() if share] == [name.replace(" ", "_")]
+            kind = examples.get(name, name.replace(" ", "_"))
+            assert [kind for kind, share in config.bad.shares().items() if share] == [kind]
+    drawn = [pictures[title][1].bad for title in ("artefact", *examples)]
+    assert len({config.artefact_type for config in drawn}) == len(drawn) == 6
 
 
 def test_every_effect_is_shown_off_and_on():

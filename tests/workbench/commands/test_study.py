@@ -5,6 +5,7 @@ import json
 import h5py
 import numpy as np
 import pytest
+from onehit.evaluate.metrics import auc
 from onehit.evaluate.robustness import score_experiment
 from onehit.simulate import FileSource, SimulatedSource
 from onehit.train import Classifier
@@ -57,23 +58,41 @@ def test_a_study_leaves_a_complete_run_directory(study):
     assert "soccer-ball" not in html and "hot pixels" in html and "Development shapes" not in html
 
 
-def test_real_frames_that_cannot_be_judged_are_counted_and_count_as_discarded(study):
+def test_real_frames_that_cannot_be_judged_are_counted_and_count_for_nothing_else(study):
     run, command = study
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["experiment_frames"] == {
         "frames": 40, "invalid": 3, "nan": 1, "inf": 1, "negative": 0, "empty": 1, "constant": 0, "saturated": 0
     }  # fmt: skip
     summary = metrics["experiment"]["all frames"]
-    assert summary["n_invalid"] == 3 and summary["n_good"] + summary["n_bad"] == 40
+    assert summary["n_invalid"] == 3 and summary["n_good"] + summary["n_bad"] == 37
+    real = FileSource(command[command.index("--experiment") + 1])
+    scored, _ = score_experiment(Classifier.load(run), real, ExpectedConfig())
+    valid = np.isfinite(scored.score)
+    assert summary["auc"] == auc(scored.label[valid], scored.score[valid])
+    assert summary["photons_auc"] == auc(scored.label[valid], scored.photons[valid])
     kept = summary["n_good"] - summary["false_negatives"]
     if (total := kept + summary["false_positives"]) > 0:
         assert summary["purity"] == kept / total and summary["purity_interval"][0] <= kept / total
     else:
         assert summary["purity"] is summary["purity_interval"] is None
     assert "3 of 40 frames cannot be judged (1 nan, 1 inf, 1 empty)" in (run / "report.html").read_text()
-    real = FileSource(command[command.index("--experiment") + 1])
-    scored, _ = score_experiment(Classifier.load(run), real, ExpectedConfig())
     assert np.isfinite(scored.worst).all() and not any("inf" in title for title in scored.worst_titles)
+
+
+def test_real_frames_of_another_size_are_odd_and_refused_before_anything_is_scored(study, tmp_path, capsys):
+    run, _ = study
+    radius = np.hypot(*(np.indices((32, 32)) - 15.5))
+    frames = np.random.default_rng(0).poisson(50 * np.exp(-((radius / 9) ** 2)), (20, 32, 32))
+    path = tmp_path / "small.h5"
+    with h5py.File(path, "w") as file:
+        file["counts"], file["label"], file["mask"] = frames, np.arange(20) % 2, np.ones((32, 32), int)
+        file["mask"][0, 0] = 0
+    capsys.readouterr()
+    options = ["--config", str(run / "config.json"), "--experiment", str(path), "--strict"]
+    assert main(["evaluate", str(run), *options]) == 2
+    said = capsys.readouterr().err
+    assert "look like particles of" in said and "--strict refuses" in said and "scoring icosahedron" not in said
 
 
 def test_real_frames_without_labels_are_refused_before_the_training(study, tmp_path, capsys):

@@ -22,7 +22,15 @@ from onehit.workbench.commands import sweep
 from onehit.workbench.sweep import run, tasks
 from onehit.workbench.sweep.plan import plan_sweep
 from onehit.workbench.sweep.report import write_report
-from onehit.workbench.sweep.results import Names, cells_of, differences, measure_lines, measure_map, sentence
+from onehit.workbench.sweep.results import (
+    Names,
+    cells_of,
+    differences,
+    measure_lines,
+    measure_map,
+    read_scores,
+    sentence,
+)
 
 
 def test_every_training_is_done_once_and_all_are_shown_the_same_patterns(command, made):
@@ -242,6 +250,28 @@ def test_differences_are_paired_over_patterns_and_seeds(command, made):
     strict = [cell._replace(trained={**cell.trained, "threshold": 9.0}) for cell in cells]
     for difference in differences(plan, strict, names):
         assert difference.all_lost and sentence(difference).endswith("only AUC can tell them apart")
+
+
+def test_what_one_training_cannot_judge_is_compared_for_none(command, made, monkeypatch):
+    command = replace(command, baseline=("simulation.geometry=icosahedron",))
+    sweep.run_sweep(command)
+    plan, hidden = plan_sweep(command), [3, 4, 10]
+    cells, names = cells_of(plan), Names(plan)
+
+    def left_out(plan, cell, wanted):
+        return {name: np.delete(array, hidden) for name, array in read_scores(plan, cell, wanted).items()}
+
+    def invalid_for_one(plan, cell, wanted):
+        arrays = read_scores(plan, cell, wanted)
+        if cell.training.point["seed"] == "0":
+            arrays["score"][hidden] = -np.inf
+        return arrays
+
+    found = []
+    for read in (left_out, invalid_for_one):
+        monkeypatch.setattr("onehit.workbench.sweep.results.read_scores", read)
+        found.append(differences(plan, cells, names))
+    assert found[0] == found[1] and {difference.patterns for difference in found[0]} == {37}
 
 
 def test_one_seed_is_said_to_tell_nothing_about_others(command, made):
