@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from onehit.geometries import InputError
 from onehit.simulate import InstrumentConfig, SimulatedSource, SimulationConfig, program
-from onehit.simulate.config import BadConfig, BeamConfig
+from onehit.simulate.config import BackgroundConfig, BadConfig, BeamConfig
 from onehit.simulate.config_io import from_dict, from_json, to_json
 from onehit.simulate.populations import populations, tabulated, with_populations
 from onehit.simulate.scattering.hits.arrivals import Arrivals
@@ -274,14 +274,14 @@ def test_columns_that_would_have_no_say_are_refused(column, given, says, tmp_pat
 
 
 def test_a_set_knows_the_files_it_was_drawn_from(tmp_path, file, monkeypatch):
-    (tmp_path / "sizes.csv").write_text("low,high\n100,200\n")
+    (tmp_path / "sizes.csv").write_text("low,high\n0.1,0.2\n")
     monkeypatch.chdir(tmp_path)
-    beam = BeamConfig(pulse_photons="histogram:sizes.csv")
-    made = plan_set(tmp_path / "set.h5", replace(QUICK, population=file, beam=beam), seed=3, count=8)
+    background = BackgroundConfig(uniform="histogram:sizes.csv")
+    made = plan_set(tmp_path / "set.h5", replace(QUICK, population=file, background=background), seed=3, count=8)
     assert list(made.inputs) == [file, "sizes.csv"]
     work = packed(made)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     there = unpacked(work)
-    assert there.simulation.beam.pulse_photons == f"histogram:{tmp_path / 'sizes.csv'}"
+    assert there.simulation.background.uniform == f"histogram:{tmp_path / 'sizes.csv'}"
     assert there.provenance.config == made.provenance.config
