@@ -1,9 +1,11 @@
 """One score of several views: what a sum says where they agree, and nearer the doubtful one where they do not."""
 
+from dataclasses import replace
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from onehit.simulate import SimulatedSource, SimulationConfig
+from onehit.simulate import SimulatedSource
 from onehit.simulate.config import BadConfig
 from onehit.train import NetworkConfig, TrainConfig
 from onehit.train.loop import classes_of
@@ -59,8 +61,7 @@ def test_the_score_of_three_classes_is_the_log_odds_of_good():
 
 
 def test_classes_are_no_particle_anything_else_that_is_bad_and_good(small_simulation):
-    bad = BadConfig(multi_hit=0.4, empty=0.2, stray_light=0.2, debris=0.2)
-    config = TrainConfig(simulation=SimulationConfig(instrument=small_simulation.instrument, bad=bad))
+    config = TrainConfig(simulation=replace(small_simulation, bad=BadConfig(multi_hit=0.5, empty=0.5)))
     patterns = SimulatedSource(config.simulation, 3).patterns(np.arange(64))
     three = TrainConfig(simulation=config.simulation, network=NetworkConfig(classes=3))
     bodies = np.asarray(patterns.truth.scene.present).any(1)
