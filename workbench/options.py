@@ -119,7 +119,8 @@ class Sweep(SharedWork):
     """Only show how the sweep in that directory stands, until it is done: what is at work, what is lost so far, the
     time left. Reads files alone, so it may run anywhere that sees them; other options are not needed."""
     rate: float = 60.0
-    """For --dry-run: patterns a second that a process trains on, where no training was done here before to tell."""
+    """For --dry-run: patterns of 128 x 128 pixels a second that a process trains on, of fewer pixels as many more,
+    where no training was done here before to tell."""
     strict: bool = False
     """Refuse files about which anything is odd, rather than say it alone: for pipelines."""
     train: Annotated[TrainConfig, arg(name="")] = field(default_factory=TrainConfig)

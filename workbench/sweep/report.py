@@ -39,7 +39,7 @@ from .results import (
 _MOST_ROWS = 300
 _MOST_DRAWN = 60
 """Trainings of a map, and three times the curves of a plot."""
-_WORST, _SHOWN, _SAID = 10, 3, 5
+_WORST, _SHOWN, _SAID = 10, 3, 12
 _MAPS = {
     "false_negative_rate": (
         "Single hits lost at the frozen threshold",
@@ -69,6 +69,8 @@ def write_report(plan: Plan, command: Sweep, cells: Sequence[Cell]) -> list[str]
         sentences.append(f"The worst: {in_words(worst, names)}: {lost_in_words(worst)}.")
     largest = sorted(paired, key=lambda found: -abs(found.lost[0]) if found.lost else 0.0)
     sentences += [f"{sentence(found)}." for found in largest[:_SAID]]
+    if len(largest) > _SAID:
+        sentences.append(f"These are the largest of {len(largest):,} differences: the report has them all.")
     if any(found.seeds == 1 for found in paired):
         sentences.append("With one seed the intervals tell nothing about other trainings: add --train.axis seed 0 1 2.")
     software = Counter(str(sorted(cell.record["versions"].items())) for cell in done)
@@ -114,16 +116,18 @@ def _differences(paired: Sequence[Difference]) -> list[Table]:
     if not paired:
         return []
     rows: list[list[Text]] = [
-        [d.what, d.training or "–", d.test, str(d.seeds), f"{d.patterns:,}", _points(d.lost), _points(d.kept), _auc(d)]
+        [d.what, d.training, d.test, str(d.seeds), f"{d.patterns:,}", _points(d.lost), _points(d.kept), _auc(d)]
         for d in paired
     ]
+    columns = ("Trainings", "Both with", "Test", "Seeds", "Patterns", "Lost, points", "Kept, points", "AUC")
+    if not any(d.training for d in paired):  # they differ in nothing else
+        columns, rows = columns[:1] + columns[2:], [row[:1] + row[2:] for row in rows]
     note = (
         "Percentage points, each training's rate minus the baseline's on the same patterns, at the frozen "
         "threshold of each, the difference of AUC, and 95 % intervals (Agresti & Min 2005 and DeLong et al. 1988 for "
         "the patterns; with several seeds, their spread is added). With one seed the interval tells nothing about "
         "trainings from others."
     )
-    columns = ("Trainings", "Both with", "Test", "Seeds", "Patterns", "Lost, points", "Kept, points", "AUC")
     return [Table("Differences from the baseline", note, columns, rows[:_MOST_ROWS])]
 
 

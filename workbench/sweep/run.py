@@ -27,6 +27,8 @@ TRAININGS_AT_ONCE = 16
 """That one task scores on the same patterns: so many cells at most are lost by a kill."""
 _SCORED_AS_FAST = 5
 """As trained: patterns a second. For what is left to do, and dry runs."""
+_RATED_PIXELS = 128 * 128
+"""Of the network that --rate is for; work goes with the pixels."""
 _CANDIDATES_AS_FAST = 3
 """The same of patterns that are made and scored to find the hard ones among them."""
 
@@ -187,7 +189,13 @@ def estimate(plan: Plan, queue: Queue, rate: float, processes: int) -> str:
     but for trainings that were done here before: these say how fast they were."""
     records = (read_record(training_record(plan.folder, training.key)) or {} for training in plan.trainings)
     measured = [record["patterns_per_second"] for record in records if "patterns_per_second" in record]
-    rate, whose = (sum(measured) / len(measured), "as here before") if measured else (rate, "--rate")
+    pixels = [training.config.network.size**2 for training in plan.trainings]
+    rate, whose = (
+        (sum(measured) / len(measured), "as here before")
+        if measured
+        else (rate * _RATED_PIXELS * len(pixels) / sum(pixels), "--rate")
+    )
+    axes = f" ({', '.join(plan.test_axes)})" if plan.test_axes else ""
     trained = sum(t.config.steps * t.config.batch_size for t in queue.untrained.values())
     validated = sum(t.config.validation_count for t in queue.untrained.values())
     cells = [test for tests in queue.lacking.values() for test in tests]
@@ -196,7 +204,7 @@ def estimate(plan: Plan, queue: Queue, rate: float, processes: int) -> str:
     seconds = (trained + mined + (validated + scored) / _SCORED_AS_FAST) / rate / processes
     count = len(plan.trainings) * len(plan.tests)
     return (
-        f"{len(plan.trainings):,} trainings, {len(plan.tests):,} tests, {count:,} cells; to do: "
+        f"{len(plan.trainings):,} trainings, {len(plan.tests):,} tests{axes}, {count:,} cells; to do: "
         f"{len(queue.untrained):,} trainings of {trained:,} patterns in all, validated on {validated:,}, and "
         f"{len(cells):,} cells, {queue.simulated:,} patterns made for them and {scored:,} scored. "
         f"About {max(1, round(seconds / 60)):,} minutes in {processes} process{'es' if processes > 1 else ''}, at "
