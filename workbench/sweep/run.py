@@ -23,8 +23,9 @@ from .tasks import (
 )
 
 DO_TASK = "onehit.workbench.sweep.tasks:do_task"
-TRAININGS_AT_ONCE = 16
-"""That one task scores on the same patterns: so many cells at most are lost by a kill."""
+TRAININGS_AT_ONCE = 4
+"""That one task scores on the same patterns, which takes longer than to make these once more for others. So workers
+share the scoring of few tests, numbers come early, and a kill costs so many cells at most."""
 _SCORED_AS_FAST = 5
 """As trained: patterns a second. For what is left to do, and dry runs."""
 _RATED_PIXELS = 128 * 128
