@@ -27,6 +27,9 @@ _SECONDS_BETWEEN_LOOKS = 1
 _GONE_AFTER = "5 minutes"  # what was killed is back before, even where starting is slow
 
 _IGNORE_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"  # a terminal sends it to workers too
+# What glibc's allocator arrives at by itself, set before a worker starts. Dask would have it give back every 64 kB at
+# once, and each step of a training wait for the same memory again.
+MEMORY_KEPT = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**26)}
 NO_DASHBOARD = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}  # without an address dask wants port 8787
 
 
@@ -44,7 +47,12 @@ def local_workers(count: int) -> Crew:
         from dask.system import CPU_COUNT
 
         with (
-            dask.config.set({"distributed.deploy.lost-worker-timeout": _GONE_AFTER}),
+            dask.config.set(
+                {
+                    "distributed.deploy.lost-worker-timeout": _GONE_AFTER,
+                    "distributed.nanny.pre-spawn-environ": MEMORY_KEPT,
+                }
+            ),
             distributed.LocalCluster(
                 n_workers=count,
                 threads_per_worker=1,

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ...geometries.errors import InputError
-from .cluster import NO_DASHBOARD, do_tasks, import_distributed, worker_environment
+from .cluster import MEMORY_KEPT, NO_DASHBOARD, do_tasks, import_distributed, worker_environment
 from .work import Crew, Done, Work
 
 _SECONDS_BETWEEN_QUERIES = 30  # SLURM's controller serves many
@@ -86,7 +86,7 @@ def job_script(config: SlurmConfig, scheduler: str, security: Any) -> str:
     """
     from dask_jobqueue.slurm import SLURMJob
 
-    environment = worker_environment(config.cores // config.workers)
+    environment = worker_environment(config.cores // config.workers) | MEMORY_KEPT
     try:
         job = SLURMJob(
             scheduler,

@@ -17,7 +17,7 @@ import pytest
 from distributed import Client, KilledWorker, LocalCluster, default_client
 from onehit.geometries import InputError
 from onehit.simulate.sets import shards
-from onehit.simulate.sets.cluster import NO_DASHBOARD, do_tasks, local_workers, on_scheduler
+from onehit.simulate.sets.cluster import MEMORY_KEPT, NO_DASHBOARD, do_tasks, local_workers, on_scheduler
 from onehit.simulate.sets.shards import by, missing, write_set
 from onehit.simulate.sets.work import Work
 from small_sets import SHARD, compile_once, differences, small_plan
@@ -101,6 +101,7 @@ def test_workers_that_are_killed_cost_only_time(tmp_path, monkeypatch, count, ki
             if done in due:
                 time.sleep(rng.random() / 4)
                 killed.append(rng.choice([pid for pid in workers() if pid not in killed]))
+                assert psutil.Process(killed[-1]).environ().items() >= MEMORY_KEPT.items()
                 os.kill(killed[-1], signal.SIGKILL)
             yield entries
 

@@ -141,9 +141,10 @@ def test_a_job_asks_for_what_is_configured():
         "-t 02:00:00",
         "--constraint=epyc",
     ]
-    *_, load, threads, _, _, start = script.strip().splitlines()
+    *_, load, threads, _, _, mmap, trim, start = script.strip().splitlines()
     assert load == "module load python"
     assert threads == "export NPROC=4"
+    assert (mmap, trim) == ("export MALLOC_MMAP_THRESHOLD_=33554432", "export MALLOC_TRIM_THRESHOLD_=67108864")
     assert start.startswith(f"{sys.executable} -m distributed.cli.dask_worker tls://10.0.0.1:8786 --name $SLURM_JOB_ID")
     assert "--nthreads 1 " in start and "--nworkers 4 " in start and "--interface lo" in start
 
