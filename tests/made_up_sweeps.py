@@ -4,10 +4,14 @@
 """
 
 import csv
+import json
+import os
 import random
+import signal
 import sys
 import time
 from collections import Counter, namedtuple
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -83,12 +87,12 @@ def stand_in(made, replace=setattr):
     replace(Classifier, "load", staticmethod(lambda folder: folder))
 
 
-def do_task(text, task):
+def do_task(text, task, trouble=lambda *what: time.sleep(random.random() / 2)):
     """On a worker: with made-up trainings that take a random time, and without JAX, which takes seconds to import."""
     from onehit.workbench.sweep import tasks
 
     made = Made()
-    made.trouble = lambda *what: time.sleep(random.random() / 2)
+    made.trouble = trouble
     tasks._scores = made.scores
     loads = type("Classifier", (), {"load": staticmethod(lambda folder: folder)})
     scored = namedtuple("Scored", "label score photons summary good bad worst worst_titles bad_pixel")
@@ -100,6 +104,19 @@ def do_task(text, task):
         sys.modules[f"onehit.{module}"] = stand_in_module = ModuleType(module)
         setattr(stand_in_module, name, content)
     return tasks.do_task(text, task)
+
+
+def do_deadly_task(text, task):
+    """On a worker: the same, but every training of seed 0 kills it, and the first one of seed 1."""
+
+    def kill(what, name, *more):
+        once = Path(json.loads(text)["folder"], "killed")
+        if what == "train" and (name[1] == 0 or (name[1] == 1 and not once.exists())):
+            if name[1] == 1:
+                once.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return do_task(text, task, kill)
 
 
 if __name__ == "__main__":

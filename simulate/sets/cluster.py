@@ -23,6 +23,8 @@ from .work import Crew, Done, Work, task_function
 
 _TASKS_A_WORKER = 2  # in flight, so that a worker need not wait for its next
 _FEWEST_TASKS = 32  # in flight, for the workers that join before the first is done
+# Dask gives a task up after four dead workers, unless configured otherwise; also one that only waited at them.
+_TRIES = 8
 _SECONDS_BETWEEN_LOOKS = 1
 _GONE_AFTER = "5 minutes"  # what was killed is back before, even where starting is slow
 
@@ -143,7 +145,7 @@ def do_tasks(client: Any, work: Work, tasks: Iterable[Any], look_after: Callable
                 try:
                     found = _result(future, work)
                 except distributed.KilledWorker as error:
-                    if tries[number] < work.tries:
+                    if tries[number] < _TRIES:
                         submit(number, task)
                         continue
                     last = f"one worker after the other died of it, the last at {error.last_worker.address}"

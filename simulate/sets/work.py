@@ -22,10 +22,9 @@ class Work(NamedTuple):
     """What to do about tasks that kill their workers."""
     kept: str
     """What to say where the work stops before its end."""
-    tries: int = 8
-    """A try is over when dask gives a task up, after four dead workers unless configured otherwise."""
     given_up: Callable[[Any, str], Any] | None = None
-    """Told a task whose tries are over, and why: what to give in its place. None: the work stops."""
+    """Told a task that is given up after many dead workers, and why: what to give in its place. None: the work
+    stops."""
 
 
 Done = Generator[Any, None, None]

@@ -117,7 +117,6 @@ def work_off(plan: Plan, queue: Queue, crew: Crew, shown: bool, refresh: Callabl
         "task",
         "give workers more memory, or have fewer of them",
         kept,
-        1,
         given_up,
     )
     left = _Left(queue)

@@ -4,6 +4,8 @@
     trainings/KEY.json         written when it has ended: seconds, threshold, versions, or why it failed
     cells/TRAINING/TEST.npz    label and score of each pattern, and the patterns that were hardest
     cells/TRAINING/TEST.json   written after it: summaries, seconds, versions, or why it failed
+    *.begun                    beside a record that is worked on: how many processes have begun it since its last
+                               checkpoint. Only a kill leaves it behind
 
 Every file is there whole or not at all, so any stop leaves a sweep that goes on. Imports no JAX until it works.
 """
@@ -12,8 +14,8 @@ import json
 import os
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import chdir, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, chdir, contextmanager, suppress
 from dataclasses import asdict
 from errno import EDQUOT, ENOSPC
 from io import BytesIO
@@ -36,6 +38,10 @@ if TYPE_CHECKING:  # import JAX
 
 _LOOKS = (0.1, 0.4, 1.5, *[6.0] * 20)
 """Seconds between looks for a record."""
+
+_MOST_KILLS = 3
+"""Of processes at the same training or cell, before it has failed: what needs more memory than there is would kill for
+ever, and what is interrupted, as where a job's time is over, goes on."""
 
 _TASKS_A_CLEARING = 8
 _done = count(1)
@@ -95,6 +101,13 @@ def cell_record(folder: Path, training: str, test: str) -> Path:
     return folder / "cells" / training / f"{test}.json"
 
 
+def checkpoint_step(run: Path) -> int:
+    """Of the last checkpoint of a run directory; 0 before the first."""
+    history = run / "history.json"
+    entries = json.loads(history.read_text()) if history.exists() else []
+    return entries[-1]["step"] if entries else 0
+
+
 def read_record(path: Path) -> dict[str, Any] | None:
     """None where there is none yet. Raises InputError for a damaged one."""
     try:
@@ -131,6 +144,7 @@ def record_failure(folder: Path, task: Task, reason: str, details: str = "") -> 
     for path in records(folder, task):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, json.dumps(content, indent=1) + "\n")
+        _note(path).unlink(missing_ok=True)
 
 
 def _cells(folder: Path, task: Task) -> list[Path]:
@@ -148,7 +162,8 @@ def _train(folder: Path, task: Task, track: Track) -> None:
         def work() -> None:
             from ..training import train_run
 
-            metrics = train_run(from_dict(task["config"], TrainConfig, "the sweep"), run, track)
+            with _begun(record, checkpoint_step(run)):
+                metrics = train_run(from_dict(task["config"], TrainConfig, "the sweep"), run, track)
             found = {name: metrics["training"][name] for name in ("seconds", "patterns_per_second")}
             found |= {"threshold": metrics["threshold"], "versions": versions()}
             write_whole(record, json.dumps(found, indent=1) + "\n")
@@ -163,8 +178,11 @@ def _score(folder: Path, task: Task, track: Track) -> None:
         from ...train.classifier import Classifier
 
         start = time.perf_counter()
-        classifiers = [Classifier.load(folder / "trainings" / key) for key in keys]
-        found = _scores(config, classifiers, track)
+        with ExitStack() as stack:
+            for key in keys:
+                stack.enter_context(_begun(cell_record(folder, key, task["test"])))
+            classifiers = [Classifier.load(folder / "trainings" / key) for key in keys]
+            found = _scores(config, classifiers, track)
         seconds = (time.perf_counter() - start) / len(keys)
         for key, (scored, summaries) in zip(keys, found, strict=True):
             _write_cell(cell_record(folder, key, task["test"]), scored, summaries, seconds)
@@ -204,6 +222,30 @@ def _write_cell(record: Path, scored: "Scored", summaries: dict[str, dict[str, A
     write_whole(record.with_suffix(".npz"), content.getvalue())
     found = {"summaries": summaries, "seconds": round(seconds, 2), "versions": versions()}
     write_whole(record, json.dumps(found, indent=1) + "\n")
+
+
+def _note(record: Path) -> Path:
+    return record.with_suffix(".begun")
+
+
+@contextmanager
+def _begun(record: Path, step: int = 0) -> Iterator[None]:
+    """Count who begins what the record will be of, until it ends in any way but a kill.
+
+    step: of its last checkpoint. Raises InputError where too many have been killed at it since then.
+    """
+    note = _note(record)
+    before = read_record(note) or {}
+    kills = before["times"] if before.get("step") == step else 0
+    if kills >= _MOST_KILLS:
+        where = f" after step {step:,}" if step else ""
+        raise InputError(f"its process was killed {kills} times{where}: give it more memory, or more time")
+    record.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(note, json.dumps({"times": kills + 1, "step": step}) + "\n")
+    try:
+        yield
+    finally:
+        note.unlink(missing_ok=True)
 
 
 def _recorded(folder: Path, task: Task, work: Callable[[], None], record: bool = True) -> bool:

@@ -22,7 +22,7 @@ from ...train.config import TrainConfig
 from .plan import Plan, Test, Training, describe
 from .results import Cell, Names, cells_of, measure_map, overview
 from .run import test_effort, training_effort
-from .tasks import cell_record, read_record, training_record
+from .tasks import cell_record, checkpoint_step, read_record, training_record
 
 PLAN = "plan.json"
 _MOST_ROWS, _MOST_TESTS, _MOST_AT_WORK = 30, 6, 12
@@ -112,10 +112,8 @@ def _at_work(plan: Plan) -> Iterator[str]:
     begun = [one for one in plan.trainings if (plan.run(one) / "config.json").exists()]
     begun = [one for one in begun if read_record(training_record(plan.folder, one.key)) is None]
     for training in begun[:_MOST_AT_WORK]:
-        history = plan.run(training) / "history.json"
-        entries = json.loads(history.read_text()) if history.exists() else []
-        step = entries[-1]["step"] if entries else 0
-        file = history if entries else plan.run(training) / "config.json"
+        step = checkpoint_step(plan.run(training))
+        file = plan.run(training) / ("history.json" if step else "config.json")
         minutes = (time.time() - file.stat().st_mtime) / 60
         yield f"training {describe(training)}: step {step:,} of {training.config.steps:,}, {minutes:.0f} min ago"
     if len(begun) > _MOST_AT_WORK:

@@ -132,6 +132,79 @@ def test_a_cell_that_fails_is_recorded_and_the_others_go_on(command, made):
     assert made.scored == {("torus 1", "cube"): 1} and {row["state"] for row in rows(command)} == {"done"}
 
 
+class Killed(BaseException):
+    """As of a process: from here on it clears nothing away."""
+
+    def __init__(self):
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(Path, "unlink", lambda path, missing_ok=False: None)
+
+
+def killed(command):
+    """A sweep whose process is killed."""
+    with pytest.raises(Killed) as caught:
+        sweep.run_sweep(command)
+    caught.value.patch.undo()
+
+
+@pytest.mark.parametrize("part", [None, "0/2"])
+def test_a_training_that_kills_every_process_fails_at_last_and_the_others_go_on(command, made, part):
+    def trouble(what, name, *more):
+        if (what, name) == ("train", ("torus", 0)):
+            raise Killed()
+
+    made.trouble = trouble
+    for _ in range(3):
+        killed(replace(command, part=part))
+    assert sweep.run_sweep(command) == 1
+    failed = {row["reason"] for row in rows(command) if row["simulation.geometry"] == "torus" and row["seed"] == "0"}
+    assert failed == {"the training failed: its process was killed 3 times: give it more memory, or more time"}
+    assert sum(row["state"] == "done" for row in rows(command)) == 9
+    made.trouble = lambda *what: None
+    assert sweep.run_sweep(replace(command, retry=True)) == 0
+    assert set(made.trained.values()) == {1} and not [*command.out.rglob("*.begun")]
+
+
+def test_cells_that_kill_every_process_fail_at_last_and_the_others_go_on(command, made):
+    def trouble(what, name, names=()):
+        if (what, name) == ("score", "sphere"):
+            raise Killed()
+
+    made.trouble = trouble
+    for _ in range(3):
+        killed(command)
+    assert sweep.run_sweep(command) == 1
+    states = Counter((row["geometry"], row["state"], row["reason"]) for row in rows(command))
+    reason = "its process was killed 3 times: give it more memory, or more time"
+    assert states == {("cube", "done", ""): 4, ("sphere", "failed", reason): 4, ("torus", "done", ""): 4}
+
+
+def test_a_training_that_is_killed_after_each_checkpoint_goes_on(command, made):
+    """As where it takes longer than a job may."""
+    run = plan_sweep(command).run(plan_sweep(command).trainings[0])
+
+    def trouble(what, *more):
+        steps = tasks.checkpoint_step(run)
+        if what == "train" and steps < 5:
+            run.mkdir(exist_ok=True)
+            (run / "history.json").write_text(json.dumps([{"step": steps + 1}]))
+            raise Killed()
+
+    made.trouble = trouble
+    for _ in range(5):
+        killed(command)
+    assert sweep.run_sweep(command) == 0
+
+
+def test_a_training_that_is_stopped_by_ctrl_c_was_not_killed(command, made):
+    made.trouble = lambda *what: (_ for _ in ()).throw(KeyboardInterrupt)
+    for _ in range(5):
+        with pytest.raises(KeyboardInterrupt):
+            sweep.run_sweep(command)
+    made.trouble = lambda *what: None
+    assert sweep.run_sweep(command) == 0
+
+
 def test_a_full_disk_is_no_fault_of_a_cell(command, made):
     def trouble(what, *more):
         raise OSError(errno.ENOSPC, "No space left on device")

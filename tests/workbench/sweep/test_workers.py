@@ -24,6 +24,7 @@ from onehit.simulate.sets.cluster import NO_DASHBOARD, do_tasks
 from onehit.workbench.cli import main
 from onehit.workbench.commands import sweep
 from onehit.workbench.options import Sweep
+from onehit.workbench.sweep import run
 from onehit.workbench.sweep.plan import plan_sweep
 from onehit.workbench.sweep.report import write_report
 from onehit.workbench.sweep.results import cells_of
@@ -70,6 +71,21 @@ def test_dask_and_a_job_array_train_and_score_alike(tmp_path, on_dask, monkeypat
     by_dask, by_array = (lasting(Sweep(out=Path(name))) for name in ("dask", "array"))
     assert len(by_dask) == 2 and {row["state"] for row in by_dask} == {"done"}
     assert by_dask == by_array and by_dask[0]["auc"] != by_dask[1]["auc"]
+
+
+def test_a_training_that_loses_its_worker_goes_on_and_one_that_kills_all_fails_alone(command, monkeypatch):
+    """The third one waits at the worker meanwhile, which dask counts as if it had killed it too."""
+    monkeypatch.setattr(sweep, "write_report", lambda plan, command, cells: [])
+    monkeypatch.setattr(run, "DO_TASK", "made_up_sweeps:do_deadly_task")
+    path = os.pathsep.join([str(Path(made_up_sweeps.__file__).parent), os.environ.get("PYTHONPATH", "")])
+    monkeypatch.setenv("PYTHONPATH", path)
+    axes = (("simulation.geometry", "torus"), ("seed", "0", "1", "2"))
+    command = replace(command, train_axis=axes, test_axis=(("geometry", "cube"),), workers=1)
+    assert sweep.run_sweep(command) == 1
+    states = {row["seed"]: (row["state"], row["reason"]) for row in rows(command)}
+    reason = "the training failed: its process was killed 3 times: give it more memory, or more time"
+    assert states == {"0": ("failed", reason), "1": ("done", ""), "2": ("done", "")}
+    assert (command.out / "killed").exists()
 
 
 def start(folder, *options):
