@@ -3,6 +3,26 @@
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def ended_as_by_ctrl_c() -> Iterator[None]:
+    """SIGTERM does what Ctrl-C does: a queue sends it before it kills, as where a job's time is over."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        ctrl_c = signal.getsignal(signal.SIGINT)
+        (ctrl_c if callable(ctrl_c) else signal.default_int_handler)(number, frame)
+
+    try:
+        before = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # only the main thread may
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

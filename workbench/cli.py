@@ -12,6 +12,7 @@ from ..geometries.errors import InputError, InputWarning
 from ..geometries.guard.platforms import check_platform
 from ..simulate.cache import use_cache
 from ..simulate.devices import ask_for
+from ..simulate.interrupt import ended_as_by_ctrl_c
 from .options import (
     Bench,
     Calibrate,
@@ -157,7 +158,8 @@ def main(argv: list[str] | None = None) -> int:
     warnings.formatwarning = _said_once(plain)
     try:
         check_platform()
-        code = _run(argv)
+        with ended_as_by_ctrl_c():
+            code = _run(argv)
         sys.stdout.flush()  # while it can still be told that this fails
         return code
     except InputError as error:

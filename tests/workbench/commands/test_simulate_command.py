@@ -242,7 +242,8 @@ def test_progress_is_a_plain_line_with_rate_and_megabytes(here, capsys):
     )
 
 
-def test_ctrl_c_ends_with_exit_code_130_and_the_set_goes_on(here):
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])  # by Ctrl-C, and at the end of a job
+def test_ctrl_c_ends_with_exit_code_130_and_the_set_goes_on(here, sent):
     options = [*SMALL, "--count", "100000", "--shard", "8"]
     command = [sys.executable, "-m", "onehit.workbench.cli", "simulate", "a.cxi", *options]
     folder = here / "a.cxi.shards"
@@ -250,7 +251,7 @@ def test_ctrl_c_ends_with_exit_code_130_and_the_set_goes_on(here):
         try:
             while not (folder / "000001.json").exists() and process.poll() is None:
                 time.sleep(0.05)
-            process.send_signal(signal.SIGINT)
+            process.send_signal(sent)
             _, error = process.communicate(timeout=120)
         finally:
             process.kill()

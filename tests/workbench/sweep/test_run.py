@@ -3,7 +3,9 @@ of it after every kind of trouble."""
 
 import errno
 import json
+import os
 import random
+import signal
 from collections import Counter
 from dataclasses import replace
 from itertools import count
@@ -196,11 +198,11 @@ def test_a_training_that_is_killed_after_each_checkpoint_goes_on(command, made):
     assert sweep.run_sweep(command) == 0
 
 
-def test_a_training_that_is_stopped_by_ctrl_c_was_not_killed(command, made):
-    made.trouble = lambda *what: (_ for _ in ()).throw(KeyboardInterrupt)
-    for _ in range(5):
-        with pytest.raises(KeyboardInterrupt):
-            sweep.run_sweep(command)
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])  # by Ctrl-C, and at the end of a job
+def test_a_training_that_is_stopped_was_not_killed(command, made, sent):
+    made.trouble = lambda *what: os.kill(os.getpid(), sent)
+    for _ in range(4):
+        assert main(["sweep", "--out", str(command.out), *OPTIONS]) == 130
     made.trouble = lambda *what: None
     assert sweep.run_sweep(command) == 0
 
