@@ -1,6 +1,6 @@
 """What was typed behind a command's name, made into its options and checked."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import MISSING, fields, is_dataclass, replace
 from inspect import cleandoc
 from pathlib import Path
@@ -8,7 +8,8 @@ from typing import Any, cast, get_args, get_origin, get_type_hints
 
 from ..geometries.errors import InputError
 from ..simulate.config import SimulationConfig
-from .options import Gap
+from ..simulate.file_config import FileConfig
+from .options import Compare, Evaluate, Gap, Study, Sweep, Train
 
 _CONFIG = {
     "--config": "--config FILE takes options from the JSON that an earlier output carries; those given here prevail."
@@ -37,7 +38,14 @@ _DEPENDENT: tuple[tuple[str, Callable[[SimulationConfig], bool], tuple[str, ...]
         ("arrivals.flow-ul-per-min", "arrivals.speed-m-per-s", "arrivals.transmission"),
     ),
     ("arrivals.density", lambda config: config.arrivals.is_on(), ("arrivals.grazing", "arrivals.stream-m")),
-    ("background.frames", lambda config: config.background.frames is not None, ("background.frames-as",)),
+    (
+        "background.frames",
+        lambda config: config.background.frames is not None,
+        (
+            "background.frames-as",
+            *(f"background.read.{field.name.replace('_', '-')}" for field in fields(FileConfig)),
+        ),
+    ),
     ("readout.psf-tails", lambda config: config.readout.psf_tails > 0, ("readout.psf-tail-px",)),
     ("readout.dark-electrons", lambda config: config.readout.dark_electrons > 0, ("readout.dark-spread",)),
 )
@@ -200,19 +208,47 @@ def _check_told(command: Any, argv: list[str]) -> None:
     The configuration cannot tell: it holds a default of each.
     """
     typed = {argument.partition("=")[0].replace("_", "-") for argument in argv}
+    for read, files in _files(command).items():
+        for option in sorted(typed):
+            if option.startswith(f"{read}.") and not any(files.values()):
+                raise InputError(f"{option} says nothing without {' or '.join(files)}: give that too, or leave it out")
     for prefix, simulation, _ in _sizes(command, is_command=True):
-        for needed, is_given, options in _DEPENDENT:
-            for option in options:
-                if f"{prefix}{option}" in typed and not is_given(simulation):
-                    raise InputError(
-                        f"{prefix}{option} says nothing without {prefix}{needed}: give that too, or leave it out"
-                    )
+        check_dependent(typed, prefix, simulation)
         for option in _INSTEAD_OF_ARRIVALS:
             if f"{prefix}{option}" in typed and simulation.arrivals.is_on():
                 raise InputError(
                     f"{prefix}{option} says nothing beside arrivals, from which numbers and places of particles "
                     "follow: leave one of the two out"
                 )
+
+
+def check_dependent(typed: Collection[str], prefix: str, simulation: SimulationConfig) -> None:
+    """Raises InputError for a typed option of a simulation that says nothing without another one.
+
+    typed: names with dashes; prefix: what those of this simulation begin with.
+    """
+    for needed, is_given, options in _DEPENDENT:
+        for option in options:
+            if f"{prefix}{option}" in typed and not is_given(simulation):
+                raise InputError(
+                    f"{prefix}{option} says nothing without {prefix}{needed}: give that too, or leave it out"
+                )
+
+
+def _files(command: Any) -> dict[str, dict[str, Any]]:
+    """How options begin that say how a file is read, and by option what each command reads so, if anything."""
+    if isinstance(command, Compare):
+        return {"--read-experiment": {"--experiment": command.compare.experiment}}
+    found: dict[str, dict[str, Any]] = {}
+    if isinstance(command, Train | Study | Sweep):
+        found["--read-data"] = {"--data": command.train.data}
+    if isinstance(command, Evaluate | Study):
+        found["--read-experiment"] = {"--experiment": command.evaluate.experiment}
+    if isinstance(command, Sweep):
+        axes = any(axis and _plain(axis[0]) == "data" for axis in command.train_axis)
+        found["--read-data"]["--train.axis data"] = axes or command.train_table
+        found["--read-experiment"] = {"--test.file": command.test_file}
+    return found
 
 
 def _check_shares(config: Any, name: str) -> None:
@@ -235,7 +271,8 @@ def _sizes(config: Any, is_command: bool) -> Iterator[tuple[str, SimulationConfi
         if isinstance(value, SimulationConfig):
             # A test is scored on each of its own parent's geometries.
             geometry = config.geometry if field.name == "test" else value.geometry
-            yield f"--{'' if is_command else f'{field.name}.'}", value, geometry
+            is_plain = is_command and not isinstance(config, Gap)
+            yield f"--{'' if is_plain else f'{field.name}.'}", value, geometry
         elif is_dataclass(value):
             yield from _sizes(value, is_command=False)
 

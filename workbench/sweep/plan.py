@@ -19,6 +19,7 @@ from ...train.config import TrainConfig
 from ...train.loop import check_training, training_sources
 from ..notices import tell
 from ..options import Sweep
+from ..parsing import check_dependent
 from ..progress import track
 from ..training import check_experiment, check_simulated, fits_experiment
 from .axes import NOT_SWEPT, Axes, Point, at, named_values, option, parsed
@@ -263,6 +264,7 @@ def _checked(plan: Plan, strict: bool) -> Plan:
             config = training.config
             check_training(config)
             names = config.simulation.geometry if config.data is None else ()
+            check_dependent([f"--{name}" for name in training.point], "--simulation.", config.simulation)
             _check_geometry(names, known, training.point, "simulation.diameter-nm")
             if config.data is not None:
                 read = config.data, config.read_data, config.network.size, config.false_positive_rate, config.confidence
@@ -278,6 +280,7 @@ def _checked(plan: Plan, strict: bool) -> Plan:
             real = None
             if config.experiment is None:
                 _check_geometry(config.geometry, known, test.point, "test.diameter-nm")
+                check_dependent([f"--{name}" for name in test.point], "--test.", config.test)
             else:
                 real = check_experiment(config, plan.trainings[0].config)
                 tell(real, "--read-experiment", strict, plan.trainings[0].config)

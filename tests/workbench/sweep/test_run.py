@@ -593,6 +593,11 @@ REFUSED = [
         {"train_axis": (("read-data.binning", "1", "2"),)},
         "binning is about frames of a file, and no training has --data",
     ),
+    (
+        {"train_axis": (("simulation.background.read.binning", "1", "2"),)},
+        "training binning 1: --simulation.background.read.binning says nothing without --simulation.background.frames",
+    ),
+    ({"test_axis": (("test.readout.psf-tail-px", "1"),)}, "without --test.readout.psf-tails: give that too, or leave"),
     ({"test_file": ("real",)}, "write NAME=FILE"),
     ({"test_file": ("real=none.h5",)}, "none.h5"),
     ({"test_file": ("cube=none.h5",)}, "patterns are called cube in tables: choose another name"),
