@@ -189,7 +189,7 @@ def _check_sizes(command: Any, argv: list[str]) -> None:
     from ..geometries.shapes import has_own_size
     from ..simulate.populations import joint_columns
 
-    for prefix, simulation, geometry in _sizes(command, is_command=True):
+    for prefix, simulation, geometry in _sizes(command, is_unnamed=not isinstance(command, Gap)):
         if not all(map(has_own_size, geometry)):
             continue
         own = f"{', '.join(geometry)} has a size of its own, that of its atoms or voxels"
@@ -212,7 +212,7 @@ def _check_told(command: Any, argv: list[str]) -> None:
         for option in sorted(typed):
             if option.startswith(f"{read}.") and not any(files.values()):
                 raise InputError(f"{option} says nothing without {' or '.join(files)}: give that too, or leave it out")
-    for prefix, simulation, _ in _sizes(command, is_command=True):
+    for prefix, simulation, _ in _sizes(command, is_unnamed=not isinstance(command, Gap)):
         check_dependent(typed, prefix, simulation)
         for option in _INSTEAD_OF_ARRIVALS:
             if f"{prefix}{option}" in typed and simulation.arrivals.is_on():
@@ -264,17 +264,19 @@ def _check_shares(config: Any, name: str) -> None:
             _check_shares(value, name)
 
 
-def _sizes(config: Any, is_command: bool) -> Iterator[tuple[str, SimulationConfig, tuple[str, ...]]]:
-    """Simulations, how their options begin, and the geometries of their particles."""
+def _sizes(config: Any, is_unnamed: bool) -> Iterator[tuple[str, SimulationConfig, tuple[str, ...]]]:
+    """Simulations, how their options begin, and the geometries of their particles.
+
+    is_unnamed: whether options of a simulation right in it begin with nothing.
+    """
     for field in fields(config):
         value = getattr(config, field.name)
         if isinstance(value, SimulationConfig):
             # A test is scored on each of its own parent's geometries.
             geometry = config.geometry if field.name == "test" else value.geometry
-            is_plain = is_command and not isinstance(config, Gap)
-            yield f"--{'' if is_plain else f'{field.name}.'}", value, geometry
+            yield f"--{'' if is_unnamed else f'{field.name}.'}", value, geometry
         elif is_dataclass(value):
-            yield from _sizes(value, is_command=False)
+            yield from _sizes(value, is_unnamed=False)
 
 
 def take(option: str, argv: list[str]) -> tuple[str | None, list[str]]:
