@@ -67,7 +67,7 @@ def values(data_set: h5py.Dataset) -> Shaped[np.ndarray, "..."]:
 
 
 def attribute(item: h5py.Group | h5py.Dataset, name: str) -> Any:
-    """An attribute's value, text as str or a list of str; None where there is none.
+    """An attribute's value, text as str or a list of str; None where there is none, or an empty one.
 
     Raises InputError for one over 64 kB, and for one that is neither plain numbers nor text.
     """
@@ -76,6 +76,8 @@ def attribute(item: h5py.Group | h5py.Dataset, name: str) -> Any:
         if name not in item.attrs:
             return None
         attr = item.attrs.get_id(name)
+        if attr.shape is None or 0 in attr.shape:  # HDF5 takes its size of 0 for an error
+            return None
         if attr.get_storage_size() > _LARGEST_ATTRIBUTE_BYTES:
             raise InputError(
                 f"{path}: attribute {name} has {attr.get_storage_size()} bytes; {_LARGEST_ATTRIBUTE_BYTES} are allowed"
