@@ -15,53 +15,70 @@ import sys
 import threading
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Int, Num
 
 from ..errors import InputError
 from .faults import fault, free_memory
+from .hdf5_server import Reply, Request
 from .platforms import check_platform
 
 SECONDS_TO_ANSWER = 30.0
 _SERVER = Path(__file__).with_name("hdf5_server.py")
 _lock = threading.Lock()
-_servers: dict[int, subprocess.Popen] = {}  # by the process that started it: a forked child must not share its pipes
+_servers: dict[int, subprocess.Popen[bytes]] = {}
+"""By the process that started it: a forked child must not share its pipes."""
 
 
 def look(path: Path) -> None:
     """Open every object of a file and every index of chunks. Raises InputError where HDF5 does not survive that."""
-    _ask(path, what="look")
+    _ask(path, "look")
 
 
 def read_lists(path: Path, name: str, indices: Int[np.ndarray, " elements"]) -> list[Num[np.ndarray, " _"]]:
     """Some elements of a data set of lists of numbers. Raises InputError where they cannot be read."""
-    reply, elements = _ask(path, what="lists", name=name, indices=indices.tolist())
+    reply, elements = _ask(path, "lists", name, indices=indices.tolist())
     return [np.frombuffer(element, reply["dtype"]) for element in elements]
 
 
 def read_texts(path: Path, name: str, attribute: str | None = None) -> list[str]:
     """All texts of a data set, or of an attribute of an object. Raises InputError where they cannot be read."""
-    _, elements = _ask(path, what="texts", name=name, attribute=attribute)
+    _, elements = _ask(path, "texts", name, attribute)
     return [element.decode(errors="replace") for element in elements]
 
 
-def _ask(path: Path, **request) -> tuple[dict, list[bytes]]:
+def _ask(
+    path: Path,
+    what: Literal["look", "lists", "texts"],
+    name: str = "",
+    attribute: str | None = None,
+    indices: list[int] | None = None,
+) -> tuple[Reply, list[bytes]]:
     check_platform()  # without an alarm the server would not answer, and the file be called damaged
-    what = f"{path}: {request['name']}" if "name" in request else str(path)
+    request = Request(
+        path=str(path.resolve()),
+        what=what,
+        name=name,
+        attribute=attribute,
+        indices=indices or [],
+        seconds=SECONDS_TO_ANSWER,
+    )
+    where = f"{path}: {name}" if name else str(path)
     with _lock:
-        server = _running(what)
+        server = _running(where)
         try:
-            reply, payload = _exchange(server, {"path": str(path.resolve()), **request})
+            reply, payload = _exchange(server, request)
         except (OSError, ValueError, EOFError):
-            raise _ended(server, what) from None
-    if "error" in reply:
-        raise fault(what, reply["error"])
-    ends = np.cumsum([0, *reply["bytes"]])
+            raise _ended(server, where) from None
+    if reply["error"]:
+        raise fault(where, reply["error"])
+    ends = np.cumsum([0, *reply["sizes"]])
     return reply, [payload[start:end] for start, end in pairwise(ends)]
 
 
-def _ended(server: subprocess.Popen, what: str) -> InputError:
+def _ended(server: subprocess.Popen[bytes], what: str) -> InputError:
     """Why it did not answer."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         server.wait(1)
@@ -76,20 +93,20 @@ def _ended(server: subprocess.Popen, what: str) -> InputError:
     return fault(what, slow if code == -signal.SIGALRM else "HDF5 breaks down on it")
 
 
-def _exchange(server: subprocess.Popen, request: dict) -> tuple[dict, bytes]:
+def _exchange(server: subprocess.Popen[bytes], request: Request) -> tuple[Reply, bytes]:
     """Raises OSError, ValueError or EOFError where the server dies, of itself or of taking too long."""
     assert server.stdin and server.stdout
-    server.stdin.write(json.dumps(request | {"seconds": SECONDS_TO_ANSWER}).encode() + b"\n")
+    server.stdin.write(json.dumps(request).encode() + b"\n")
     server.stdin.flush()
-    reply = json.loads(server.stdout.readline())
-    size = sum(reply.get("bytes", ()))
+    reply: Reply = json.loads(server.stdout.readline())
+    size = sum(reply["sizes"])
     payload = server.stdout.read(size)
     if len(payload) < size:
         raise EOFError
     return reply, payload
 
 
-def _running(what: str) -> subprocess.Popen:
+def _running(what: str) -> subprocess.Popen[bytes]:
     """The server, started if need be. Raises InputError where it does not start."""
     server = _servers.get(os.getpid())
     if server is None or server.poll() is not None:

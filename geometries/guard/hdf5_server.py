@@ -1,8 +1,7 @@
 """The process that `hdf5_process` asks; it may crash or hang. Run as a script, it imports nothing of onehit.
 
-A request is a line of JSON: path, what (look, lists or texts), name, attribute, indices, and the seconds it may take.
-The reply is a line of JSON, `error`, or `dtype` and `bytes` of each element, and then the elements. In front of all
-stands an empty line, its greeting.
+A request is a line of JSON. The reply is a line of JSON, and then the elements. In front of all stands an empty line,
+its greeting.
 """
 
 import contextlib
@@ -11,13 +10,40 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import h5py
 import numpy as np
 
 _MOST_MEMORY_BYTES = 2**31
+
+
+class Request(TypedDict):
+    """What is to be done with a file: opened whole, or elements of lists or texts read."""
+
+    path: str
+    what: Literal["look", "lists", "texts"]
+    name: str
+    """Of the data set, or of the object that has the attribute."""
+    attribute: str | None
+    """Whose texts are read, rather than those of a data set."""
+    indices: list[int]
+    """Of lists."""
+    seconds: float
+    """That it may take."""
+
+
+class Reply(TypedDict):
+    """What came of it."""
+
+    error: str
+    """Empty where there was none."""
+    dtype: str
+    """Of the numbers in lists."""
+    sizes: list[int]
+    """Of each element, in bytes."""
 
 
 def open_to_read(path: str | Path, **options: Any) -> h5py.File:
@@ -35,8 +61,8 @@ def open_to_read(path: str | Path, **options: Any) -> h5py.File:
 
 def _look(file: h5py.File) -> None:
     """Open all objects. Errors are for the other process to find, but for those of having run out of memory."""
-    groups: list[Any] = [file["/"]]
-    seen = set()
+    groups: list[h5py.Group] = [file["/"]]
+    seen: set[int] = set()
     while groups:
         group = groups.pop()
         with _ignored_errors():
@@ -52,13 +78,13 @@ def _look(file: h5py.File) -> None:
                         item.id.get_num_chunks()
 
 
-def _own(group: Any, name: str) -> Any:
+def _own(group: h5py.Group, name: str | bytes) -> h5py.Group | h5py.Dataset | h5py.Datatype | None:
     """A group's member, or None where it is but a link."""
     return group[name] if isinstance(group.get(name, getlink=True), h5py.HardLink) else None
 
 
 @contextlib.contextmanager
-def _ignored_errors():
+def _ignored_errors() -> Generator[None]:
     try:
         yield
     except Exception as error:
@@ -67,7 +93,7 @@ def _ignored_errors():
             raise
 
 
-def _elements(file: h5py.File, request: dict) -> list:
+def _elements(file: h5py.File, request: Request) -> list[Any]:
     if request["what"] == "look":
         _look(file)
         return []
@@ -78,17 +104,19 @@ def _elements(file: h5py.File, request: dict) -> list:
     return np.ravel(item[()] if attribute is None else np.asarray(item.attrs[attribute], object)).tolist()
 
 
-def _as_bytes(element) -> bytes:
+def _as_bytes(element: Any) -> bytes:
     return element.encode(errors="surrogateescape") if isinstance(element, str) else bytes(element)
 
 
-def _reply(request: dict) -> tuple[dict, bytes]:
+def _reply(request: Request) -> tuple[Reply, bytes]:
     with open_to_read(request["path"]) as file:
         elements = _elements(file, request)
-    dtypes = {element.dtype.str for element in elements if isinstance(element, np.ndarray)}
+    arrays: list[np.ndarray] = [element for element in elements if isinstance(element, np.ndarray)]
+    dtypes = {array.dtype.str for array in arrays}
     assert len(dtypes) <= 1
     payload = [_as_bytes(element) for element in elements]
-    return {"dtype": dtypes.pop() if dtypes else "<i4", "bytes": [len(one) for one in payload]}, b"".join(payload)
+    dtype = dtypes.pop() if dtypes else "<i4"
+    return Reply(error="", dtype=dtype, sizes=[len(one) for one in payload]), b"".join(payload)
 
 
 def serve() -> None:
@@ -96,13 +124,13 @@ def serve() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # nobody listens any more
     print(flush=True)
     for line in sys.stdin:
-        request = json.loads(line)
+        request: Request = json.loads(line)
         # Unless the alarm is put off it kills this process, also where HDF5 loops and nobody waits any more.
         signal.setitimer(signal.ITIMER_REAL, request["seconds"])
         try:
             reply, payload = _reply(request)
         except Exception as error:
-            reply, payload = {"error": str(error) or type(error).__name__}, b""
+            reply, payload = Reply(error=str(error) or type(error).__name__, dtype="", sizes=[]), b""
         signal.setitimer(signal.ITIMER_REAL, 0)
         sys.stdout.buffer.write(json.dumps(reply).encode() + b"\n" + payload)
         sys.stdout.buffer.flush()

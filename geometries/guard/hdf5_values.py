@@ -1,7 +1,6 @@
 """Reading from HDF5 files of strangers what is small: names, whole data sets, attributes."""
 
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -15,6 +14,7 @@ _LARGEST_ATTRIBUTE_BYTES = 2**16
 _MOST_OBJECTS = 10_000
 _MOST_NAMED = 20
 _NUMBERS = (h5py.h5t.INTEGER, h5py.h5t.FLOAT)
+Attribute = str | list[str] | np.generic | Shaped[np.ndarray, "..."] | None
 
 
 def data_set_names(file: h5py.File, dimensions: int | None = None) -> list[str]:
@@ -23,9 +23,10 @@ def data_set_names(file: h5py.File, dimensions: int | None = None) -> list[str]:
     What is no UTF-8 in a name, as LabVIEW may write it, is shown as U+FFFD; nobody can give such a name. Of a file with
     more than 10,000 objects, only those among the first 10,000.
     """
-    names, seen = [], 0
+    names: list[str] = []
+    seen = 0
 
-    def note(name, item):
+    def note(name: str | bytes, item: h5py.Group | h5py.Dataset | h5py.Datatype) -> bool | None:
         nonlocal seen
         seen += 1
         is_data = isinstance(item, h5py.Dataset)
@@ -66,8 +67,8 @@ def values(data_set: h5py.Dataset) -> Shaped[np.ndarray, "..."]:
         return np.char.decode(found, errors="replace") if found.dtype.kind == "S" else found
 
 
-def attribute(item: h5py.Group | h5py.Dataset, name: str) -> Any:
-    """An attribute's value, text as str or a list of str; None where there is none.
+def attribute(item: h5py.Group | h5py.Dataset, name: str) -> Attribute:
+    """An attribute's value, text as str or a list of str; None where there is none, or an empty one.
 
     Raises InputError for one over 64 kB, and for one that is neither plain numbers nor text.
     """
@@ -76,6 +77,8 @@ def attribute(item: h5py.Group | h5py.Dataset, name: str) -> Any:
         if name not in item.attrs:
             return None
         attr = item.attrs.get_id(name)
+        if attr.shape is None or 0 in attr.shape:  # HDF5 takes its size of 0 for an error
+            return None
         if attr.get_storage_size() > _LARGEST_ATTRIBUTE_BYTES:
             raise InputError(
                 f"{path}: attribute {name} has {attr.get_storage_size()} bytes; {_LARGEST_ATTRIBUTE_BYTES} are allowed"

@@ -5,10 +5,9 @@ HDF5 follows links, virtual sources and raw storage wherever a file points, and 
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Generator
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import h5py
 
@@ -33,7 +32,7 @@ _Above = tuple[tuple[Path, str], ...]
 
 
 @contextlib.contextmanager
-def reading(what: Path | str) -> Iterator[None]:
+def reading(what: Path | str) -> Generator[None]:
     """Turn what h5py raises on a damaged file, which is nearly anything, into an InputError that says what was read."""
     try:
         yield
@@ -116,7 +115,7 @@ def unwritten_chunks(data_set: h5py.Dataset) -> int:
 def _follow(file: h5py.File, name: str, trusted: bool) -> h5py.Group | h5py.Dataset | None:
     """Step by step, as HDF5 would follow an external link anywhere on the way."""
     path = Path(file.filename)
-    item: Any = file
+    item: h5py.Group | h5py.Dataset = file
     parts = _steps(name)
     links = 0
     while parts:
@@ -154,7 +153,7 @@ def _beside(file: h5py.File, name: str) -> Path:
     return Path(file.filename).parent / name
 
 
-def _link(group: h5py.Group, name: str, path: Path) -> Any:
+def _link(group: h5py.Group, name: str, path: Path) -> h5py.HardLink | h5py.SoftLink | h5py.ExternalLink | None:
     try:
         return group.get(name, getlink=True)
     except TypeError:
@@ -250,7 +249,7 @@ def _check_sources(data_set: h5py.Dataset, where: str, trusted: bool, above: _Ab
 
 
 @contextlib.contextmanager
-def _source_file(data_set: h5py.Dataset, name: str, where: str, trusted: bool) -> Iterator[h5py.File]:
+def _source_file(data_set: h5py.Dataset, name: str, where: str, trusted: bool) -> Generator[h5py.File]:
     if name == ".":
         yield data_set.file
         return

@@ -24,6 +24,11 @@ _BAD = (*_RANGE, "panel", "min_x", "max_x", "min_y", "max_y")
 _MILLIMETRES = {"m": 1.0, "mm": 1e-3}
 T = TypeVar("T")
 
+Block = tuple[int, int, int, int]
+"""First row, last row, first column, last column."""
+Box = tuple[float, float, float, float]
+"""Least x, greatest x, least y, greatest y, in m."""
+
 
 class GeomMask(NamedTuple):
     """A mask: the data set, in the data file unless `file` names another; a pixel is bad where any bit of `bad` is set,
@@ -51,7 +56,7 @@ class Geom:
 
     path: Path
     names: tuple[str, ...]
-    data_ranges: tuple[tuple[int, int, int, int], ...]
+    data_ranges: tuple[Block, ...]
     axes: tuple[tuple[str, ...], ...]
     panels: tuple[Panel, ...]
     shape: tuple[int, int]
@@ -63,8 +68,8 @@ class Geom:
     data: str | None
     masks: tuple[GeomMask, ...]
     flags: tuple[tuple[str, float], ...]
-    bad_blocks: tuple[tuple[int, int, int, int], ...]
-    bad_boxes_m: tuple[tuple[float, float, float, float], ...]
+    bad_blocks: tuple[Block, ...]
+    bad_boxes_m: tuple[Box, ...]
     ignored: tuple[str, ...]
 
 
@@ -170,7 +175,7 @@ def _axes(settings: Settings) -> tuple[str, ...]:
 
 def _masks(settings: Settings, ignored: list[str]) -> tuple[GeomMask, ...]:
     """Those that say a bit; the others hide nothing."""
-    masks = []
+    masks: list[GeomMask] = []
     for number in range(8):
         data, file, good, bad = (settings.get(f"mask{number}_{key}") for key in ("data", "file", "goodbits", "badbits"))
         bits = good.bits() if good else 0, bad.bits() if bad else 0
@@ -189,7 +194,7 @@ def _flags(settings: Settings) -> tuple[tuple[str, float], ...]:
     )
 
 
-def _hidden(settings: Settings, rows: int, columns: int) -> list[tuple[int, int, int, int]]:
+def _hidden(settings: Settings, rows: int, columns: int) -> list[Block]:
     """Blocks of a panel that are not to be used: all of it, or its edges."""
     if "no_index" in settings and settings["no_index"].true():
         return [(0, rows - 1, 0, columns - 1)]
@@ -210,15 +215,19 @@ def _pixel_size(panels: dict[str, Settings], first: str) -> float | None:
     return 1 / panels[first]["res"].number(1, 1e8)
 
 
-def _range(settings: Settings) -> tuple[int, int, int, int]:
-    """First row, last row, first column, last column in the data files."""
+def _range(settings: Settings) -> Block:
+    """In the data files."""
     for least, greatest in (("min_ss", "max_ss"), ("min_fs", "max_fs")):
         if settings[greatest].whole() < settings[least].whole():
             raise settings[greatest].fail(f"it must not be below {least}, {settings[least].text}")
-    return tuple(settings[key].whole() for key in ("min_ss", "max_ss", "min_fs", "max_fs"))  # type: ignore[return-value]
+    first_row, last_row, first_column, last_column = (
+        settings[key].whole() for key in ("min_ss", "max_ss", "min_fs", "max_fs")
+    )
+    return first_row, last_row, first_column, last_column
 
 
-def _size(data_range):
+def _size(data_range: Block) -> tuple[int, int]:
+    """Rows and columns."""
     return data_range[1] - data_range[0] + 1, data_range[3] - data_range[2] + 1
 
 
@@ -296,14 +305,18 @@ def _adu(panels: dict[str, Settings], energy: float | None, ignored: list[str]) 
     return number if per_photon else number * (energy or 0.0), f"{value.key} = {value.text}"
 
 
-def _in_frame(number, block, rows):
+def _in_frame(number: int, block: Block, rows: int) -> Block:
+    """Of a block of the panel of that number, which has so many rows."""
     first_row, last_row, first_column, last_column = block
     return number * rows + first_row, number * rows + last_row, first_column, last_column
 
 
-def _bad_regions(bad, ranges, size, path):
-    """Blocks of the frame, and boxes of the laboratory in m."""
-    blocks, boxes = [], []
+def _bad_regions(
+    bad: dict[str, Settings], ranges: dict[str, Block], size: float, path: Path
+) -> tuple[list[Block], list[Box]]:
+    """Blocks of the frame, and boxes of the laboratory."""
+    blocks: list[Block] = []
+    boxes: list[Box] = []
     rows, _ = _size(next(iter(ranges.values())))
     for name, settings in bad.items():
         box = [key for key in ("min_x", "max_x", "min_y", "max_y") if key in settings]

@@ -92,7 +92,7 @@ class Value:
     def vector(self, pixel_size_m: float) -> Vector:
         """A direction such as +0.99x -0.01y, of about one pixel's length, in m."""
         vector, position = dict.fromkeys("xyz", 0.0), 0
-        seen = set()
+        seen: set[str] = set()
         while position < len(self.text):
             term = _TERM.match(self.text, position)
             if term is None or term[3] in seen or (position and not term[1]):

@@ -1,9 +1,13 @@
 """What particles are made of: the refractive index of a material. Imports no JAX: the command line reads this."""
 
+# periodictable has no types.
+# pyright: reportUnknownMemberType=false
+
 import difflib
 import math
 import re
 from dataclasses import dataclass
+from typing import cast
 
 from ...geometries.errors import InputError
 
@@ -111,7 +115,7 @@ def _computed(composition: str, density: float, photon_energy_ev: float) -> tupl
     if not sum(atoms.values()) > 0:
         raise InputError(f"composition {composition!r} has no atoms: give a count above 0")
     compound = {getattr(elements, symbol): count for symbol, count in atoms.items()}
-    index = xsf.index_of_refraction(compound, density=density, energy=photon_energy_ev / 1000)
+    index = cast(complex, xsf.index_of_refraction(compound, density=density, energy=photon_energy_ev / 1000))
     return float(1 - index.real), float(-index.imag)  # periodictable's waves run exp(i(wt - kz))
 
 

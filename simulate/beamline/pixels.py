@@ -104,7 +104,7 @@ def _picture(instrument: Instrument) -> Int[np.ndarray, "height width"]:
     source = np.full((2 * half_height, 2 * half_width), -1)
     for number in range(len(corner)):
         (left, bottom), (right, top) = np.floor(reach[number].min(0)), np.ceil(reach[number].max(0))
-        x, y = np.arange(left, right) + 0.5, np.arange(bottom, top) + 0.5
+        x, y = np.arange(float(left), float(right)) + 0.5, np.arange(float(bottom), float(top)) + 0.5
         cell = np.stack(np.meshgrid(x, y), -1) - corner[number]
         # The small shift gives a cell centre on the border of two pixels to one of them all along the panel.
         pixel = np.floor(cell @ np.linalg.inv(np.stack([fast[number], slow[number]])) + 1e-6).astype(int)
@@ -116,7 +116,9 @@ def _picture(instrument: Instrument) -> Int[np.ndarray, "height width"]:
     return source
 
 
-def _checked(counts, bad_pixel, instrument):
+def _checked(
+    counts: Shaped[np.ndarray, "..."], bad_pixel: Shaped[np.ndarray, "..."], instrument: Instrument
+) -> tuple[Shaped[np.ndarray, "frames y x"], Bool[np.ndarray, "y x"]]:
     counts, bad = np.asarray(counts), np.asarray(bad_pixel, bool)
     if counts.ndim != 3 or counts.shape[1:] != instrument.shape or bad.shape != instrument.shape:
         raise InputError(

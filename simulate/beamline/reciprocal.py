@@ -5,6 +5,9 @@ wavelength, z the beam axis: a point on the Ewald sphere, |q| = 4 pi sin(theta) 
 scattering angle. Everything here is per unit k, so that the photon energy stays a free parameter.
 """
 
+# JAX tells types in part only.
+# pyright: reportUnknownMemberType=false
+
 import math
 from typing import NamedTuple
 
@@ -74,7 +77,7 @@ def detector_plane(
         "unpolarised": (horizontal + vertical) / 2,
     }[instrument.polarisation]
 
-    def phase_per_pixel(step):
+    def phase_per_pixel(step: Float[np.ndarray, "panels 3"]) -> float:
         turn = np.linalg.norm(step, axis=-1) / distance.min((1, 2))
         return instrument.wavenumber * radius_m * turn.max()
 
@@ -82,7 +85,9 @@ def detector_plane(
     node_column, to_columns = _chebyshev(framed_column, _node_count(framed_column, phase_per_pixel(fast)))
     _, _, node_scattering = _scattering(panel_positions(instrument, node_row, node_column))
 
-    def coarse_nodes(points, step):
+    def coarse_nodes(
+        points: Float[np.ndarray, " points"], step: Float[np.ndarray, "panels 3"]
+    ) -> tuple[Float[np.ndarray, " nodes"], Float[np.ndarray, "points nodes"]]:
         # From pixel to pixel, the phase between two particles one behind the other changes faster and faster.
         turn = np.linalg.norm(step, axis=-1).max() / distance.min()
         faster = instrument.wavenumber / 2 * farthest_along_m * turn**2 / split
@@ -92,16 +97,16 @@ def detector_plane(
     coarse_column, coarse_to_columns = coarse_nodes(column, fast)
     coarse_distance, u, _ = _scattering(panel_positions(instrument, coarse_row, coarse_column))
 
-    def change_of_direction(step):
-        step = step[:, None, None] / split
-        return (step - np.sum(step * u, -1, keepdims=True) * u) / coarse_distance[..., None]
+    def change_of_direction(step: Float[np.ndarray, "panels 3"]) -> Float[np.ndarray, "panels rows columns 3"]:
+        change = step[:, None, None] / split
+        return (change - np.sum(change * u, -1, keepdims=True) * u) / coarse_distance[..., None]
 
     ny, nx = (split * n for n in instrument.shape)
     pixels = (framed_scattering, solid_angle.reshape(ny, nx), polarisation.reshape(ny, nx))
     nodes = (node_scattering, to_rows, to_columns)
     coarse = (change_of_direction(fast), change_of_direction(slow), coarse_to_rows, coarse_to_columns)
     # jnp.asarray compiles a program for every shape.
-    return DetectorPlane(*map(jax.device_put, pixels + nodes + coarse))
+    return DetectorPlane(*(jax.device_put(array) for array in pixels + nodes + coarse))
 
 
 def q_map(instrument: Instrument) -> Float[np.ndarray, "y x 3"]:
@@ -110,7 +115,9 @@ def q_map(instrument: Instrument) -> Float[np.ndarray, "y x 3"]:
     return instrument.wavenumber * _scattering(pixel_positions(instrument))[2]
 
 
-def _scattering(position):
+def _scattering(
+    position: Float[np.ndarray, "*any 3"],
+) -> tuple[Float[np.ndarray, "*any"], Float[np.ndarray, "*any 3"], Float[np.ndarray, "*any 3"]]:
     """Distance from the interaction point, unit vector, and q / k."""
     distance = np.linalg.norm(position, axis=-1)
     direction = position / distance[..., None]
@@ -120,7 +127,7 @@ def _scattering(position):
     return distance, direction, scattering
 
 
-def _node_count(points, phase_per_point):
+def _node_count(points: Float[np.ndarray, " points"], phase_per_point: float) -> int:
     """Chebyshev nodes that hold a signal of that bandwidth over the points' span to 1e-4.
 
     The Chebyshev series of exp(i w t), |t| <= 1, has Bessel coefficients J_n(w), which vanish faster than
@@ -131,8 +138,10 @@ def _node_count(points, phase_per_point):
     return count + -count % 4  # few distinct shapes, so that another diameter meets a compiled program
 
 
-def _chebyshev(points, count):
-    """Chebyshev nodes over the points' span and the (points, nodes) matrix that interpolates from them.
+def _chebyshev(
+    points: Float[np.ndarray, " points"], count: int
+) -> tuple[Float[np.ndarray, " nodes"], Float[np.ndarray, "points nodes"]]:
+    """Chebyshev nodes over the points' span and the matrix that interpolates from them.
 
     Barycentric form, Berrut & Trefethen 2004, SIAM Rev. 46, 501, eqs. 4.2 and 5.4.
     """

@@ -72,7 +72,7 @@ def recorded(path: Path) -> dict[str, Any]:
         text = None
         if h5py.is_hdf5(path):
             with reading(path), open_hdf5(path) as file:
-                text = attribute(file, "config")
+                text = found if isinstance(found := attribute(file, "config"), str) else None
         elif path.suffix == ".json":
             text = path.read_text()
         if text is None and beside.is_file():

@@ -89,7 +89,7 @@ def _read(file: str, stamp: tuple[int, int]) -> dict[str, Float[np.ndarray, " ro
 def _from_csv(path: Path) -> dict[str, Float[np.ndarray, " rows"]]:
     with parsing(path, "a CSV table"), path.open(newline="", encoding="utf-8-sig") as file:
         lines = csv.reader(file, skipinitialspace=True)
-        names = [name.strip() for name in next(lines, [])]
+        names = [name.strip() for name in next(lines, ())]
         if names:
             names[0] = names[0].removeprefix("#").strip()
         if not all(names) or not names or any(is_number(name) for name in names):
@@ -117,7 +117,7 @@ def _from_hdf5(path: Path) -> dict[str, Float[np.ndarray, " rows"]]:
     from ...geometries.guard.hdf5_values import data_set_names, values
     from ...geometries.guard.safe_hdf5 import find, open_hdf5, reading
 
-    found = {}
+    found: dict[str, Float[np.ndarray, " rows"]] = {}
     with reading(path), open_hdf5(path) as file:
         names = data_set_names(file, dimensions=1)
         for name in names:

@@ -1,5 +1,8 @@
 """Random numbers for a whole pattern from few draws: on the CPU each takes XLA a tenth of a second to compile."""
 
+# JAX tells types in part only.
+# pyright: reportUnknownMemberType=false
+
 import jax
 import jax.numpy as jnp
 import numpy as np

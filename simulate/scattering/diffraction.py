@@ -1,5 +1,8 @@
 """Scene to expected photons: amplitudes added coherently, then the intensity each pixel receives."""
 
+# JAX tells types in part only.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from collections.abc import Callable
 
 import jax
@@ -41,7 +44,9 @@ def particle_amplitudes(
     matrix = body_to_laboratory(scene)
     volume_nm3 = jnp.linalg.det(matrix * 1e9)[:, None, None, None]
 
-    def interpolate(nodes):
+    def interpolate(
+        nodes: Float[Array, "*parts bodies panels node_rows node_columns"],
+    ) -> Float[Array, "*parts bodies panels framed_rows framed_columns"]:
         rows = jnp.einsum("ya,...ab->...yb", plane.to_rows, nodes * volume_nm3)
         return jnp.einsum("...yb,xb->...yx", rows, plane.to_columns)
 
@@ -58,7 +63,7 @@ def ellipsoid_amplitudes(
     """The same, float32, for bodies that are all ellipsoids: in closed form at every pixel, of any size."""
     q = pulse.wavenumber * (plane.framed_scattering - pulse.tilt)
 
-    def at_pixels(matrix):
+    def at_pixels(matrix: Float[Array, "3 3"]) -> Float[Array, "panels framed_rows framed_columns"]:
         volume_nm3 = jnp.linalg.det(matrix * 1e9)
         return volume_nm3 * ellipsoid_form_factor(jnp.float32(0.5), jnp.einsum("pyxi,ij->pyxj", q, matrix))
 
@@ -87,8 +92,14 @@ def intensity(
     return total.reshape(plane.solid_angle.shape)
 
 
-def _interference(amplitude, weight, scene, plane, pulse):
-    """What the sum over pairs of bodies adds, (P, rows, columns)."""
+def _interference(
+    amplitude: Inexact[Array, "bodies panels framed_rows framed_columns"],
+    weight: Inexact[Array, " bodies"],
+    scene: Scene,
+    plane: DetectorPlane,
+    pulse: Pulse,
+) -> Float[Array, "panels rows columns"]:
+    """What the sum over pairs of bodies adds, in nm^6."""
     # Many pairs at once: one by one they would take seconds more to compile. All at once would fill the memory.
     first, second = np.triu_indices(len(weight), 1)
     pairs = len(first)
@@ -100,7 +111,10 @@ def _interference(amplitude, weight, scene, plane, pulse):
     there = np.arange(blocks * size).reshape(blocks, size) < pairs  # the last block is filled up with others
     both = jnp.where(there, weight[first] * weight[second].conj(), 0.0)
 
-    def add(total, block):
+    def add(
+        total: Float[Array, "panels rows columns"],
+        block: tuple[Int[Array, " pairs"], Int[Array, " pairs"], Inexact[Array, " pairs"]],
+    ) -> tuple[Float[Array, "panels rows columns"], None]:
         one, other, of_both = block
         return total + _of_pairs(one, other, of_both, amplitude, scene, plane, pulse), None
 
@@ -108,7 +122,15 @@ def _interference(amplitude, weight, scene, plane, pulse):
     return jax.lax.scan(add, nothing, (jnp.asarray(first), jnp.asarray(second), both))[0]
 
 
-def _of_pairs(first, second, weight, amplitude, scene, plane, pulse):
+def _of_pairs(
+    first: Int[Array | np.ndarray, " pairs"],
+    second: Int[Array | np.ndarray, " pairs"],
+    weight: Inexact[Array, " pairs"],
+    amplitude: Inexact[Array, "bodies panels framed_rows framed_columns"],
+    scene: Scene,
+    plane: DetectorPlane,
+    pulse: Pulse,
+) -> Float[Array, "panels rows columns"]:
     """What some pairs add; weight: the product of those of the two, the second's conjugate."""
     separation = scene.position_m[second] - scene.position_m[first]
     mean, slope_x, slope_y = fringe_averages(plane, pulse, separation)
@@ -132,7 +154,9 @@ def _of_pairs(first, second, weight, amplitude, scene, plane, pulse):
     return 2 * jnp.sum(cross, 0)
 
 
-def _times_conjugate(a, b):
+def _times_conjugate(
+    a: Inexact[Array, "*any"], b: Inexact[Array, "*any"]
+) -> tuple[Float[Array, "*any"], Float[Array, "*any"]]:
     """Real and imaginary part of a b*, of real or complex arrays."""
     if not jnp.iscomplexobj(a):
         return a * b, jnp.zeros_like(a)

@@ -4,6 +4,9 @@ A law is its quantile function: the value below which a share u of all values li
 deviate in it (inversion; Devroye 1986, Non-Uniform Random Variate Generation, chapter II.2).
 """
 
+# SciPy has no types.
+# pyright: reportMissingTypeStubs=false, reportUnknownLambdaType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import difflib

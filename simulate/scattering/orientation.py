@@ -4,6 +4,9 @@ A rotation turns the body's axes into the laboratory's. The random ones are func
 key, so that a caller can draw all its random numbers at once. Axes are vectors of any length but 0.
 """
 
+# JAX tells types in part only.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from collections.abc import Sequence
 
 import jax
@@ -111,17 +114,17 @@ def rotation_matrix(
     return jnp.stack([jnp.stack(row, -1) for row in rows], -2)
 
 
-def _upper(q):
+def _upper(q: Float[Array, "*any 4"]) -> Float[Array, "*any 4"]:
     """Of the two quaternions of a rotation the one with w >= 0."""
     return jnp.where(q[..., :1] < 0, -q, q)
 
 
-def _conjugate(q):
+def _conjugate(q: Float[Array, "*any 4"]) -> Float[Array, "*any 4"]:
     return q * jnp.array([1, -1, -1, -1], q.dtype)
 
 
-def _from_z(axis):
-    """A rotation that turns z to `axis` (..., 3): by the polar angle about y, then by the azimuth about z."""
+def _from_z(axis: Float[Array, "*any 3"]) -> Float[Array, "*any 4"]:
+    """A rotation that turns z to `axis`: by the polar angle about y, then by the azimuth about z."""
     x, y, z = (axis[..., i] for i in range(3))
     polar, azimuth = jnp.arctan2(jnp.hypot(x, y), z) / 2, jnp.arctan2(y, x) / 2
     return jnp.stack(

@@ -25,6 +25,9 @@ Beyond about 1e3 that is the granularity of a float32 uniform, not a bias. At al
 within 1.1e-5 of itself.
 """
 
+# JAX tells types in part only.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 import math
 
 import jax
@@ -81,7 +84,7 @@ def count(bits: UInt32[Array, "*any"], rate: Float[Array, "*any"]) -> Int32[Arra
     return jnp.where((rate < SWITCH) & (summed < LAST), summed, _by_expansion(bits, rate))
 
 
-def _by_summation(bits, rate):
+def _by_summation(bits: UInt32[Array, "*any"], rate: Float[Array, "*any"]) -> Int32[Array, "*any"]:
     """LAST for all counts from there on."""
     rate = jnp.minimum(rate, SWITCH)  # the side that `where` discards must stay finite
     uniform = fraction(bits) * jnp.exp(rate)
@@ -96,7 +99,7 @@ def _by_summation(bits, rate):
     return counts
 
 
-def _by_expansion(bits, rate):
+def _by_expansion(bits: UInt32[Array, "*any"], rate: Float[Array, "*any"]) -> Int32[Array, "*any"]:
     rate = jnp.clip(rate, SWITCH / 2, MOST_PHOTONS)  # counts above LAST hardly occur at lower rates
     root = jnp.sqrt(rate)
     w = jnp.maximum(normal_deviate(bits), -4 / 3 * root)  # x < 1.2 there; below, the fit would turn up again

@@ -4,6 +4,9 @@ An integrating detector delivers a charge: the detected photons times the pixel'
 converter. What is analysed is that charge rounded to whole photons, as if every gain were 1.
 """
 
+# JAX tells types in part only.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from collections.abc import Sequence
 
 import jax

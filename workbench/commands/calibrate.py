@@ -13,7 +13,7 @@ from jaxtyping import Float
 from threadpoolctl import threadpool_limits
 
 from ...evaluate.calibration.figures import parameters_figure, profiles_figure, scores_figure
-from ...evaluate.calibration.fit import COVERAGE, LEAST_SINGLES, QUANTILES, Calibration, calibrate, with_dark
+from ...evaluate.calibration.fit import Calibration, calibrate, with_dark
 from ...evaluate.calibration.forecast import forecast, of_shares
 from ...evaluate.calibration.labels import (
     FRAMES,
@@ -27,15 +27,15 @@ from ...evaluate.calibration.labels import (
     write_frames,
     write_labels,
 )
-from ...evaluate.calibration.pool import KINDS, Simulator, with_shares
-from ...evaluate.calibration.record import doubts, is_of_files, read_calibration
-from ...evaluate.calibration.search import OF_PARTICLE, parameters
+from ...evaluate.calibration.pool import Simulator, with_shares
+from ...evaluate.calibration.record import is_of_files, read_calibration
+from ...evaluate.calibration.search import parameters
+from ...evaluate.calibration.summary import summary
 from ...evaluate.gap.features import Features
 from ...evaluate.gap.frames import LEAST, Sample, gain_matched, matched, sampled
 from ...evaluate.gap.measure import differing
 from ...evaluate.gap.outside import outside
-from ...evaluate.gap.two_sample import TwoSample, floor, two_sample_test
-from ...evaluate.metrics import format_auc, format_rate
+from ...evaluate.gap.two_sample import floor, two_sample_test
 from ...geometries.errors import InputError
 from ...simulate.config import BadConfig, SimulationConfig
 from ...simulate.config_io import as_typed, to_json, versions, whole_file, write_whole
@@ -46,22 +46,11 @@ from ...train.loop import frame_masks, frames_at_once
 from ..notices import tell
 from ..options import Calibrate
 from ..progress import track
-from ..reports.calibration_tables import calibration_tables
-from ..reports.cells import terminal_table, with_interval
+from ..reports.calibration_tables import calibration_tables, sentences
+from ..reports.cells import terminal_table
 from ..reports.page import write_page
 
-_LABELLED = {
-    "single_share": "of all frames are single hits",
-    "false_negative_rate": "of the single hits lost",
-    "false_positive_rate": "of the others kept",
-    "purity": "of the kept ones are single hits",
-}
-_FORECAST = ("false_negative_rate", "false_positive_rate", "kept_share")
-
 _MASK_BYTES = 2**28
-
-UNEXPLAINED = 0.65
-"""Of the two-sample AUC after a calibration: from there on, something is missing in the simulation."""
 
 
 # With threads scikit-learn takes longer for so few frames, and many times as long where cores are shared.
@@ -123,7 +112,7 @@ def run_calibration(command: Calibrate) -> None:
     command = replace(command, run_directory=run, read=read, calibrate=config)
     result = {"file": [str(path.resolve()) for path in command.file], "read": asdict(read)}
     result["calibrate"] = json.loads(to_json(calibrate=config))["calibrate"]
-    result |= {"frames": len(sample.index)} | _result(found, simulation, (before, after, chance))
+    result |= {"frames": len(sample.index)} | summary(found, simulation, (before, after, chance))
     beyond = outside(features, fitted)
     result |= {"outside_share": beyond.share, "outside_share_interval": list(beyond.interval)}
     result["differs"] = differing(features, fitted, seen.names, seen.groups)
@@ -161,7 +150,7 @@ def run_calibration(command: Calibrate) -> None:
 
 def _show(out: Path, result: dict[str, Any]) -> None:
     """The page, and the same on standard output."""
-    sentences = _sentences(result, out)
+    lines = sentences(result, out)
     drawn = [(*said, out / f"figures/{name}.png") for name, said in _FIGURES.items() if name in result["figures"]]
     write_page(
         "calibration.html",
@@ -171,12 +160,12 @@ def _show(out: Path, result: dict[str, Any]) -> None:
         result["calibrate"],
         drawn,
         result["versions"],
-        sentences,
+        lines,
         shlex.join(["onehit", "calibrate", *result["file"], "--config", str(out / "config.json"), "--out", str(out)]),
     )
     for table in calibration_tables(result):
         _print(terminal_table(table.heading, table.columns, table.rows))
-    for line in sentences:
+    for line in lines:
         print(line)
 
 
@@ -261,92 +250,6 @@ def _write_population(path: Path, found: Calibration, simulator: Simulator) -> N
             if not parameter.is_number:
                 file[parameter.name] = rows[:, i]
         file["weight"] = np.ones(len(rows))
-
-
-def _result(
-    found: Calibration,
-    simulation: SimulationConfig,
-    tests: tuple[TwoSample, TwoSample, TwoSample],
-) -> dict[str, Any]:
-    """What calibration.json holds."""
-    before, after, chance = tests
-    assumed = {p.name: [p.low, p.high] for p in parameters(simulation)}
-    fitted = {}
-    for name in found.fit.quantiles:
-        estimates = {
-            f"{q:g}": found.estimate(lambda fit, i=i, name=name: float(fit.quantiles[name][i]), 0.0, name=name)
-            for i, q in enumerate(QUANTILES)
-        }
-        fitted[name] = {
-            "assumed": assumed.get(name),
-            "quantiles": {q: estimate.value for q, estimate in estimates.items()},
-            "intervals": {q: list(estimate.interval) for q, estimate in estimates.items()},
-        }
-    shares = {}
-    for i, name in enumerate(KINDS):
-        estimate = found.estimate(lambda fit, i=i: float(fit.shares[i]), 0.0, 1.0)
-        shares[name] = {"estimate": estimate.value, "interval": list(estimate.interval)}
-    if few_singles(shares["single"], len(found.single)):
-        for name in OF_PARTICLE:
-            if name in fitted:
-                low, high = assumed[name]
-                quantiles = {q: min(max(value, low), high) for q, value in fitted[name]["quantiles"].items()}
-                fitted[name] |= {"quantiles": quantiles, "intervals": {q: [low, high] for q in quantiles}}
-    return {
-        "coverage": COVERAGE,
-        "parameters": fitted,
-        "numbers": {name: value for name, (value, _) in found.fit.numbers.items()},
-        "shares": shares,
-        "single_share": shares["single"],
-        "two_sample_auc": {
-            "before": before.auc,
-            "after": after.auc,
-            "after_interval": list(after.interval),
-            "floor": chance.auc,
-        },
-        "unexplained": after.auc >= UNEXPLAINED,
-        "effective_patterns": found.effective,
-        "patterns": len(found.pool.kind),
-        "forecast": [],
-        "versions": versions(),
-    }
-
-
-def few_singles(share: dict[str, Any], frames: int) -> bool:
-    """Whether single hits are too few among frames to say anything of particles. share: of single hits."""
-    return share["interval"][1] * frames < LEAST_SINGLES
-
-
-def _sentences(result: dict[str, Any], out: Path) -> list[str]:
-    auc, share = result["two_sample_auc"], result["single_share"]
-    low, high = share["interval"]
-    frozen = next((row for row in result["forecast"] if row["is_frozen"]), None)
-    lines = [
-        f"Of {result['frames']:,} frames {format_rate(share['estimate'])} % are single hits "
-        f"[{format_rate(low)}, {format_rate(high)}].",
-        f"Simulated as assumed, frames are told from real ones with an AUC of {format_auc(auc['before'])}; calibrated, "
-        f"of {format_auc(auc['after'])} (0.5: not at all).",
-    ]
-    if few_singles(share, result["frames"]):
-        names = ", ".join(name for name in OF_PARTICLE if name in result["parameters"])
-        lines.append(
-            f"These are too few single hits ({LEAST_SINGLES} are needed) to say anything of particles: the intervals "
-            f"of {names} are what was searched."
-        )
-    if frozen is not None and all(frozen[name] is not None for name in _FORECAST):
-        lost, others, kept = (format_rate(frozen[name]) for name in _FORECAST)
-        lines.append(
-            f"Forecast at the frozen threshold {frozen['threshold']:.2f}: {lost} % of the single hits lost, {others} % "
-            f"of the others kept, {kept} % of all frames kept ({format_rate(result['kept_share'])} % are)."
-        )
-    if labelled := result.get("labelled"):
-        rates = [
-            f"{with_interval(labelled, name)} % {what}"
-            for name, what in _LABELLED.items()
-            if labelled[name] is not None
-        ]
-        lines.append(f"With {labelled['labels']} labels: {', '.join(rates)}.")
-    return lines + doubts(result, out)
 
 
 _FIGURES = {

@@ -1,8 +1,15 @@
 """MATLAB's files up to version 7; those of version 7.3 are HDF5."""
 
+# SciPy has no types.
+# pyright: reportMissingTypeStubs=false, reportUnknownVariableType=false
+
 import math
 from dataclasses import replace
-from typing import NamedTuple
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import numpy as np
+from jaxtyping import Shaped
 
 from ....geometries.errors import InputError
 from ....geometries.guard.parsing import parsing
@@ -54,10 +61,10 @@ class Mat:
             variables = [_Variable(*one) for one in whosmat(path)]
             chosen = _chosen(path, variables, given.data, given.option)
             _check(path, chosen)
-            array = loadmat(path, variable_names=[chosen.name])[chosen.name]
+            array = cast(Shaped[np.ndarray, "..."], loadmat(path, variable_names=[chosen.name])[chosen.name])
         if array.shape != chosen.shape or array.dtype.kind not in "uifb":
             raise InputError(f"{path}: {chosen.name} holds {array.dtype} {array.shape}; plain numbers are needed")
-        oddities = []
+        oddities: list[str] = []
         if array.ndim == 3 and given.axes is None:
             rows, columns, last = array.shape
             python = columns == last != rows  # whose order is checked as that of any array
@@ -78,7 +85,7 @@ class Mat:
         return replace(frames, oddities=(*oddities, *frames.oddities))
 
 
-def _chosen(path, variables: list[_Variable], name: str | None, option: str) -> _Variable:
+def _chosen(path: Path, variables: list[_Variable], name: str | None, option: str) -> _Variable:
     found = ", ".join(f"{one.name} ({one.kind}, {' x '.join(map(str, one.shape))})" for one in variables[:20])
     has = f"it has {found or 'none'}"
     if name is not None:
@@ -97,7 +104,7 @@ def _chosen(path, variables: list[_Variable], name: str | None, option: str) -> 
     return stacks[0]
 
 
-def _check(path, variable: _Variable) -> None:
+def _check(path: Path, variable: _Variable) -> None:
     """Raises InputError before anything is read."""
     name, shape, kind = variable
     if kind not in _NUMBERS:

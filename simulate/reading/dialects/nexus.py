@@ -136,7 +136,7 @@ def _classed(file: h5py.File, parent: str, nx_class: str, usual: str, trusted: b
     group = find_group(file, parent, trusted)
     if group is None:
         return []
-    found = []
+    found: list[str] = []
     names = sorted(member_names(group), key=lambda name: (name != usual, name))[:_MOST_MEMBERS]
     for name in names:
         full = f"{parent}/{name}".lstrip("/")
@@ -230,7 +230,7 @@ def _check_images(path: Path, parts: list[h5py.Dataset]) -> None:
     """DECTRIS numbers the images: the attributes image_nr_low and image_nr_high of each data set."""
     expected = None
     for part in parts:
-        low, high = (np.ravel(attribute(part, f"image_nr_{end}")) for end in ("low", "high"))
+        low, high = (np.ravel(np.asarray(attribute(part, f"image_nr_{end}"))) for end in ("low", "high"))
         if low.size != 1 or high.size != 1 or low.dtype.kind not in "ui" or high.dtype.kind not in "ui":
             return
         low, high = int(low[0]), int(high[0])
@@ -269,7 +269,8 @@ def _no_data(file: h5py.File, detectors: list[str], frames: h5py.Dataset, given:
     """What is no data by attributes, by the type's end, where a counter has lost count (DECTRIS writes it for what
     overflows), and by the limits of the first detector, which are numbers that still count (NXdetector); what is
     strange about these."""
-    no_data, oddities = read_no_data(frames), []
+    no_data = read_no_data(frames)
+    oddities: list[str] = []
     if frames.dtype.kind == "u":
         no_data = no_data._replace(values=(*no_data.values, float(np.iinfo(frames.dtype).max)))
     detector = detectors[0] if detectors else ""

@@ -5,7 +5,7 @@ import json
 import logging
 import math
 import weakref
-from collections.abc import Iterator
+from collections.abc import Generator
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -124,7 +124,8 @@ def _count(path: Path, pages: Any) -> int:
 
 def _check_count(path: Path, file: Any, count: int) -> None:
     """Raises InputError where frames lie behind each other without pages, as ImageJ writes them above 4 GB."""
-    said = int((file.imagej_metadata or {}).get("images", 1))
+    imagej: dict[str, Any] = file.imagej_metadata or {}
+    said = int(imagej.get("images", 1))
     if (description := file.pages[0].shaped_description or "").startswith("{"):  # tifffile's own, in JSON
         said = math.prod(json.loads(description)["shape"][:-2])
     if said > count:
@@ -134,7 +135,7 @@ def _check_count(path: Path, file: Any, count: int) -> None:
 
 
 @contextlib.contextmanager
-def _parsed(what: Path | str) -> Iterator[None]:
+def _parsed(what: Path | str) -> Generator[None]:
     """What goes wrong as an InputError; tifffile only logs that a chain of pages breaks off, and goes on."""
     errors: list[str] = []
 

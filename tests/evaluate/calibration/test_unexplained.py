@@ -7,11 +7,11 @@ import pytest
 from onehit.evaluate.calibration.fit import calibrate
 from onehit.evaluate.calibration.pool import Simulator
 from onehit.evaluate.calibration.search import parameters, searched
+from onehit.evaluate.calibration.summary import UNEXPLAINED
 from onehit.evaluate.gap.two_sample import two_sample_test
 from onehit.simulate import SimulatedSource
 from onehit.simulate.beamline.instrument import InstrumentConfig
 from onehit.simulate.populations import with_populations
-from onehit.workbench.commands.calibrate import UNEXPLAINED
 
 SEARCH = replace(searched(), instrument=InstrumentConfig(binning=2))
 FRAMES = with_populations(

@@ -44,6 +44,7 @@ def test_messages_are_one_line_whatever_names_hold(tmp_path):
 def test_values_and_attributes_of_all_kinds(tmp_path):
     with h5py.File(tmp_path / "file.h5", "w", libver="v110") as file:
         file["words"], file["numbers"], file["fixed"] = WORDS, np.arange(3.0), np.array(["ab", "c"], "S")
+        file["numbers"].attrs.update(units=h5py.Empty("S1"), axes=h5py.Empty(h5py.string_dtype()), scale=np.zeros(0))
         file["words"].attrs.update(words=WORDS, one="a", number=3, numbers=[1.5, 2], fixed=np.array(["ab", "c"], "S"))
         file.attrs["config"] = '{"seed": 3}'
         file.attrs["large"] = np.zeros(10_000)
@@ -57,6 +58,7 @@ def test_values_and_attributes_of_all_kinds(tmp_path):
         assert attribute(words, "fixed") == ["ab", "c"] and attribute(words, "number") == 3
         np.testing.assert_array_equal(attribute(words, "numbers"), [1.5, 2])
         assert attribute(words, "nothing") is None and attribute(file, "config") == '{"seed": 3}'
+        assert [attribute(file["numbers"], name) for name in ("units", "axes", "scale")] == [None] * 3
         with pytest.raises(InputError, match="large has 80000 bytes; 65536 are allowed"):
             attribute(file, "large")
         with pytest.raises(InputError, match="plain numbers or text"):

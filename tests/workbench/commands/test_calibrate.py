@@ -16,6 +16,7 @@ from onehit.evaluate.calibration.fit import Calibration, Fit
 from onehit.evaluate.calibration.pool import Pool
 from onehit.evaluate.calibration.record import labelled, read_calibration
 from onehit.evaluate.calibration.search import CalibrateConfig, searched
+from onehit.evaluate.calibration.summary import summary
 from onehit.evaluate.calibration.unlabelled import score_unlabelled
 from onehit.evaluate.config import EvaluateConfig
 from onehit.evaluate.gap.features import GROUPS
@@ -28,9 +29,10 @@ from onehit.simulate.populations import with_populations
 from onehit.train import NetworkConfig, TrainConfig
 from onehit.train.classifier import Classifier
 from onehit.workbench.cli import _parse, main
-from onehit.workbench.commands.calibrate import _result, _sentences, config_for_commands
+from onehit.workbench.commands.calibrate import config_for_commands
 from onehit.workbench.commands.study import check_evaluation
 from onehit.workbench.options import Calibrate
+from onehit.workbench.reports.calibration_tables import sentences
 from schemas import check
 
 DETECTOR = [
@@ -285,8 +287,8 @@ def test_labels_are_of_the_file_that_was_calibrated_and_of_nothing_else(folder, 
 
 
 def test_a_fit_of_hardly_any_patterns_is_said_to_be_unsure(found):
-    assert not any("unsure" in line for line in _sentences(found, Path("found")))
-    (line,) = (line for line in _sentences(found | {"effective_patterns": 6.2}, Path("found")) if "unsure" in line)
+    assert not any("unsure" in line for line in sentences(found, Path("found")))
+    (line,) = (line for line in sentences(found | {"effective_patterns": 6.2}, Path("found")) if "unsure" in line)
     assert line.startswith("Only 6 of ") and "--patterns" in line
 
 
@@ -294,7 +296,7 @@ def test_what_is_unexplained_is_named_and_the_command_is_given_in_full(found, fo
     assert {row["group"] for row in found["differs"]} == {*GROUPS}
     off = [abs(row["auc"] - 0.5) for row in found["differs"]]
     assert off == sorted(off, reverse=True) and found["outside_share"] < 0.2
-    line = _sentences(found | {"unexplained": True, "outside_share": 0.5}, folder / "found")[-1]
+    line = sentences(found | {"unexplained": True, "outside_share": 0.5}, folder / "found")[-1]
     assert f"the {found['differs'][0]['group']} (" in line and "50.0 % of the frames" in line
     command = line.split("`")[1].split()
     assert command == ["onehit", "gap", str(folder / "real.cxi"), "--config", str(folder / "found/config.json")]
@@ -309,13 +311,13 @@ def test_of_a_handful_of_single_hits_nothing_is_said_of_particles():
     pool = Pool(np.zeros((1, 1)), np.zeros(1, int), np.zeros((1, 2)), *np.zeros((4, 1)))
     none, two = np.zeros((1, 1)), TwoSample(0.5, (0.4, 0.6), np.zeros(1), np.zeros(1))
     calibration = Calibration(pool, pool, fits[0], fits[0], fits, none, none, 500.0, {}, np.zeros(2000))
-    result = _result(calibration, searched(), (two, two, two)) | {"frames": 2000}
+    result = summary(calibration, searched(), (two, two, two)) | {"frames": 2000}
     for name, (low, high) in {"diameter_nm": (30, 150), "photons": (100, 1e7)}.items():
         assert {*map(tuple, result["parameters"][name]["intervals"].values())} == {(low, high)}
         assert low <= result["parameters"][name]["quantiles"]["0.5"] <= high
     assert result["parameters"]["background_photons"]["intervals"]["0.5"] == [1e4, 1e4]
-    assert any("too few single hits" in line for line in _sentences(result, Path("found")))
-    assert not any("too few single hits" in line for line in _sentences(result | {"frames": 20000}, Path("found")))
+    assert any("too few single hits" in line for line in sentences(result, Path("found")))
+    assert not any("too few single hits" in line for line in sentences(result | {"frames": 20000}, Path("found")))
     assert len(parameters_figure(calibration, np.zeros(1)).axes) == 3  # where no frame is a single hit at all
 
 

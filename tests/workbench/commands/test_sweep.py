@@ -12,7 +12,7 @@ from onehit.simulate import InstrumentConfig, SimulatedSource
 from onehit.train import Classifier
 from onehit.workbench.cli import main
 
-# Minutes of compilation; the same steps run with made-up trainings in tests/workbench/sweep/test_run.py.
+# Minutes of compilation; the same steps run with made-up trainings in tests/workbench/sweep.
 pytestmark = pytest.mark.slow
 
 # What the tests of a study ask for: the programs are theirs, and compiled once.
