@@ -8,7 +8,8 @@ singularities at q = 0 and where q is normal to a face; there the Taylor series 
 # JAX tells types in part only.
 # pyright: reportUnknownMemberType=false, reportMissingTypeStubs=false
 
-from functools import partial
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import NamedTuple, cast
 
 import jax
@@ -118,13 +119,25 @@ def polyhedron(
 def from_mesh(mesh: Mesh) -> Polyhedron:
     """The polyhedron of a mesh, coplanar triangles merged, in the default float type."""
     faces = mesh.merged_faces()
+    edges, left, right = (np.asarray(array, np.int64).tobytes() for array in (faces.edges, faces.left, faces.right))
+    density = None if faces.density is None else np.asarray(faces.density, float).tobytes()
+    return _builder(edges, left, right, density)(np.asarray(mesh.vertices, float))
 
-    def compute(vertices: Float[Array, "corners 3"]) -> Polyhedron:
-        return polyhedron(vertices, faces.edges, faces.left, faces.right, faces.density)
 
-    # One compilation takes a third of the time of one for every operation; as it runs once, optimising is in vain.
+@lru_cache(maxsize=64)  # a process may meet thousands of random shapes
+def _builder(
+    edges: bytes, left: bytes, right: bytes, density: bytes | None
+) -> Callable[[Float[np.ndarray, "corners 3"]], Polyhedron]:
+    """`polyhedron` with these arrays, compiled once: most sources are of shapes that others were of before."""
+    ends, first, second = (np.frombuffer(array, np.int64) for array in (edges, left, right))
+    adds = None if density is None else np.frombuffer(density)
+
+    def compute(vertices: Float[Array, "corners 3"] | Float[np.ndarray, "corners 3"]) -> Polyhedron:
+        return polyhedron(vertices, ends.reshape(-1, 2), first, second, adds)
+
+    # One compilation takes a third of the time of one for every operation; as it runs rarely, optimising is in vain.
     build = jax.jit(compute, compiler_options={"xla_backend_optimization_level": 0})
-    return cast(Polyhedron, build(np.asarray(mesh.vertices, float)))
+    return cast(Callable[[Float[np.ndarray, "corners 3"]], Polyhedron], build)
 
 
 def stack(bodies: list[Polyhedron]) -> Polyhedron:

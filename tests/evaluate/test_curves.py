@@ -142,11 +142,12 @@ def test_sweeps_hold_what_was_asked_for_and_no_more(small_simulation):
 
 
 def test_development_shapes_are_scored_each_with_its_own_multi_hits(small_simulation, monkeypatch):
-    monkeypatch.setattr(curves, "DEVELOPMENT_SET", ("cube", "sphere:subdivisions=1"))
+    shapes = ("spheroid:aspect=1.2,subdivisions=1", "spheroid:aspect=1.3,subdivisions=1")  # as wide: no other programs
+    monkeypatch.setattr(curves, "DEVELOPMENT_SET", shapes)
     bright = replace(small_simulation, photons=(1.5e4, 1.6e4))
     config = EvaluateConfig(count=40, test=bright, no_particle=0, development=40)
     found = score_sweeps(Photons(1e4), config)["development"]  # pyright: ignore
-    assert list(found) == ["cube", "sphere:subdivisions=1"]
+    assert tuple(found) == shapes
     check("metrics", found, "/properties/development")
     for summary in found.values():
         assert summary["n_good"] + summary["n_bad"] == 40 and summary["n_bad"] > 15

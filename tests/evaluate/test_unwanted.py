@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from onehit.evaluate import unwanted
 from onehit.evaluate.config import EvaluateConfig
 from onehit.evaluate.unwanted import OTHER_MATERIAL, score_unwanted
 from onehit.geometries import InputError
@@ -12,8 +13,9 @@ from onehit.workbench.commands.study import check_evaluation
 from schemas import check
 
 
-@pytest.fixture(scope="module")
-def found(small_simulation, small_training):
+# Each kind makes a program to compile.
+@pytest.fixture(scope="module", params=[("droplet", "debris"), pytest.param(OTHER_MATERIAL, marks=pytest.mark.slow)])
+def found(request, small_simulation, small_training):
     class KeepsEverything:
         """Stands in for a classifier that takes any frame with photons for a single hit."""
 
@@ -26,13 +28,16 @@ def found(small_simulation, small_training):
     test = replace(small_simulation, diameter_nm=(59.5, 80.5), photons=(1e5, 1e6))
     bad = replace(test.bad, droplet_diameter_nm=(300.0, 390.0))
     config = EvaluateConfig(geometry=("icosahedron",), test=replace(test, bad=bad), unwanted=40)
-    return score_unwanted(KeepsEverything(), config)  # pyright: ignore
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(unwanted, "OTHER_MATERIAL", request.param)
+        return request.param, score_unwanted(KeepsEverything(), config)  # pyright: ignore
 
 
 def test_every_kind_is_scored_as_what_it_is(found):
+    kinds, found = found
     check("metrics", found, "/properties/unwanted")
     for summaries in found.values():
-        assert list(summaries) == ["single hit", *(kind.replace("_", " ") for kind in OTHER_MATERIAL)]
+        assert list(summaries) == ["single hit", *(kind.replace("_", " ") for kind in kinds)]
         for kind, summary in summaries.items():
             assert (summary["n_good"], summary["n_bad"]) == ((40, 0) if kind == "single hit" else (0, 40))
     kept, _ = found.values()
@@ -41,7 +46,7 @@ def test_every_kind_is_scored_as_what_it_is(found):
 
 
 def test_what_has_another_size_is_discarded(found):
-    (of_any_size, kept), (which, sized) = found.items()
+    (of_any_size, kept), (which, sized) = found[1].items()
     assert of_any_size == "of any size" and which == "fitted as 70 nm ± 25 %"
     assert sized["single hit"]["false_negatives"] == 0
     assert sized["droplet"]["n_invalid"] == 0  # of another size is not invalid

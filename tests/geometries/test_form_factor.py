@@ -272,6 +272,17 @@ def test_memory_is_bounded_that_of_gradients_too():
         assert memory.temp_size_in_bytes < megabytes * 1e6  # all at once: 5 and 30 GB
 
 
+def test_a_shape_is_compiled_once():
+    """Every source of it, and of others of the same edges, whatever their corners, takes the program of the first."""
+    from_mesh(cube())
+    compiled = form_factor_module._builder.cache_info().misses
+    again, longer = from_mesh(cube()), from_mesh(needle_box())
+    assert form_factor_module._builder.cache_info().misses == compiled
+    assert longer.radius > 1.5 * again.radius
+    from_mesh(soccer_ball())  # other edges
+    assert form_factor_module._builder.cache_info().misses > compiled
+
+
 # ---- moments
 
 

@@ -22,12 +22,23 @@ TORCH_CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
 POOLED_AFTER = (2, 7, 14, 21, 28)
 
 
-@pytest.fixture(scope="module")
-def layers():
-    """Random weights, biases too."""
-    rng = np.random.default_rng(3)
-    made = random_vgg16(seed=1).layers
-    return {name: (kernel, rng.normal(0, 0.1, bias.shape).astype("f4")) for name, (kernel, bias) in made.items()}
+# As wide as VGG16's own fc1 and fc2, files have half a gigabyte.
+@pytest.fixture(scope="module", params=[64, pytest.param(4096, marks=pytest.mark.slow)])
+def layers(request):
+    """Random weights, biases too, of a network whose fc1 and fc2 are so wide."""
+    rng, width = np.random.default_rng(3), request.param
+    with pytest.MonkeyPatch.context() as patch:
+        for name, shape in {"fc1": (25088, width), "fc2": (width, width)}.items():
+            patch.setitem(KERNELS, name, shape)
+        made = random_vgg16(seed=1).layers
+        yield {name: (kernel, rng.normal(0, 0.1, bias.shape).astype("f4")) for name, (kernel, bias) in made.items()}
+
+
+def test_the_network_is_vgg16():
+    """16 layers with 134 million weights but for the last, of the 1000 kinds of photographs."""
+    kernels = vgg16_weights._kernel_shapes()
+    assert (kernels["fc1"], kernels["fc2"], len(kernels) + 1) == ((25088, 4096), (4096, 4096), 16)
+    assert sum(np.prod(shape) + shape[-1] for shape in kernels.values()) == 138_357_544 - (4096 + 1) * 1000
 
 
 vgg16_layers = jax.jit(vgg16.vgg16_layers)
@@ -78,9 +89,9 @@ def write_torchvision(path, layers, names=None):
     for (kernel, bias), name in zip(layers.values(), names, strict=False):
         kernel = kernel.transpose(3, 2, 0, 1) if kernel.ndim == 4 else kernel.T
         if name == "pre_logits.fc1":
-            kernel = kernel.reshape(4096, 512, 7, 7)
+            kernel = kernel.reshape(-1, 512, 7, 7)
         if name == "pre_logits.fc2":
-            kernel = kernel.reshape(4096, 4096, 1, 1)
+            kernel = kernel.reshape(*kernel.shape, 1, 1)
         tensors[f"{name}.weight"], tensors[f"{name}.bias"] = np.ascontiguousarray(kernel), bias
     save_file(tensors, path)
     return tensors
@@ -117,7 +128,12 @@ def test_keras_own_vgg16_gives_the_same_features_and_its_files_are_read(layers, 
 
     # Its own random weights, which are written over, take longer than all else.
     monkeypatch.setattr(keras.initializers.GlorotUniform, "__call__", lambda self, shape, dtype: np.zeros(shape, "f4"))
-    model = keras.applications.VGG16(weights=None)
+    convolutions = keras.applications.VGG16(weights=None, include_top=False, input_shape=(224, 224, 3))
+    top = keras.layers.Flatten(name="flatten")(convolutions.output)
+    for name in ("fc1", "fc2"):
+        top = keras.layers.Dense(layers[name][1].size, activation="relu", name=name)(top)
+    top = keras.layers.Dense(1000, activation="softmax", name="predictions")(top)
+    model = keras.Model(convolutions.input, top, name="vgg16")
     for name, pair in layers.items():
         model.get_layer(name).set_weights(pair)
     for name in ("alone.weights.h5", "whole.h5"):
