@@ -179,7 +179,7 @@ class Classifier:
 
 
 def _padded(frames: Shaped[np.ndarray, "frames y x"]) -> Shaped[np.ndarray, "padded y x"]:
-    """Frames with zeros after it, up to one of the numbers of frames that are compiled."""
+    """Frames with zeros after them, up to one of the numbers of frames that are compiled."""
     size = next(size for size in _PADDED_TO if size >= len(frames))
     return np.concatenate([frames, np.zeros((size - len(frames), *frames.shape[1:]), frames.dtype)])
 

@@ -37,11 +37,14 @@ VALIDATION_SEED = 1_000_003
 """Added to a training's seed: the seed of its validation patterns."""
 
 _MEASURED = 512
-_LARGEST_BLOCK = 2**26  # pixels
+"""First training patterns, whose counts the views are standardised by."""
+_LARGEST_BLOCK = 2**26
+"""Pixels held in memory at once."""
 
 
 class Trained(NamedTuple):
-    """A classifier with its threshold frozen, the validation patterns' labels and scores, and the training record."""
+    """A classifier with its threshold frozen; the validation patterns' labels, 1 = single hit, and scores, log-odds; and
+    the training's record: steps, patterns, seconds, loss and accuracy every ten steps, thresholds by group."""
 
     classifier: Classifier
     label: Integer[np.ndarray, " patterns"]
@@ -138,14 +141,17 @@ def train(config: TrainConfig, run: Path, track: Track = no_track) -> Trained:
     mined_from = config.steps - config.steps // 3 if config.candidates > 1 else config.steps
 
     def looked_at(step: int) -> Int[np.ndarray, " patterns"]:
+        """Patterns that a step trains on, or chooses the hardest of."""
         mined = max(step - mined_from, 0)
         count = config.batch_size * (config.candidates if step >= mined_from else 1)
         return np.arange(count) + config.batch_size * (step + mined * (config.candidates - 1))
 
     def made(step: int):
+        """This process's part of these."""
         return frames(processes.part(looked_at(step)))
 
     def hard(step: int, counts, bad, class_):
+        """This process's part of the hardest. counts, bad, class_: as `made`."""
         place_mask = devices.spread if bad.ndim == 3 else devices.everywhere
         score = log_odds(
             *processes.here((state.parameters, state.batch_statistics)),

@@ -36,7 +36,7 @@ def join() -> None:
 
 
 def number() -> int:
-    """Of processes."""
+    """How many processes share the training."""
     return jax.process_count()
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ...geometries.errors import InputError
-from ...geometries.guard.hdf5_values import attribute, listing, values
+from ...geometries.guard.hdf5_values import attribute, listing, member_names, values
 from ...geometries.guard.safe_hdf5 import exists, find, open_hdf5, reading
 
 _CONVOLUTIONS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
@@ -134,7 +134,7 @@ def _classic_groups(file: h5py.File) -> dict[str, tuple[str, str]]:
     groups = {}
     for layer in KERNELS:
         if exists(file, group := f"{root}{layer}"):
-            names = attribute(file[group], "weight_names")  # pyright: ignore[reportArgumentType]
+            names = attribute(file[group], "weight_names")
             if not isinstance(names, list) or len(names) != 2:
                 raise InputError(
                     f"{file.filename}: {group} has weight_names {names}; those of a kernel and a bias are needed"
@@ -145,13 +145,15 @@ def _classic_groups(file: h5py.File) -> dict[str, tuple[str, str]]:
 
 def _keras3_groups(file: h5py.File) -> dict[str, tuple[str, str]]:
     """Keras 3's .weights.h5 counts layers by kind; its later versions also say their names."""
-    groups = {}
+    groups: dict[str, tuple[str, str]] = {}
     with reading(file.filename):
-        counted = list(file["layers"])  # pyright: ignore[reportArgumentType]
+        counted = member_names(file["layers"])
     for place in counted:
         if exists(file, group := f"layers/{place}/vars"):
-            name = attribute(file[group], "name")  # pyright: ignore[reportArgumentType]
-            groups[name or _COUNTED.get(place)] = (f"{group}/0", f"{group}/1")
+            name = attribute(file[group], "name")
+            layer = name if isinstance(name, str) else _COUNTED.get(place)
+            if layer is not None:
+                groups[layer] = (f"{group}/0", f"{group}/1")
     return groups
 
 
