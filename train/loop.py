@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, NamedTuple
 
 import jax
@@ -336,5 +337,6 @@ def _difference(found, wanted, prefix="") -> str:
         if there != here:
             if hasattr(there, "__dataclass_fields__"):
                 return _difference(there, here, f"{prefix}{name}.")
+            there, here = (shorten(str(value), 100, placeholder=" ...") for value in (there, here))
             return f"its {prefix}{name} is {there}, not {here}"
     return "equal"

@@ -21,7 +21,7 @@ from .preprocess import Standardisation, network_views, random_flips
 _AGREE = 10.0
 """How far apart the log-odds of two views may be that still count alike: see docs/record/robustness.md."""
 
-_TELLS: dict[View, tuple[float, float]] = {"log": (1.0, 0.25), "patterson": (0.5, 1.0), "poster": (1.0, 1.0)}
+_TELLS: dict[View, tuple[float, float]] = {"log": (1.0, 0.5), "patterson": (0.5, 1.0), "poster": (1.0, 1.0)}
 """Of three classes, how much a view counts against no particle, and against several: see docs/record/robustness.md."""
 
 

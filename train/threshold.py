@@ -5,6 +5,7 @@ threshold is kept. A score of -inf (an invalid frame) is legal and is never kept
 """
 
 import math
+from itertools import product
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -12,6 +13,8 @@ from numpy.typing import ArrayLike
 from scipy.stats import binom
 
 from ..geometries.errors import InputError
+
+_ROOM = 3
 
 
 def check_scores(
@@ -93,9 +96,10 @@ def thresholds_by_group(
     """`frozen_threshold` for each group of bad patterns, by name; the highest of them holds for all groups at once.
 
     group: (N,) names; those of good patterns mean nothing. The uncertainty is divided among the groups (Bonferroni), so
-    that all hold together with `confidence`. Groups too small to vouch for the rate alone are taken together, as
-    "others", and with the smallest of the large ones where even those are too few. With confidence 0, which vouches for
-    nothing, all are "all". Raises InputError as `frozen_threshold` does.
+    that all hold together with `confidence`. Small groups are taken together, as "others", and with the smallest of the
+    large ones where even those are too few to vouch for the rate. A group is large with three times as many as could
+    vouch, if there is one: of so few none may pass, and one odd pattern would set the threshold of all. With confidence
+    0, which vouches for nothing, all are "all". Raises InputError as `frozen_threshold` does.
     """
     if confidence == 0:
         return {"all": frozen_threshold(label, score, rate, 0)}
@@ -108,10 +112,10 @@ def thresholds_by_group(
     def certainty(groups: int) -> float:
         return 1 - (1 - confidence) / groups
 
-    for alone in range(len(names), 0, -1):
+    for room, alone in product((_ROOM, 1), range(len(names), 0, -1)):
         together = by_size[alone:]
         groups = alone + bool(len(together))
-        smallest = min(size[by_size[alone - 1]], size[together].sum() if len(together) else np.inf)
+        smallest = min(size[by_size[alone - 1]] // room, size[together].sum() if len(together) else np.inf)
         if enough(int(smallest), rate, certainty(groups)):
             parts = {str(names[i]): number == i for i in by_size[:alone]}
             if len(together):

@@ -189,7 +189,7 @@ class Classify:
     MATLAB or TIFF; labels are not needed. Of several, the table has a column for the file."""
     run_directory: Annotated[Path | None, arg(name="run")] = None
     """Run directory of a trained classifier, or a file that `onehit pack` wrote. Default: the one that comes with
-    onehit, which has learned from 182 simulated shapes of 45 to 96 nm."""
+    onehit, which has learned from 216 simulated shapes of 45 to 96 nm."""
     out: Path | None = None
     """CSV file to write instead of standard output."""
     kept: Path | None = None

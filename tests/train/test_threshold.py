@@ -76,6 +76,16 @@ def test_groups_too_small_to_vouch_are_taken_together_and_none_is_left_out():
     assert found["others"] == frozen_threshold(label[group != "a"], score[group != "a"], 0.005, 0.975)
 
 
+def test_one_odd_pattern_of_a_small_group_does_not_set_the_threshold():
+    label, score, group = drawn_groups()
+    group[:1000], score[:1000] = "small", np.linspace(-1, 1, 1000)  # enough to vouch alone
+    score[0] = 20
+    found = thresholds_by_group(label, score, 0.005, 0.95, group)
+    assert set(found) == {"a", "b", "others"} and max(found.values()) == found["b"]
+    label, score, group = label[group == "small"], score[group == "small"], group[group == "small"]
+    assert thresholds_by_group(label, score, 0.005, 0.95, group)["small"] > 1  # there are no others
+
+
 def test_without_confidence_groups_do_not_matter():
     label, score, group = drawn_groups(3000)
     found = thresholds_by_group(label, score, 0.005, 0, group)

@@ -169,6 +169,9 @@ def test_another_configuration_is_refused(study, capsys):
     _, command = study
     assert main([*command, "--steps", "12"]) == 2
     assert "its steps is 6, not 12" in capsys.readouterr().err
+    assert main([*command, "--simulation.geometry", *(f"bent:seed={seed}" for seed in range(200))]) == 2
+    said = capsys.readouterr().err
+    assert "simulation.geometry is ('icosahedron',), not ('bent:seed=0', 'bent:seed=1', " in said and len(said) < 500
 
 
 def test_a_run_can_be_scored_again_on_something_else(study, tmp_path, capsys):
