@@ -44,8 +44,8 @@ _LARGEST_BLOCK = 2**26
 
 
 class Trained(NamedTuple):
-    """A classifier with its threshold frozen; the validation patterns' labels, 1 = single hit, and scores, log-odds; and
-    the training's record: steps, patterns, seconds, loss and accuracy every ten steps, thresholds by group."""
+    """A classifier with its threshold frozen; labels, 1 = single hit, and scores, log-odds, of the validation patterns;
+    and the training's record: steps, patterns, seconds, loss and accuracy every ten steps, thresholds by group."""
 
     classifier: Classifier
     label: Integer[np.ndarray, " patterns"]
