@@ -274,6 +274,7 @@ def test_memory_is_bounded_that_of_gradients_too():
 
 def test_a_shape_is_compiled_once():
     """Every source of it, and of others of the same edges, whatever their corners, takes the program of the first."""
+    form_factor_module._builder.cache_clear()  # of other tests
     from_mesh(cube())
     compiled = form_factor_module._builder.cache_info().misses
     again, longer = from_mesh(cube()), from_mesh(needle_box())

@@ -176,7 +176,9 @@ def test_a_training_that_is_killed_after_each_checkpoint_goes_on(command, made):
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])  # by Ctrl-C, and at the end of a job
-def test_a_training_that_is_stopped_was_not_killed(command, made, sent):
+def test_a_training_that_is_stopped_was_not_killed(command, made, sent, request):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background has none
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     made.trouble = lambda *what: os.kill(os.getpid(), sent)
     for _ in range(4):
         assert main(["sweep", "--out", str(command.out), *OPTIONS]) == 130
