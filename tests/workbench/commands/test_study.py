@@ -125,7 +125,10 @@ def test_the_scores_of_runs_are_tabulated(study, tmp_path, capsys):
     capsys.readouterr()
     assert main(["tabulate", str(run)]) == 0
     table = capsys.readouterr().out
-    assert f"| {OTHER}: lost at the frozen threshold | " in table and "| frames without a particle, worst: kept | " in table
+    assert (
+        f"| {OTHER}: lost at the frozen threshold | " in table
+        and "| frames without a particle, worst: kept | " in table
+    )
     assert main(["tabulate", str(run), str(tmp_path)]) == 2
     error = capsys.readouterr().err
     assert "holds no scores" in error and error.count("\n") == 1
