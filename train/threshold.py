@@ -15,6 +15,7 @@ from scipy.stats import binom
 from ..geometries.errors import InputError
 
 _ROOM = 3
+"""How many times as large as one that can just vouch a group is that stands alone."""
 
 
 def check_scores(
