@@ -80,7 +80,8 @@ def procedural() -> Protocol:
     """Training on polyhedra, prisms and bodies of revolution, and on particles of balls: bent, branched, hollow, open,
     tailed, fused, wormlike and without any symmetry; never on a soccer ball, a torus or a shape of the development set.
 
-    Three hours on two cores beside other work, its threshold included. The classifier that comes with onehit is trained so."""
+    Three hours on two cores beside other work, its threshold included. The classifier that comes with onehit is trained
+    so."""
     # No longer than 212 nm, beyond which pixels are split and patterns take four times as long. The tables of the
     # polyhedra take 1.3 GB, which `auto` would not do.
     simulation = replace(
